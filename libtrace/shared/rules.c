@@ -1,0 +1,506 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Rules and settings: parsing, matching, and the list in the control page. No allocation: a traced program calls this.
+ */
+#include "shared/rules.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char *const level_names[] = {"?", "critical", "error", "warning", "info", "debug", "trace"};
+static const char *const policy_names[] = {"overwrite", "drop", "block", "shed"};
+
+static bool is_word(const char *text, size_t bytes, const char *word)
+{
+    return strlen(word) == bytes && memcmp(text, word, bytes) == 0;
+}
+
+unsigned evtrail_level_parse(const char *text, size_t bytes)
+{
+    for (unsigned level = 1; level <= EVTRAIL_LEVELS; level++)
+        if (is_word(text, bytes, level_names[level]))
+            return level;
+    return 0;
+}
+
+const char *evtrail_level_name(unsigned level)
+{
+    return level_names[level <= EVTRAIL_LEVELS ? level : 0];
+}
+
+int evtrail_policy_parse(const char *text, size_t bytes)
+{
+    for (int policy = 0; policy < EVTRAIL_POLICIES; policy++)
+        if (is_word(text, bytes, policy_names[policy]))
+            return policy;
+    return -EINVAL;
+}
+
+const char *evtrail_policy_name(unsigned policy)
+{
+    return policy < EVTRAIL_POLICIES ? policy_names[policy] : "?";
+}
+
+/* ---- patterns ---- */
+
+static bool has_wildcard(const char *pattern)
+{
+    return strpbrk(pattern, "*?") != NULL;
+}
+
+bool evtrail_pattern_match(const char *pattern, const char *name)
+{
+    if (!has_wildcard(pattern)) {
+        size_t n = strlen(pattern);
+        return strncmp(pattern, name, n) == 0 && (name[n] == '\0' || name[n] == '.');
+    }
+    const char *star = NULL, *resume = NULL;
+    while (*name) {
+        if (*pattern == '*') {
+            star = pattern++;
+            resume = name;
+        } else if (*pattern == *name || *pattern == '?') {
+            pattern++;
+            name++;
+        } else if (star) {
+            pattern = star + 1;
+            name = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (*pattern == '*')
+        pattern++;
+    return *pattern == '\0';
+}
+
+/* ---- rules ---- */
+
+static bool pattern_byte(char c)
+{
+    return c > ' ' && c < 0x7f && !strchr(",;:+@=\"'\\", c);
+}
+
+static int parse_suffix(char mark, const char *text, size_t bytes, struct evtrail_rule *rule)
+{
+    if (mark == ':') {
+        rule->level = (uint8_t)evtrail_level_parse(text, bytes);
+        return rule->level ? 0 : -EINVAL;
+    }
+    if (mark == '@') {
+        int policy = evtrail_policy_parse(text, bytes);
+        if (policy < 0)
+            return -EINVAL;
+        rule->state &= (uint8_t)~EVTRAIL_ENABLE_CHANNEL_MASK;
+        rule->state |= (uint8_t)((policy + 1) << EVTRAIL_ENABLE_CHANNEL_SHIFT);
+        return 0;
+    }
+    if (is_word(text, bytes, "cpu"))
+        rule->state |= EVTRAIL_ENABLE_CPU;
+    else if (is_word(text, bytes, "caller"))
+        rule->state |= EVTRAIL_ENABLE_CALLER;
+    else if (is_word(text, bytes, "stack"))
+        rule->state |= EVTRAIL_ENABLE_STACK;
+    else
+        return -EINVAL;
+    return 0;
+}
+
+int evtrail_rule_parse(const char *text, size_t bytes, struct evtrail_rule *ret_rule)
+{
+    struct evtrail_rule rule = {.on = true, .level = EVTRAIL_LEVELS, .state = EVTRAIL_ENABLE_ON};
+    const char *end = text + bytes;
+    if (text < end && *text == '-') {
+        rule.on = false;
+        text++;
+    }
+    size_t n = 0;
+    while (text < end && pattern_byte(*text)) {
+        if (n + 1 == sizeof(rule.pattern))
+            return -EINVAL;
+        rule.pattern[n++] = *text++;
+    }
+    if (n == 0)
+        return -EINVAL;
+    while (text < end) {
+        char mark = *text++;
+        const char *word = text;
+        while (text < end && *text >= 'a' && *text <= 'z')
+            text++;
+        if (!strchr(":+@", mark) || parse_suffix(mark, word, (size_t)(text - word), &rule) < 0)
+            return -EINVAL;
+    }
+    *ret_rule = rule;
+    return 0;
+}
+
+/* The lists of up to 1 + EVTRAIL_CONSUMERS_MAX owners are interleaved in the text. */
+struct owner_state {
+    char owner[24];
+    bool matched;
+    unsigned state;
+};
+
+static struct owner_state *find_owner(struct owner_state *owners, unsigned *count, const char *text, size_t bytes)
+{
+    if (bytes == 0 || bytes >= sizeof(owners->owner))
+        return NULL;
+    for (unsigned i = 0; i < *count; i++)
+        if (is_word(text, bytes, owners[i].owner))
+            return &owners[i];
+    if (*count == EVTRAIL_CONSUMERS_MAX + 1)
+        return NULL;
+    struct owner_state *owner = &owners[(*count)++];
+    memset(owner, 0, sizeof(*owner));
+    memcpy(owner->owner, text, bytes);
+    return owner;
+}
+
+static void apply_line(struct owner_state *owners, unsigned *count, const char *line, size_t bytes, const char *name,
+                       unsigned level)
+{
+    const char *blank = memchr(line, ' ', bytes);
+    struct evtrail_rule rule;
+    if (!blank || evtrail_rule_parse(blank + 1, (size_t)(line + bytes - blank - 1), &rule) < 0)
+        return;
+    if (!evtrail_pattern_match(rule.pattern, name))
+        return;
+    struct owner_state *owner = find_owner(owners, count, line, (size_t)(blank - line));
+    if (!owner)
+        return;
+    owner->matched = true;
+    owner->state = rule.on && level <= rule.level ? rule.state : 0;
+}
+
+unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, unsigned level)
+{
+    struct owner_state owners[EVTRAIL_CONSUMERS_MAX + 1];
+    unsigned count = 0, state = 0;
+    const char *end = lines + bytes;
+    while (lines < end) {
+        const char *newline = memchr(lines, '\n', (size_t)(end - lines));
+        if (!newline)
+            break;
+        apply_line(owners, &count, lines, (size_t)(newline - lines), name, level);
+        lines = newline + 1;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        if (owners[i].matched && owners[i].state == 0 && strcmp(owners[i].owner, "0") == 0)
+            return 0;
+        if ((state & EVTRAIL_ENABLE_CHANNEL_MASK) && (owners[i].state & EVTRAIL_ENABLE_CHANNEL_MASK))
+            state &= ~(unsigned)EVTRAIL_ENABLE_CHANNEL_MASK; /* two channels asked for: the later owner's */
+        state |= owners[i].state;
+    }
+    return state;
+}
+
+/* ---- the list in the control page ---- */
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* C6 (acquire / C7 release): the list has one writer at a time. A holder that is dead or has had the lock for a second is
+ * robbed: the list is text that every reader parses with care, so the worst is a line that is skipped. */
+static int rules_lock(struct evtrail_control *control)
+{
+    const uint64_t start = monotonic_ns();
+    const uint32_t me = (uint32_t)getpid();
+    for (;;) {
+        uint32_t holder = 0;
+        if (atomic_compare_exchange_strong_explicit(&control->rules_lock, &holder, me, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return 0;
+        bool dead = holder != me && kill((pid_t)holder, 0) < 0 && errno == ESRCH;
+        if ((dead || monotonic_ns() - start > 1000000000u) &&
+            atomic_compare_exchange_strong_explicit(&control->rules_lock, &holder, me, memory_order_acquire,
+                                                    memory_order_relaxed))
+            return 0;
+        if (monotonic_ns() - start > 2000000000u)
+            return -EBUSY;
+        sched_yield();
+    }
+}
+
+static void rules_unlock(struct evtrail_control *control)
+{
+    atomic_fetch_add_explicit(&control->rules_generation, 1, memory_order_relaxed);
+    atomic_store_explicit(&control->rules_lock, 0, memory_order_release);
+}
+
+static size_t rules_bytes(struct evtrail_control *control)
+{
+    uint32_t bytes = atomic_load_explicit(&control->rules_bytes, memory_order_acquire); /* pairs with C5 below */
+    return bytes <= EVTRAIL_RULES_BYTES ? bytes : EVTRAIL_RULES_BYTES;
+}
+
+/* Words of text that others may be changing: relaxed byte loads, and what is torn does not parse. */
+static void copy_text(char *to, const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        to[i] = __atomic_load_n(from + i, __ATOMIC_RELAXED);
+}
+
+static void store_text(char *to, const char *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i++)
+        __atomic_store_n(to + i, from[i], __ATOMIC_RELAXED);
+}
+
+size_t evtrail_rules_copy(struct evtrail_control *control, char *lines)
+{
+    size_t bytes = rules_bytes(control);
+    copy_text(lines, control->rules, bytes);
+    return bytes;
+}
+
+int evtrail_rules_append(struct evtrail_control *control, const char *owner, const char *rule)
+{
+    struct evtrail_rule parsed;
+    size_t owner_bytes = strlen(owner), rule_bytes = strlen(rule);
+    if (owner_bytes == 0 || owner_bytes > 20 || evtrail_rule_parse(rule, rule_bytes, &parsed) < 0)
+        return -EINVAL;
+    int result = rules_lock(control);
+    if (result < 0)
+        return result;
+    size_t used = rules_bytes(control), more = owner_bytes + rule_bytes + 2;
+    if (used + more > EVTRAIL_RULES_BYTES) {
+        result = -ENOSPC;
+    } else {
+        char *to = control->rules + used;
+        store_text(to, owner, owner_bytes);
+        store_text(to + owner_bytes, " ", 1);
+        store_text(to + owner_bytes + 1, rule, rule_bytes);
+        store_text(to + owner_bytes + 1 + rule_bytes, "\n", 1);
+        /* C5 (release): the line is whole before its length counts; pairs with the acquire in rules_bytes(). */
+        atomic_store_explicit(&control->rules_bytes, (uint32_t)(used + more), memory_order_release);
+    }
+    rules_unlock(control);
+    return result;
+}
+
+int evtrail_rules_remove(struct evtrail_control *control, const char *owner)
+{
+    int result = rules_lock(control);
+    if (result < 0)
+        return result;
+    size_t bytes = rules_bytes(control), kept = 0, at = 0, owner_bytes = strlen(owner);
+    while (at < bytes) {
+        const char *line = control->rules + at;
+        const char *newline = memchr(line, '\n', bytes - at);
+        size_t line_bytes = newline ? (size_t)(newline - line) + 1 : bytes - at;
+        bool theirs = line_bytes > owner_bytes && memcmp(line, owner, owner_bytes) == 0 && line[owner_bytes] == ' ';
+        if (!theirs) {
+            for (size_t i = 0; i < line_bytes; i++)
+                store_text(control->rules + kept + i, line + i, 1);
+            kept += line_bytes;
+        }
+        at += line_bytes;
+    }
+    atomic_store_explicit(&control->rules_bytes, (uint32_t)kept, memory_order_release); /* C5 */
+    rules_unlock(control);
+    return 0;
+}
+
+/* ---- texts ---- */
+
+const char *evtrail_text_word(const char **text, size_t *ret_bytes)
+{
+    const char *start = *text + strspn(*text, " \t\n,;");
+    size_t bytes = strcspn(start, " \t\n,;");
+    *text = start + bytes;
+    *ret_bytes = bytes;
+    return bytes ? start : NULL;
+}
+
+static int parse_number(const char **text, const char *end, uint64_t *ret_number)
+{
+    uint64_t number = 0;
+    const char *at = *text;
+    if (at == end)
+        return -EINVAL;
+    for (; at < end && *at >= '0' && *at <= '9'; at++)
+        if (__builtin_mul_overflow(number, 10u, &number) || __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+            return -ERANGE;
+    if (at == *text)
+        return -EINVAL;
+    *text = at;
+    *ret_number = number;
+    return 0;
+}
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+static int parse_quantity(const char *text, size_t bytes, const struct unit *units, uint64_t *ret_value)
+{
+    uint64_t number;
+    const char *end = text + bytes;
+    int result = parse_number(&text, end, &number);
+    if (result < 0)
+        return result;
+    for (; units->name; units++)
+        if (is_word(text, (size_t)(end - text), units->name))
+            return __builtin_mul_overflow(number, units->factor, ret_value) ? -ERANGE : 0;
+    return -EINVAL;
+}
+
+int evtrail_text_bytes(const char *text, size_t bytes, uint64_t *ret_bytes)
+{
+    static const struct unit units[] = {
+        {"", 1},          {"B", 1},          {"K", 1u << 10},   {"k", 1u << 10},   {"KB", 1u << 10},
+        {"KiB", 1u << 10}, {"M", 1u << 20},  {"MB", 1u << 20},  {"MiB", 1u << 20}, {"G", 1u << 30},
+        {"GB", 1u << 30}, {"GiB", 1u << 30}, {NULL, 0},
+    };
+    return parse_quantity(text, bytes, units, ret_bytes);
+}
+
+int evtrail_text_ns(const char *text, size_t bytes, uint64_t *ret_ns)
+{
+    static const struct unit units[] = {
+        {"ns", 1},          {"us", 1000},          {"ms", 1000000},          {"s", 1000000000u},
+        {"m", 60000000000u}, {"min", 60000000000u}, {"h", 3600000000000u}, {NULL, 0},
+    };
+    if (is_word(text, bytes, "0")) {
+        *ret_ns = 0;
+        return 0;
+    }
+    return parse_quantity(text, bytes, units, ret_ns);
+}
+
+/* ---- settings ---- */
+
+#define NS_PER_S 1000000000u
+
+void evtrail_settings_default(struct evtrail_settings *settings)
+{
+    atomic_store_explicit(&settings->policy, EVTRAIL_POLICY_overwrite, memory_order_relaxed);
+    atomic_store_explicit(&settings->block_bytes, 64u << 10, memory_order_relaxed);
+    atomic_store_explicit(&settings->blocks, 16, memory_order_relaxed);
+    atomic_store_explicit(&settings->deadline_ns, NS_PER_S / 10, memory_order_relaxed);
+    atomic_store_explicit(&settings->lease_ns, 2ull * NS_PER_S, memory_order_relaxed);
+    atomic_store_explicit(&settings->memory_bytes, 1ull << 30, memory_order_relaxed);
+    atomic_store_explicit(&settings->flags, 0, memory_order_relaxed);
+}
+
+static uint64_t bounded(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+static uint32_t power_of_two(uint64_t value)
+{
+    uint32_t power = 1;
+    while (power < value && power < (1u << 30))
+        power <<= 1;
+    return power;
+}
+
+#define DEADLINE_MAX_NS (60ull * NS_PER_S)
+#define LEASE_MIN_NS (NS_PER_S / 10)
+#define LEASE_MAX_NS (600ull * NS_PER_S)
+#define MEMORY_MIN_BYTES (64u << 10)
+#define MEMORY_MAX_BYTES (1ull << 40)
+
+void evtrail_settings_read(const struct evtrail_settings *settings, struct evtrail_settings_values *ret_values)
+{
+    struct evtrail_settings_values v;
+    v.policy = atomic_load_explicit(&settings->policy, memory_order_relaxed);
+    if (v.policy >= EVTRAIL_POLICIES)
+        v.policy = EVTRAIL_POLICY_overwrite;
+    v.block_bytes = power_of_two(bounded(atomic_load_explicit(&settings->block_bytes, memory_order_relaxed),
+                                         EVTRAIL_BLOCK_BYTES_MIN, EVTRAIL_BLOCK_BYTES_MAX));
+    v.blocks = power_of_two(bounded(atomic_load_explicit(&settings->blocks, memory_order_relaxed), EVTRAIL_BLOCKS_MIN,
+                                    EVTRAIL_BLOCKS_MAX));
+    while ((uint64_t)v.block_bytes * v.blocks > EVTRAIL_RING_BYTES_MAX)
+        v.blocks /= 2;
+    v.flags = atomic_load_explicit(&settings->flags, memory_order_relaxed);
+    v.deadline_ns = bounded(atomic_load_explicit(&settings->deadline_ns, memory_order_relaxed), 0, DEADLINE_MAX_NS);
+    v.lease_ns = bounded(atomic_load_explicit(&settings->lease_ns, memory_order_relaxed), LEASE_MIN_NS, LEASE_MAX_NS);
+    v.memory_bytes = bounded(atomic_load_explicit(&settings->memory_bytes, memory_order_relaxed), MEMORY_MIN_BYTES,
+                             MEMORY_MAX_BYTES);
+    *ret_values = v;
+}
+
+static int set_bounded32(_Atomic uint32_t *to, uint64_t value, uint64_t low, uint64_t high)
+{
+    if (value < low || value > high)
+        return -ERANGE;
+    atomic_store_explicit(to, (uint32_t)value, memory_order_relaxed);
+    return 0;
+}
+
+static int set_bounded64(_Atomic uint64_t *to, uint64_t value, uint64_t low, uint64_t high)
+{
+    if (value < low || value > high)
+        return -ERANGE;
+    atomic_store_explicit(to, value, memory_order_relaxed);
+    return 0;
+}
+
+static int set_sizes(struct evtrail_settings *settings, const char *key, size_t key_bytes, uint64_t value)
+{
+    if (is_word(key, key_bytes, "block"))
+        return set_bounded32(&settings->block_bytes, power_of_two(bounded(value, 0, 1u << 30)), EVTRAIL_BLOCK_BYTES_MIN,
+                             EVTRAIL_BLOCK_BYTES_MAX);
+    if (is_word(key, key_bytes, "blocks"))
+        return set_bounded32(&settings->blocks, power_of_two(bounded(value, 0, 1u << 30)), EVTRAIL_BLOCKS_MIN,
+                             EVTRAIL_BLOCKS_MAX);
+    if (is_word(key, key_bytes, "memory"))
+        return set_bounded64(&settings->memory_bytes, value, MEMORY_MIN_BYTES, MEMORY_MAX_BYTES);
+    if (!is_word(key, key_bytes, "ring"))
+        return -EINVAL;
+    uint32_t block = atomic_load_explicit(&settings->block_bytes, memory_order_relaxed);
+    if (block < EVTRAIL_BLOCK_BYTES_MIN || value < 2ull * block || value > EVTRAIL_RING_BYTES_MAX)
+        return -ERANGE;
+    return set_bounded32(&settings->blocks, power_of_two(value / block), EVTRAIL_BLOCKS_MIN, EVTRAIL_BLOCKS_MAX);
+}
+
+static int set_one(struct evtrail_settings *settings, const char *key, size_t key_bytes, const char *value, size_t bytes)
+{
+    uint64_t number;
+    if (is_word(key, key_bytes, "policy")) {
+        int policy = evtrail_policy_parse(value, bytes);
+        if (policy >= 0)
+            atomic_store_explicit(&settings->policy, (uint32_t)policy, memory_order_relaxed);
+        return policy < 0 ? policy : 0;
+    }
+    if (is_word(key, key_bytes, "keep")) {
+        if (bytes != 1 || (*value != '0' && *value != '1'))
+            return -EINVAL;
+        uint32_t flags = atomic_load_explicit(&settings->flags, memory_order_relaxed) & ~EVTRAIL_SETTING_KEEP;
+        atomic_store_explicit(&settings->flags, flags | (*value == '1' ? EVTRAIL_SETTING_KEEP : 0), memory_order_relaxed);
+        return 0;
+    }
+    bool deadline = is_word(key, key_bytes, "deadline");
+    if (deadline || is_word(key, key_bytes, "lease")) {
+        int result = evtrail_text_ns(value, bytes, &number);
+        if (result < 0)
+            return result;
+        return deadline ? set_bounded64(&settings->deadline_ns, number, 0, DEADLINE_MAX_NS)
+                        : set_bounded64(&settings->lease_ns, number, LEASE_MIN_NS, LEASE_MAX_NS);
+    }
+    int result = evtrail_text_bytes(value, bytes, &number);
+    return result < 0 ? result : set_sizes(settings, key, key_bytes, number);
+}
+
+int evtrail_settings_apply(struct evtrail_settings *settings, const char *text, size_t bytes)
+{
+    const char *equals = memchr(text, '=', bytes);
+    if (!equals)
+        return -EINVAL;
+    int result = set_one(settings, text, (size_t)(equals - text), equals + 1, (size_t)(text + bytes - equals - 1));
+    if (result == 0)
+        /* C1 (release): the values before the generation; a writer that sees the new one (acquire, ring.c) sees them. */
+        atomic_fetch_add_explicit(&settings->generation, 1, memory_order_release);
+    return result;
+}
