@@ -35,6 +35,8 @@ struct evtrail_encoder {
     uint8_t sequence[EVTRAIL_BATCH_WORDS_MAX];
     uint64_t columns[EVTRAIL_BATCH_WORDS_MAX];
     uint64_t misc[EVTRAIL_BATCH_WORDS_MAX];
+    uint64_t dictionary[256];
+    uint8_t index[EVTRAIL_BATCH_WORDS_MAX]; /* of the column at hand */
     uint8_t content[EVTRAIL_BATCH_CONTENT_MAX];
 };
 
@@ -183,14 +185,31 @@ static uint8_t *put64(uint8_t *out, uint64_t value)
     return out + 8;
 }
 
-static uint8_t *put_column(uint8_t *out, const struct evtrail_column *column, uint64_t *values, size_t count)
+/* kind, mask, base, then what the kind has; a dictionary's indices are in `index`. */
+static uint8_t *put_column(const struct evtrail_encoder *encoder, uint8_t *out, const struct evtrail_column *column,
+                           uint64_t *values, size_t count)
 {
     *out++ = column->kind;
     *out++ = column->mask;
     out = put64(out, column->base);
     if (column->kind == EVTRAIL_COLUMN_LINEAR)
-        out = put64(out, column->step);
-    return out + evtrail_column_encode(column, values, count, out);
+        return put64(out, column->step);
+    if (column->kind != EVTRAIL_COLUMN_DICT)
+        return out + evtrail_column_encode(column, values, count, out);
+    memcpy(out, encoder->dictionary, column->base * 8);
+    memcpy(out + column->base * 8, encoder->index, count);
+    return out + column->base * 8 + count;
+}
+
+static uint8_t *put_times(struct evtrail_encoder *encoder, uint8_t *out)
+{
+    for (unsigned i = 0; i < encoder->shapes_count; i++) {
+        const struct shape *shape = &encoder->shapes[i];
+        struct evtrail_column column;
+        evtrail_column_plan(shape->columns, shape->count, &column);
+        out = put_column(encoder, out, &column, shape->columns, shape->count);
+    }
+    return out;
 }
 
 /* The columns of kind ROWS of one shape, interleaved again. */
@@ -204,22 +223,27 @@ static uint8_t *put_rows(uint8_t *out, const struct shape *shape, const uint8_t 
     return out + (size_t)shape->count * rows * 8;
 }
 
-static uint8_t *put_shape(struct shape *shape, uint8_t *out)
+static uint8_t *put_payload(struct evtrail_encoder *encoder, const struct shape *shape, uint8_t *out)
 {
-    uint8_t row_columns[EVTRAIL_SIZE_LONG + 1];
+    uint8_t row_columns[EVTRAIL_SIZE_LONG];
     unsigned rows = 0;
-    for (unsigned c = 0; c <= shape->size; c++) {
+    for (unsigned c = 1; c <= shape->size; c++) {
         uint64_t *values = shape->columns + (size_t)c * shape->count;
         struct evtrail_column column;
         evtrail_column_plan(values, shape->count, &column);
-        out = put_column(out, &column, values, shape->count);
-        if (column.kind == EVTRAIL_COLUMN_ROWS)
+        if (!evtrail_column_dictionary(&column, values, shape->count, encoder->index, encoder->dictionary) &&
+            __builtin_popcount(column.mask) >= 7) {
+            /* Text and noise: planes save nothing, and zstd finds whole strings again only if they stay together. */
+            column = (struct evtrail_column){.kind = EVTRAIL_COLUMN_ROWS};
             row_columns[rows++] = (uint8_t)c;
+        }
+        out = put_column(encoder, out, &column, values, shape->count);
     }
     return put_rows(out, shape, row_columns, rows);
 }
 
-static uint32_t put_content(struct evtrail_encoder *encoder)
+/* Three parts of different statistics: what comes, when, with what. Each is worth an entropy table of its own. */
+static void put_content(struct evtrail_encoder *encoder, struct evtrail_encoded *encoded)
 {
     uint8_t *out = encoder->content;
     out = put32(out, encoder->records);
@@ -231,11 +255,15 @@ static uint32_t put_content(struct evtrail_encoder *encoder)
     }
     memcpy(out, encoder->sequence, encoder->records);
     out += encoder->records;
+    encoded->parts[0] = (uint32_t)(out - encoder->content);
+    out = put_times(encoder, out);
+    encoded->parts[1] = (uint32_t)(out - encoder->content);
     memcpy(out, encoder->misc, encoder->misc_words * 8);
     out += encoder->misc_words * 8;
     for (unsigned i = 0; i < encoder->shapes_count; i++)
-        out = put_shape(&encoder->shapes[i], out);
-    return (uint32_t)(out - encoder->content);
+        out = put_payload(encoder, &encoder->shapes[i], out);
+    encoded->content = encoder->content;
+    encoded->content_bytes = (uint32_t)(out - encoder->content);
 }
 
 static uint64_t types_of(const struct evtrail_encoder *encoder)
@@ -274,13 +302,12 @@ int evtrail_encode(struct evtrail_encoder *encoder, const uint64_t *words, size_
     place_columns(encoder);
     deal(encoder, words, reference_ticks);
     *ret_encoded = (struct evtrail_encoded){
-        .content = encoder->content,
-        .content_bytes = put_content(encoder),
         .records = encoder->records,
         .events = events_of(encoder),
         .types = types_of(encoder),
         .ids = encoder->ids,
         .ids_count = encoder->ids_count,
     };
+    put_content(encoder, ret_encoded);
     return 0;
 }

@@ -29,6 +29,7 @@ struct evtrail_encoder;
 struct evtrail_encoded {
     const uint8_t *content; /* valid until the encoder's next use */
     uint32_t content_bytes;
+    uint32_t parts[2]; /* where content's second and third part begin: each wants an entropy table of its own */
     uint32_t records;
     uint64_t events;      /* records with ids of events */
     uint64_t types;       /* Bloom: bit evtrail_type_bit(id) for each event id */

@@ -153,6 +153,20 @@ static const char *check_sequence(const struct evtrail_decoder *decoder)
     return NULL;
 }
 
+static const char *read_dictionary(struct evtrail_column *column, struct input *input, size_t count)
+{
+    if (column->base > 256)
+        return "a dictionary of more than 256 values";
+    column->dictionary = take(input, column->base * 8);
+    column->planes = column->dictionary ? take(input, count) : NULL;
+    if (!column->planes)
+        return "a column is cut";
+    for (size_t i = 0; i < count; i++)
+        if (column->planes[i] >= column->base)
+            return "an index outside its dictionary";
+    return NULL;
+}
+
 static const char *read_column(struct evtrail_column *column, struct input *input, size_t count)
 {
     const uint8_t *at = take(input, 10);
@@ -160,8 +174,10 @@ static const char *read_column(struct evtrail_column *column, struct input *inpu
         return "a column of unknown kind";
     *column = (struct evtrail_column){.kind = at[0], .mask = at[1], .base = get64(at + 2)};
     const bool planes = column->kind >= EVTRAIL_COLUMN_PLANES && column->kind <= EVTRAIL_COLUMN_DELTA;
-    if (!planes && column->mask)
+    if (!planes && column->mask != (column->kind == EVTRAIL_COLUMN_DICT))
         return "planes where none can be";
+    if (column->kind == EVTRAIL_COLUMN_DICT)
+        return read_dictionary(column, input, count);
     if (column->kind == EVTRAIL_COLUMN_LINEAR) {
         at = take(input, 8);
         if (!at)
@@ -172,13 +188,26 @@ static const char *read_column(struct evtrail_column *column, struct input *inpu
     return column->planes ? NULL : "a column is cut";
 }
 
-static const char *read_shape_columns(struct evtrail_decoder *decoder, struct input *input, uint32_t number)
+static const char *read_times(struct evtrail_decoder *decoder, struct input *input)
+{
+    const char *what = NULL;
+    for (uint32_t i = 0; i < decoder->view.shapes_count && !what; i++) {
+        struct evtrail_column *column = &decoder->columns[decoder->columns_count];
+        decoder->parts[i].first_column = decoder->columns_count;
+        decoder->columns_count += decoder->shapes[i].words + 1;
+        what = read_column(column, input, decoder->shapes[i].count);
+        if (!what && column->kind == EVTRAIL_COLUMN_ROWS)
+            what = "rows where steps of time should be";
+    }
+    return what;
+}
+
+static const char *read_payload(struct evtrail_decoder *decoder, struct input *input, uint32_t number)
 {
     const struct evtrail_batch_shape *shape = &decoder->shapes[number];
-    struct evtrail_column *columns = decoder->columns + decoder->columns_count;
+    struct evtrail_column *columns = decoder->columns + decoder->parts[number].first_column + 1;
     size_t rows = 0, row = 0;
-    decoder->parts[number].first_column = decoder->columns_count;
-    for (uint32_t c = 0; c <= shape->words; c++) {
+    for (uint32_t c = 0; c < shape->words; c++) {
         const char *what = read_column(&columns[c], input, shape->count);
         if (what)
             return what;
@@ -187,12 +216,11 @@ static const char *read_shape_columns(struct evtrail_decoder *decoder, struct in
     const uint8_t *bytes = take(input, rows * shape->count * 8);
     if (!bytes)
         return "a shape's rows are cut";
-    for (uint32_t c = 0; c <= shape->words; c++)
+    for (uint32_t c = 0; c < shape->words; c++)
         if (columns[c].kind == EVTRAIL_COLUMN_ROWS) {
             columns[c].planes = bytes + 8 * row++;
             columns[c].stride = rows * 8;
         }
-    decoder->columns_count += shape->words + 1;
     return NULL;
 }
 
@@ -209,11 +237,13 @@ static const char *read_content(struct evtrail_decoder *decoder, struct input *i
     decoder->view.sequence = take(input, records);
     if (!decoder->view.sequence || records > decoder->words_count)
         return "more records than words";
-    what = read_misc(decoder, input, misc_words);
+    what = read_times(decoder, input);
+    if (!what)
+        what = read_misc(decoder, input, misc_words);
     if (!what)
         what = check_sequence(decoder);
     for (uint32_t i = 0; i < shapes && !what; i++)
-        what = read_shape_columns(decoder, input, i);
+        what = read_payload(decoder, input, i);
     if (!what && input->at != input->end)
         what = "bytes behind its end";
     return what;

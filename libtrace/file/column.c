@@ -219,9 +219,6 @@ void evtrail_column_plan(const uint64_t *values, size_t count, struct evtrail_co
             consider(&column, EVTRAIL_COLUMN_OFFSET, low_mask((uint64_t)survey.max - (uint64_t)survey.min),
                      (uint64_t)survey.min);
             consider(&column, EVTRAIL_COLUMN_DELTA, byte_mask(survey.zigzag), values[0]);
-            /* Text and noise: planes save nothing, and zstd finds whole strings again only if they stay together. */
-            if (__builtin_popcount(column.mask) >= 7)
-                column = (struct evtrail_column){.kind = EVTRAIL_COLUMN_ROWS};
         }
     }
     *ret_column = column;
@@ -297,6 +294,10 @@ void evtrail_column_decode(const struct evtrail_column *column, uint64_t *values
     case EVTRAIL_COLUMN_LINEAR:
         for (size_t i = 0; i < count; i++, value += column->step)
             values[i] = value;
+        return;
+    case EVTRAIL_COLUMN_DICT:
+        for (size_t i = 0; i < count; i++)
+            memcpy(&values[i], column->dictionary + 8 * (size_t)column->planes[i], 8);
         return;
     case EVTRAIL_COLUMN_ROWS:
         for (size_t i = 0; i < count; i++)
