@@ -411,3 +411,8 @@ const uint64_t *evtrail_decode_words(struct evtrail_decoder *decoder)
     }
     return decoder->words;
 }
+
+bool evtrail_batch_may_have(uint64_t types, uint32_t id)
+{
+    return (types & evtrail_type_bit(id)) != 0;
+}
