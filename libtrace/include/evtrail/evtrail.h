@@ -14,6 +14,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define EVTRAIL_VERSION "0.1.0"
 
@@ -58,6 +59,7 @@ void evtrail_emit(const struct evtrail_point *point, uint64_t ticks, const struc
 /* The path of this process's session, or NULL if there is none. Valid until fork or exit. */
 const char *evtrail_session_path(void);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -27,6 +27,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* ---- schema ---------------------------------------------------------------------------------------------------- */
 
@@ -277,6 +278,7 @@ char *evtrail_session_settings(struct evtrail_session *session);
 /* Removes a dead session's files. -EBUSY: it is alive. */
 int evtrail_session_remove(struct evtrail_session *session);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

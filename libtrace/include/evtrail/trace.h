@@ -42,6 +42,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum evtrail_level {
     EVTRAIL_LEVEL_critical = 1,
@@ -693,6 +694,7 @@ __attribute__((destructor(101), unused)) static void evtrail_link_stop_(void)
 #endif
 #endif
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
