@@ -186,7 +186,7 @@ struct evtrail_session_header {
     _Atomic uint64_t lost_nested;  /* events of signal handlers before their thread had a ring (cause: nested) */
     _Atomic uint32_t exiting;      /* the process passed the end of main or exit() */
     uint32_t flags;                /* EVTRAIL_SESSION_* */
-    _Atomic uint32_t anchor_number; /* anchors written so far; the newest is [(n - 1) mod EVTRAIL_ANCHORS] */
+    _Atomic uint32_t anchor_number; /* anchors written so far; the first is [0], the newest of n > 1 is [1 + (n - 2) mod (EVTRAIL_ANCHORS - 1)] */
     uint32_t reserved0;
     struct evtrail_anchor anchors[EVTRAIL_ANCHORS]; /* [0] is the start and stays */
     char command[64];  /* comm */

@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The way of an event that the inline path in trace.h does not take: a thread's first, one with context, one in another
+ * channel, one inside a signal handler, a large one.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <unwind.h>
+
+/* ---- context ---- */
+
+struct stack {
+    uint64_t from; /* the trace point's frame: those above it are ours */
+    uint32_t count;
+    bool found;
+    uint64_t addresses[EVTRAIL_STACK_MAX];
+};
+
+static _Unwind_Reason_Code visit_frame(struct _Unwind_Context *context, void *argument)
+{
+    struct stack *stack = argument;
+    uint64_t address = _Unwind_GetIP(context);
+    stack->found |= address == stack->from;
+    if (!stack->found)
+        return _URC_NO_REASON;
+    if (stack->count == EVTRAIL_STACK_MAX || address == 0)
+        return _URC_END_OF_STACK;
+    stack->addresses[stack->count++] = address;
+    return _URC_NO_REASON;
+}
+
+struct context {
+    unsigned flags; /* enum evtrail_meta_flag */
+    uint32_t cpu;
+    uint64_t caller;
+    struct stack stack;
+};
+
+/* What the enable byte asks for. Returns the words of the META record, 0 for none. */
+static uint32_t context_take(struct context *context, unsigned on, unsigned meta, uint64_t caller)
+{
+    uint32_t words = 2;
+    context->flags = meta;
+    if (on & EVTRAIL_ENABLE_CPU) {
+        int cpu = sched_getcpu();
+        context->cpu = cpu < 0 ? 0 : (uint32_t)cpu;
+        context->flags |= EVTRAIL_META_CPU;
+        words++;
+    }
+    if (on & EVTRAIL_ENABLE_CALLER) {
+        context->caller = caller;
+        context->flags |= EVTRAIL_META_CALLER;
+        words++;
+    }
+    if (on & EVTRAIL_ENABLE_STACK) {
+        context->stack.from = caller;
+        context->stack.count = 0;
+        context->stack.found = false;
+        _Unwind_Backtrace(visit_frame, &context->stack);
+        context->flags |= EVTRAIL_META_STACK;
+        words += 1 + context->stack.count;
+    }
+    return context->flags ? words : 0;
+}
+
+static void context_put(struct evtrail_ring *ring, const struct context *context, uint32_t words)
+{
+    evtrail_ring_put_header(ring, EVTRAIL_RECORD_META, words - 1);
+    evtrail_ring_put(ring, context->flags);
+    if (context->flags & EVTRAIL_META_CPU)
+        evtrail_ring_put(ring, context->cpu);
+    if (context->flags & EVTRAIL_META_CALLER)
+        evtrail_ring_put(ring, context->caller);
+    if (context->flags & EVTRAIL_META_STACK) {
+        evtrail_ring_put(ring, context->stack.count);
+        for (uint32_t i = 0; i < context->stack.count; i++)
+            evtrail_ring_put(ring, context->stack.addresses[i]);
+    }
+}
+
+/* ---- which ring ---- */
+
+/* C3, C4: an idle reader set the bit and sleeps on `wake`. Before the event is written: it takes longer to wake than we to
+ * write, and looks again. The bit goes first, or a second reader's would be lost. */
+static void wake_readers(const struct evtrail_point *point)
+{
+    struct evtrail_control *control = evtrail_process.control;
+    atomic_fetch_and_explicit(&control->enable[point->head >> 6], (uint8_t)~EVTRAIL_ENABLE_WAKE, memory_order_relaxed);
+    atomic_fetch_add_explicit(&control->wake, 1, memory_order_relaxed);
+    evtrail_futex_wake(&control->wake);
+}
+
+static struct evtrail_ring *channel_of(struct evtrail_ring *ring, unsigned on)
+{
+    unsigned channel = (on & EVTRAIL_ENABLE_CHANNEL_MASK) >> EVTRAIL_ENABLE_CHANNEL_SHIFT;
+    if (channel == 0 || channel > EVTRAIL_POLICIES)
+        return ring;
+    return evtrail_thread_extra(ring, 1 + channel);
+}
+
+/* The ring that this event goes to, not busy; NULL: counted as lost. */
+static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, unsigned *meta)
+{
+    struct evtrail_ring *ring = main;
+    if (main->writer.busy) { /* we are a signal handler inside an emission of this thread */
+        *meta |= EVTRAIL_META_SIGNAL;
+        ring = evtrail_thread_extra(main, 1);
+    } else {
+        ring = channel_of(main, on);
+    }
+    if (ring && !ring->writer.busy)
+        return ring;
+    if (ring)
+        evtrail_count_nested(main);
+    else
+        evtrail_ring_lost(main, EVTRAIL_LOST_MEMORY);
+    return NULL;
+}
+
+static bool geometry_changed(const struct evtrail_ring *ring)
+{
+    return ring->settings_seen != (uint64_t)atomic_load_explicit(&evtrail_process.control->settings.generation,
+                                                                 memory_order_relaxed) + 1;
+}
+
+struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words, unsigned meta,
+                                            uint64_t caller)
+{
+    struct context context;
+    if (!(on & EVTRAIL_ENABLE_ON))
+        return NULL;
+    struct evtrail_ring *ring = evtrail_thread_ring();
+    if (!ring && !(ring = evtrail_thread_start()))
+        return NULL;
+    if (UNLIKELY(on & EVTRAIL_ENABLE_WAKE))
+        wake_readers(point);
+    if (UNLIKELY(!ring->writer.busy && geometry_changed(ring)))
+        ring = evtrail_thread_migrate(ring);
+    ring = choose_ring(ring, on, &meta);
+    if (!ring)
+        return NULL;
+    __atomic_store_n(&ring->writer.busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (UNLIKELY(on & (EVTRAIL_ENABLE_CALLER | EVTRAIL_ENABLE_STACK)) && !(meta & EVTRAIL_META_SIGNAL))
+        evtrail_modules_first();
+    uint32_t extra = context_take(&context, on, meta, caller);
+    if (evtrail_ring_reserve(ring, point->level, words + extra)) {
+        if (extra)
+            context_put(ring, &context, extra);
+        return &ring->writer;
+    }
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
+    return NULL;
+}
+
+API __attribute__((noinline)) struct evtrail_writer *evtrail_reserve(const struct evtrail_point *point, unsigned on,
+                                                                    uint32_t words)
+{
+    int saved = errno;
+    struct evtrail_writer *writer =
+        evtrail_reserve_with(point, on, words, 0, (uint64_t)(uintptr_t)__builtin_return_address(0));
+    errno = saved;
+    return writer;
+}
+
+/* ---- large and foreign events ---- */
+
+static uint32_t payload_words(const struct evtrail_arg *args, unsigned count)
+{
+    uint64_t words = 0;
+    for (unsigned i = 0; i < count; i++)
+        words += evtrail_words_(args[i]);
+    return words < UINT32_MAX ? (uint32_t)words : UINT32_MAX;
+}
+
+/* Shortens strings, the last ones most, until all fits `most` words. */
+static void cut(struct evtrail_arg *args, unsigned count, uint32_t most)
+{
+    uint32_t left = (most - count) * 8; /* bytes for strings */
+    for (unsigned i = 0; i < count; i++) {
+        if (!args[i].data)
+            continue;
+        if (args[i].word > left)
+            args[i].word = left;
+        left -= ((uint32_t)args[i].word + 7) / 8 * 8;
+    }
+}
+
+static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
+                       unsigned count, uint32_t payload, unsigned meta, uint64_t caller)
+{
+    const bool extended = payload >= EVTRAIL_SMALL_WORDS;
+    const uint32_t words = 1 + extended + payload;
+    struct evtrail_writer *writer = evtrail_reserve_with(point, on, words, meta, caller);
+    if (!writer)
+        return;
+    uint64_t *p = evtrail_header_(writer, point, ticks ? ticks : evtrail_clock_ticks(),
+                                  extended ? EVTRAIL_SMALL_WORDS : payload);
+    if (extended)
+        evtrail_store_(p++, payload);
+    for (unsigned i = 0; i < count; i++)
+        p = evtrail_put_(p, args[i]);
+    TEST_POINT("W5");
+    evtrail_end_(writer, words);
+    TEST_POINT("W6");
+}
+
+/* The most payload words that fit the smallest block this thread may be given, with all that may go before. */
+static uint32_t payload_most(void)
+{
+    struct evtrail_ring *ring = evtrail_thread_ring();
+    uint32_t block = EVTRAIL_BLOCK_BYTES_MIN;
+    if (ring && !ring->writer.busy)
+        block = ring->block_bytes;
+    return (block - EVTRAIL_BLOCK_HEADER_BYTES) / 8 - EVTRAIL_SLACK_WORDS - EVTRAIL_PENDING_WORDS_MAX -
+           EVTRAIL_CONTEXT_WORDS_MAX - 2;
+}
+
+static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
+                 unsigned count, uint64_t caller)
+{
+    uint32_t payload = payload_words(args, count), most = payload_most();
+    if (payload <= most) {
+        emit_words(point, on, ticks, args, count, payload, 0, caller);
+        return;
+    }
+    struct evtrail_arg shorter[EVTRAIL_FIELDS_MAX];
+    for (unsigned i = 0; i < count; i++)
+        shorter[i] = args[i];
+    cut(shorter, count, most);
+    emit_words(point, on, ticks, shorter, count, payload_words(shorter, count), EVTRAIL_META_CUT, caller);
+}
+
+API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks,
+                                                    const struct evtrail_arg *args, unsigned count)
+{
+    int saved = errno;
+    if (count <= EVTRAIL_FIELDS_MAX)
+        emit(point, on, ticks, args, count, (uint64_t)(uintptr_t)__builtin_return_address(0));
+    errno = saved;
+}
+
+API __attribute__((noinline)) void evtrail_emit(const struct evtrail_point *point, uint64_t ticks,
+                                               const struct evtrail_arg *args, unsigned count)
+{
+    unsigned on = evtrail_on_(point);
+    int saved = errno;
+    if (UNLIKELY(on) && count == point->fields_count)
+        emit(point, on, ticks, args, count, (uint64_t)(uintptr_t)__builtin_return_address(0));
+    errno = saved;
+}
+
+API int evtrail_enabled(const struct evtrail_point *point)
+{
+    return evtrail_on_(point) != 0;
+}

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Event types: gives each an id and an enable byte, and writes the schema that readers decode with.
+ *
+ * Types are known by name, kind, level and fields: the same one from two places, two libraries or after dlclose and dlopen is one type. What
+ * a session needs (entries as in layout.h) is kept in private memory too, for the session of a forked child.
+ */
+#include "fields.h"
+#include "internal.h"
+
+#include <errno.h>
+#include <link.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ARENA_BYTES (UINT64_C(1) << 20)
+#define ENTRY_BYTES_MAX (64u << 10)
+#define INDEX_SLOTS 32768 /* power of two, twice the types */
+
+/* What identifies a type is its entry less id, line, file and function: two spans of its bytes. */
+struct key {
+    uint64_t hash;
+    uint32_t head_end, tail_start, end;
+};
+#define KEY_START 16
+
+struct type {
+    const struct evtrail_meta_header *entry;
+    const char *name;
+    struct key key;
+    uint8_t level;
+};
+
+static struct registry {
+    _Atomic uint32_t lock; /* thread id of the holder */
+    uint32_t count;        /* next id */
+    struct type *types;    /* [EVTRAIL_EVENT_TYPES_MAX] */
+    uint16_t *index;       /* [INDEX_SLOTS]: id or 0 */
+    uint8_t *arena;
+    size_t arena_used, arena_bytes;
+    uint64_t meta_bytes;     /* published in this session */
+    uint64_t meta_allocated;
+    uint64_t modules_hash;   /* of those published; 0: none */
+} registry;
+
+static const uint8_t off_byte = 0;
+
+/* ---- lock: never taken while emitting, but by C++'s and the modules' first time, which only try ---- */
+
+static bool try_lock(void)
+{
+    uint32_t free = 0;
+    /* G1 (acquire) pairs with G2 (release): what the last holder wrote. */
+    return atomic_compare_exchange_strong_explicit(&registry.lock, &free, evtrail_gettid(), memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+void evtrail_registry_lock(void)
+{
+    while (!try_lock())
+        sched_yield();
+}
+
+void evtrail_registry_unlock(void)
+{
+    atomic_store_explicit(&registry.lock, 0, memory_order_release); /* G2 */
+}
+
+static bool lock_is_mine(void)
+{
+    return atomic_load_explicit(&registry.lock, memory_order_relaxed) == evtrail_gettid();
+}
+
+/* The forking thread held the lock (atfork); the child's thread has another id. */
+void evtrail_registry_fork_child(void)
+{
+    registry.meta_bytes = registry.meta_allocated = registry.modules_hash = 0;
+    atomic_store_explicit(&registry.lock, 0, memory_order_relaxed);
+}
+
+/* ---- private memory ---- */
+
+static void *private_map(size_t bytes)
+{
+    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+static bool registry_ready(void)
+{
+    if (registry.types)
+        return true;
+    const size_t types = sizeof(struct type) * EVTRAIL_EVENT_TYPES_MAX, index = sizeof(uint16_t) * INDEX_SLOTS;
+    uint8_t *map = private_map(types + index);
+    if (!map)
+        return false;
+    registry.index = (uint16_t *)(void *)(map + types);
+    registry.types = (struct type *)(void *)map;
+    registry.count = EVTRAIL_EVENT_FIRST;
+    return true;
+}
+
+static uint8_t *arena_room(size_t bytes)
+{
+    if (registry.arena_bytes - registry.arena_used < bytes) {
+        uint8_t *map = private_map(ARENA_BYTES);
+        if (!map)
+            return NULL;
+        registry.arena = map;
+        registry.arena_bytes = ARENA_BYTES;
+        registry.arena_used = 0;
+    }
+    return registry.arena + registry.arena_used;
+}
+
+/* ---- entries ---- */
+
+struct builder {
+    uint8_t *start;
+    size_t used, size;
+};
+
+static void put_bytes(struct builder *b, const void *from, size_t bytes)
+{
+    if (b->used + bytes <= b->size)
+        memcpy(b->start + b->used, from, bytes);
+    b->used += bytes;
+}
+
+static void put_u8(struct builder *b, uint8_t v)
+{
+    put_bytes(b, &v, 1);
+}
+
+static void put_u16(struct builder *b, uint16_t v)
+{
+    put_bytes(b, &v, 2);
+}
+
+static void put_u32(struct builder *b, uint32_t v)
+{
+    put_bytes(b, &v, 4);
+}
+
+static void put_u64(struct builder *b, uint64_t v)
+{
+    put_bytes(b, &v, 8);
+}
+
+static void put_text(struct builder *b, const char *text, size_t bytes, size_t most)
+{
+    if (bytes > most)
+        bytes = most;
+    put_u16(b, (uint16_t)bytes);
+    put_bytes(b, text, bytes);
+}
+
+static void put_string(struct builder *b, const char *text, size_t most)
+{
+    put_text(b, text ? text : "", text ? strlen(text) : 0, most);
+}
+
+static void put_fields(struct builder *b, const struct evtrail_field_text *fields, int count)
+{
+    for (int i = 0; i < count; i++) {
+        put_u8(b, fields[i].type);
+        put_bytes(b, "\0\0\0", 3);
+        put_text(b, fields[i].name.start, fields[i].name.bytes, 63);
+        put_text(b, fields[i].unit.start, fields[i].unit.bytes, 31);
+        put_text(b, fields[i].doc.start, fields[i].doc.bytes, 255);
+        put_text(b, fields[i].enums.start, fields[i].enums.bytes, 1023);
+    }
+}
+
+/* Pads the entry and states its size. False: it did not fit. */
+static bool finish(struct builder *b, enum evtrail_meta_kind kind)
+{
+    static const uint8_t zeros[8];
+    put_bytes(b, zeros, (8 - b->used % 8) % 8);
+    if (b->used > b->size)
+        return false;
+    struct evtrail_meta_header header = {(uint32_t)b->used, (uint16_t)kind, 0};
+    memcpy(b->start, &header, sizeof(header));
+    return true;
+}
+
+static uint64_t hash_bytes(const uint8_t *bytes, size_t count, uint64_t hash) /* FNV-1a */
+{
+    for (size_t i = 0; i < count; i++)
+        hash = (hash ^ bytes[i]) * UINT64_C(0x100000001b3);
+    return hash;
+}
+#define HASH_START UINT64_C(0xcbf29ce484222325)
+
+/* ---- publishing ---- */
+
+/* Appends an entry to the session's metadata. C2 (release): whole before it counts; pairs with R5. */
+static int meta_append(const void *entry, size_t bytes)
+{
+    uint64_t end = registry.meta_bytes + bytes;
+    if (end > EVTRAIL_META_LIMIT)
+        return -ENOSPC;
+    if (end > registry.meta_allocated) {
+        uint64_t want = registry.meta_allocated ? registry.meta_allocated * 2 : 4096;
+        while (want < end)
+            want *= 2;
+        if (want > EVTRAIL_META_LIMIT)
+            want = EVTRAIL_META_LIMIT;
+        if (evtrail_data_allocate(EVTRAIL_META_OFFSET, want) < 0)
+            return -ENOMEM;
+        registry.meta_allocated = want;
+    }
+    memcpy(evtrail_process.data + EVTRAIL_META_OFFSET + registry.meta_bytes, entry, bytes);
+    registry.meta_bytes = end;
+    atomic_store_explicit(&evtrail_process.header->meta_bytes, end, memory_order_release);
+    return 0;
+}
+
+static void set_enable(uint32_t id, unsigned state)
+{
+    /* relaxed: when a trace point sees it does not matter */
+    atomic_store_explicit(&evtrail_process.control->enable[id], (uint8_t)state, memory_order_relaxed);
+}
+
+static void apply_rules(uint32_t id, const char *lines, size_t bytes)
+{
+    set_enable(id, evtrail_rules_state(lines, bytes, registry.types[id].name, registry.types[id].level));
+}
+
+static size_t copy_rules(char *lines)
+{
+    struct evtrail_control *control = evtrail_process.control;
+    uint32_t bytes = atomic_load_explicit(&control->rules_bytes, memory_order_acquire);
+    if (bytes == 0 || evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
+        return 0;
+    return evtrail_rules_copy(control, lines);
+}
+
+/* Publishes a type in the session and switches it on if a rule says so. */
+static int publish_type(uint32_t id)
+{
+    struct evtrail_process *process = &evtrail_process;
+    if (evtrail_control_allocate(&process->control->enable[id], 1) < 0)
+        return -ENOMEM;
+    int result = meta_append(registry.types[id].entry, registry.types[id].entry->bytes);
+    if (result < 0)
+        return result;
+    atomic_store_explicit(&process->header->types_count, id + 1, memory_order_relaxed);
+    /* C9 (seq_cst fence): the type is published, then the rules are read; a tool appends its rule, then (C10) reads the
+     * types. One of the two sees the other's. Without the fences a type can miss a rule for good. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return 0;
+}
+
+/* All types again, for a new session (the first, or a forked child's). The registry's lock is held or not needed: nobody
+ * else has seen the session. */
+void evtrail_registry_publish(void)
+{
+    char lines[EVTRAIL_RULES_BYTES];
+    registry.meta_bytes = registry.meta_allocated = registry.modules_hash = 0;
+    if (!registry_ready())
+        return;
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
+        if (publish_type(id) < 0)
+            break;
+    size_t bytes = copy_rules(lines);
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
+        apply_rules(id, lines, bytes);
+}
+
+int evtrail_registry_apply_rules_count(void)
+{
+    char lines[EVTRAIL_RULES_BYTES];
+    int changed = 0;
+    evtrail_registry_lock();
+    size_t bytes = copy_rules(lines);
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++) {
+        uint8_t before = atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed);
+        apply_rules(id, lines, bytes);
+        uint8_t after = atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed);
+        changed += ((before ^ after) & ~EVTRAIL_ENABLE_WAKE) != 0;
+    }
+    evtrail_registry_unlock();
+    return changed;
+}
+
+/* ---- types ---- */
+
+static bool same_key(const uint8_t *a, const struct key *x, const uint8_t *b, const struct key *y)
+{
+    return x->hash == y->hash && x->head_end == y->head_end && x->end - x->tail_start == y->end - y->tail_start &&
+           memcmp(a + KEY_START, b + KEY_START, x->head_end - KEY_START) == 0 &&
+           memcmp(a + x->tail_start, b + y->tail_start, x->end - x->tail_start) == 0;
+}
+
+static uint32_t find_type(const uint8_t *entry, const struct key *key, uint32_t *ret_slot)
+{
+    uint32_t slot = (uint32_t)key->hash & (INDEX_SLOTS - 1);
+    for (; registry.index[slot]; slot = (slot + 1) & (INDEX_SLOTS - 1)) {
+        const struct type *type = &registry.types[registry.index[slot]];
+        if (same_key(entry, key, (const uint8_t *)type->entry, &type->key))
+            return registry.index[slot];
+    }
+    *ret_slot = slot;
+    return 0;
+}
+
+static bool build_entry(struct builder *b, const struct evtrail_point *point, uint32_t id, struct key *ret_key)
+{
+    struct evtrail_field_text fields[EVTRAIL_FIELDS_MAX];
+    int count = evtrail_fields_of(point, fields);
+    if (count < 0 || !point->name || !*point->name || point->level < 1 || point->level > EVTRAIL_LEVELS ||
+        point->kind >= EVTRAIL_KINDS)
+        return false;
+    b->used = sizeof(struct evtrail_meta_header);
+    put_u32(b, id);
+    put_u32(b, point->line);
+    put_u8(b, point->level);
+    put_u8(b, point->kind);
+    put_u16(b, (uint16_t)count);
+    put_string(b, point->name, 127);
+    put_string(b, point->doc, 511);
+    ret_key->head_end = (uint32_t)b->used;
+    put_string(b, point->file, 255);
+    put_string(b, point->function, 127);
+    ret_key->tail_start = (uint32_t)b->used;
+    put_fields(b, fields, count);
+    ret_key->end = (uint32_t)b->used;
+    if (b->used > b->size)
+        return false;
+    ret_key->hash = hash_bytes(b->start + KEY_START, ret_key->head_end - KEY_START, HASH_START);
+    ret_key->hash = hash_bytes(b->start + ret_key->tail_start, ret_key->end - ret_key->tail_start, ret_key->hash);
+    return true;
+}
+
+/* The id of a point's type; a new one if it is not known. 0: there is no room, or the point is not valid. */
+static uint32_t type_of(const struct evtrail_point *point)
+{
+    struct builder b = {arena_room(ENTRY_BYTES_MAX), 0, ENTRY_BYTES_MAX};
+    struct key key;
+    uint32_t slot = 0, id = registry.count;
+    if (!b.start || !build_entry(&b, point, id, &key))
+        return 0;
+    uint32_t known = find_type(b.start, &key, &slot);
+    if (known)
+        return known;
+    if (id == EVTRAIL_EVENT_TYPES_MAX || !finish(&b, EVTRAIL_META_EVENT_TYPE))
+        return 0;
+    size_t name_bytes = strnlen(point->name, 127);
+    if (b.used + name_bytes + 1 > ENTRY_BYTES_MAX)
+        return 0;
+    char *name = (char *)b.start + b.used;
+    memcpy(name, point->name, name_bytes);
+    name[name_bytes] = '\0';
+    registry.types[id] = (struct type){(void *)b.start, name, key, point->level};
+    if (publish_type(id) < 0)
+        return 0;
+    registry.arena_used += (b.used + name_bytes + 8) & ~(size_t)7;
+    registry.index[slot] = (uint16_t)id;
+    registry.count++;
+    return id;
+}
+
+static void register_point(struct evtrail_point *point, const char *lines, size_t bytes)
+{
+    if (!point || point->abi != EVTRAIL_ABI || point->head)
+        return;
+    uint32_t before = registry.count, id = type_of(point);
+    if (id == 0)
+        return;
+    if (id >= before)
+        apply_rules(id, lines, bytes);
+    point->head = id << 6;
+    /* T2 (release): the id before the byte's address; pairs with T1 in trace.h. */
+    __atomic_store_n(&point->enabled, (const uint8_t *)&evtrail_process.control->enable[id], __ATOMIC_RELEASE);
+}
+
+/* Rules may have come while the points were added: read them again until none has (bounded: a hostile writer). */
+static void register_points(struct evtrail_point *const *first, struct evtrail_point *const *end)
+{
+    char lines[EVTRAIL_RULES_BYTES];
+    struct evtrail_control *control = evtrail_process.control;
+    uint32_t before = registry.count;
+    uint32_t generation = atomic_load_explicit(&control->rules_generation, memory_order_acquire);
+    size_t bytes = copy_rules(lines);
+    for (; first < end; first++)
+        register_point(*first, lines, bytes);
+    for (int tries = 0; tries < 4; tries++) {
+        atomic_thread_fence(memory_order_seq_cst); /* C9 */
+        uint32_t now = atomic_load_explicit(&control->rules_generation, memory_order_acquire);
+        if (now == generation)
+            break;
+        generation = now;
+        bytes = copy_rules(lines);
+        for (uint32_t id = before; id < registry.count; id++)
+            apply_rules(id, lines, bytes);
+    }
+}
+
+API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_point *const *end)
+{
+    int saved = errno;
+    if (evtrail_session_start() && !lock_is_mine()) {
+        evtrail_registry_lock();
+        if (registry_ready())
+            register_points(first, end);
+        evtrail_registry_unlock();
+        if (registry.modules_hash)
+            evtrail_modules_refresh();
+    }
+    errno = saved;
+}
+
+/* The points' memory goes (dlclose); their types stay, for what was recorded and for when they come back. */
+API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrail_point *const *end)
+{
+    for (; first < end; first++)
+        if (*first) {
+            __atomic_store_n(&(*first)->enabled, &off_byte, __ATOMIC_RELEASE);
+            (*first)->head = 0;
+        }
+}
+
+API int evtrail_register(const struct evtrail_event_desc *desc, const struct evtrail_point **ret_point)
+{
+    if (!desc || desc->bytes < sizeof(*desc) || !ret_point || desc->fields_count > EVTRAIL_FIELDS_MAX)
+        return -EINVAL;
+    if (!evtrail_session_start())
+        return -ENODEV;
+    char lines[EVTRAIL_RULES_BYTES];
+    int result = -EINVAL;
+    evtrail_registry_lock();
+    struct evtrail_point *point = registry_ready() ? (void *)arena_room(sizeof(struct evtrail_point)) : NULL;
+    if (point) {
+        registry.arena_used += (sizeof(*point) + 7) & ~(size_t)7;
+        *point = (struct evtrail_point){.level = desc->level,
+                                        .kind = desc->kind,
+                                        .fields_count = (uint8_t)desc->fields_count,
+                                        .abi = EVTRAIL_ABI,
+                                        .name = desc->name,
+                                        .doc = desc->doc,
+                                        .fields = desc->fields};
+        point->enabled = &off_byte;
+        register_point(point, lines, copy_rules(lines));
+        if (point->head) {
+            point->name = registry.types[point->head >> 6].name;
+            point->doc = NULL;
+            point->fields = NULL; /* the caller's */
+            *ret_point = point;
+            result = 0;
+        } else if (registry.count == EVTRAIL_EVENT_TYPES_MAX) {
+            result = -ENOSPC;
+        }
+    } else {
+        result = -ENOMEM;
+    }
+    evtrail_registry_unlock();
+    return result;
+}
+
+/* ---- modules: for code addresses ---- */
+
+static void hex(char *to, const uint8_t *bytes, size_t count)
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < count; i++) {
+        to[2 * i] = digits[bytes[i] >> 4];
+        to[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    to[2 * count] = '\0';
+}
+
+static void build_id_of(const struct dl_phdr_info *info, char *ret_text)
+{
+    *ret_text = '\0';
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+        if (phdr->p_type != PT_NOTE)
+            continue;
+        const uint8_t *at = (const uint8_t *)(info->dlpi_addr + phdr->p_vaddr), *end = at + phdr->p_memsz;
+        while (at + sizeof(ElfW(Nhdr)) <= end) {
+            const ElfW(Nhdr) *note = (const void *)at;
+            const uint8_t *name = at + sizeof(*note), *desc = name + ((note->n_namesz + 3u) & ~3u);
+            if (desc > end || note->n_descsz > (size_t)(end - desc))
+                break;
+            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0 &&
+                note->n_descsz <= 32) {
+                hex(ret_text, desc, note->n_descsz);
+                return;
+            }
+            at = desc + ((note->n_descsz + 3u) & ~3u);
+        }
+    }
+}
+
+struct module_walk {
+    uint64_t hash;
+    bool write;
+};
+
+static int visit_module(struct dl_phdr_info *info, size_t size, void *context)
+{
+    (void)size;
+    struct module_walk *walk = context;
+    uint8_t room[2048];
+    char build_id[72];
+    for (int i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
+        if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_X))
+            continue;
+        uint64_t start = info->dlpi_addr + phdr->p_vaddr, end = start + phdr->p_memsz;
+        walk->hash = hash_bytes((const uint8_t *)&start, sizeof(start), walk->hash);
+        if (!walk->write)
+            continue;
+        build_id_of(info, build_id);
+        struct builder b = {room, sizeof(struct evtrail_meta_header), sizeof(room)};
+        put_u64(&b, start);
+        put_u64(&b, end);
+        put_u64(&b, phdr->p_offset);
+        put_string(&b, build_id, 64);
+        put_string(&b, info->dlpi_name && *info->dlpi_name ? info->dlpi_name : evtrail_process.header->program, 1023);
+        if (finish(&b, EVTRAIL_META_MODULE))
+            meta_append(room, b.used);
+    }
+    return 0;
+}
+
+/* Writes the list of loaded objects if it has changed. Called when an address is first recorded and when trace points
+ * come later; takes the loader's lock, so not from signal handlers' second rings. */
+void evtrail_modules_refresh(void)
+{
+    struct module_walk walk = {HASH_START, false};
+    if (!evtrail_session_ready())
+        return;
+    dl_iterate_phdr(visit_module, &walk);
+    if (walk.hash == registry.modules_hash || !try_lock())
+        return;
+    registry.modules_hash = walk.hash;
+    walk.write = true;
+    dl_iterate_phdr(visit_module, &walk);
+    evtrail_registry_unlock();
+}
+
+void evtrail_modules_first(void)
+{
+    if (!registry.modules_hash)
+        evtrail_modules_refresh();
+}

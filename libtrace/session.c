@@ -1,0 +1,484 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The process's session: its two files, their mappings, its start, its end, and fork.
+ */
+#include "internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#define DATA_BYTES_MAX (UINT64_C(16) << 30)
+#define DATA_BYTES_MIN (EVTRAIL_BLOCKS_OFFSET + (UINT64_C(1) << 20))
+
+struct evtrail_process evtrail_process;
+
+static size_t page_bytes(void)
+{
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- memory ---- */
+
+/* For kernels without MADV_POPULATE_WRITE. The file is found by its name, as no descriptor is kept (programs close
+ * those they do not know), and only believed if it is the very file that is mapped. */
+static int allocate_by_name(const char *path, uint64_t session_id, uint64_t offset, uint64_t bytes)
+{
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0 && errno == EACCES) /* mode 0400: not root, so not for writing */
+        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return -ENOMEM;
+    uint64_t id = 0;
+    int result = -ENOMEM;
+    if (pread(fd, &id, sizeof(id), 16) == (ssize_t)sizeof(id) && id == session_id)
+        result = posix_fallocate(fd, (off_t)offset, (off_t)bytes) == 0 ? 0 : -ENOMEM;
+    close(fd);
+    return result;
+}
+
+int evtrail_data_allocate(uint64_t offset, uint64_t bytes)
+{
+    struct evtrail_process *process = &evtrail_process;
+    uint64_t page = page_bytes();
+    uint64_t start = offset & ~(page - 1), end = (offset + bytes + page - 1) & ~(page - 1);
+    if (end > process->data_bytes)
+        return -ENOMEM;
+    /* The mapping is PROT_NONE where nothing was asked for: mlockall() must not fill gigabytes that will never be used. */
+    if (mprotect(process->data + start, end - start, PROT_READ | PROT_WRITE) < 0)
+        return -ENOMEM;
+    int result = evtrail_populate(process->data + start, end - start);
+    if (result == -ENOSYS)
+        result = allocate_by_name(process->path, process->session_id, start, end - start);
+    return result;
+}
+
+int evtrail_control_allocate(const void *address, uint64_t bytes)
+{
+    int result = evtrail_populate((void *)(uintptr_t)address, bytes);
+    return result == -ENOSYS ? 0 : result; /* on old kernels the whole control file was allocated at the start */
+}
+
+/* ---- where ---- */
+
+static bool directory_is_ours(const char *path)
+{
+    struct stat status;
+    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+        return false;
+    return status.st_uid == geteuid() && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* 0700 and ours, whether named by EVTRAIL_DIR or the default: others could put files of theirs in place of ours. */
+static bool find_directory(char *path, size_t bytes)
+{
+    const char *named = getenv("EVTRAIL_DIR");
+    int n = named && *named ? snprintf(path, bytes, "%s", named)
+                            : snprintf(path, bytes, "/dev/shm/evtrail-%u", (unsigned)geteuid());
+    if (n < 0 || (size_t)n >= bytes)
+        return false;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return false;
+    return directory_is_ours(path);
+}
+
+static uint64_t file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > DATA_BYTES_MAX)
+        return DATA_BYTES_MAX;
+    return limit.rlim_cur & ~(uint64_t)(page_bytes() - 1); /* beyond it, ftruncate would raise SIGXFSZ */
+}
+
+/* ---- files ---- */
+
+struct files {
+    char data_path[480], control_path[480];
+    int data, control;
+};
+
+static void files_close(struct files *files)
+{
+    if (files->data >= 0)
+        close(files->data);
+    if (files->control >= 0)
+        close(files->control);
+}
+
+static void files_remove(struct files *files)
+{
+    unlink(files->data_path);
+    unlink(files->control_path);
+    files_close(files);
+}
+
+static int create(const char *path, mode_t mode)
+{
+    return open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+}
+
+/* Control first: who sees the data file appear finds both. */
+static bool files_create(struct files *files, uint64_t session_id)
+{
+    char directory[400];
+    files->data = files->control = -1;
+    if (!find_directory(directory, sizeof(directory)))
+        return false;
+    snprintf(files->data_path, sizeof(files->data_path), "%s/%u-%016llx.trail", directory, (unsigned)getpid(),
+             (unsigned long long)session_id);
+    snprintf(files->control_path, sizeof(files->control_path), "%s/%u-%016llx.ctl", directory, (unsigned)getpid(),
+             (unsigned long long)session_id);
+    files->control = create(files->control_path, 0600);
+    if (files->control < 0)
+        return false;
+    files->data = create(files->data_path, 0400);
+    if (files->data < 0 || fchmod(files->data, 0400) < 0) {
+        files_remove(files);
+        return false;
+    }
+    return true;
+}
+
+/* The lock says "alive". It belongs to the open file, which the mapping keeps: the kernel drops it when the process ends
+ * or execs, however, and not when the program closes descriptors it does not know. The mapping is not inherited by
+ * children, so they do not keep their parent alive. */
+static bool lock_alive(int fd)
+{
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    return fcntl(fd, F_OFD_SETLK, &lock) == 0;
+}
+
+static uint8_t *map_data(int fd, uint64_t *bytes)
+{
+    for (; *bytes >= DATA_BYTES_MIN; *bytes /= 2) { /* RLIMIT_AS may allow less */
+        if (ftruncate(fd, (off_t)*bytes) < 0)
+            continue;
+        void *map = mmap(NULL, *bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+        if (map == MAP_FAILED)
+            continue;
+        if (madvise(map, *bytes, MADV_DONTFORK) == 0)
+            return map;
+        munmap(map, *bytes);
+        return NULL;
+    }
+    return NULL;
+}
+
+/* `where` NULL: anywhere; else the parent's control page is replaced under the trace points' pointers. */
+static struct evtrail_control *map_control(int fd, void *where)
+{
+    if (ftruncate(fd, sizeof(struct evtrail_control)) < 0)
+        return NULL;
+    void *map = mmap(where, sizeof(struct evtrail_control), PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_NORESERVE | (where ? MAP_FIXED : 0), fd, 0);
+    return map == MAP_FAILED ? NULL : map;
+}
+
+/* Memory of control's first pages before it takes the old one's place. */
+static bool control_prepare(int fd)
+{
+    if (ftruncate(fd, sizeof(struct evtrail_control)) < 0)
+        return false;
+    struct evtrail_control *map = map_control(fd, NULL);
+    if (!map)
+        return false;
+    int result = evtrail_populate(map, offsetof(struct evtrail_control, enable) + page_bytes());
+    if (result == -ENOSYS)
+        result = posix_fallocate(fd, 0, sizeof(struct evtrail_control)) == 0 ? 0 : -ENOMEM;
+    munmap(map, sizeof(*map));
+    return result == 0;
+}
+
+/* ---- what the session says of itself ---- */
+
+static void copy_line(char *to, size_t bytes, const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    ssize_t n = read(fd, to, bytes - 1);
+    close(fd);
+    to[n > 0 ? n : 0] = '\0';
+    to[strcspn(to, "\n")] = '\0';
+}
+
+static void describe(struct evtrail_session_header *header)
+{
+    struct utsname names;
+    char command[17] = "";
+    prctl(PR_GET_NAME, command);
+    snprintf(header->command, sizeof(header->command), "%s", command);
+    ssize_t n = readlink("/proc/self/exe", header->program, sizeof(header->program) - 1);
+    header->program[n > 0 ? n : 0] = '\0';
+    if (uname(&names) == 0)
+        snprintf(header->host, sizeof(header->host), "%.63s", names.nodename);
+    copy_line(header->boot_id, sizeof(header->boot_id), "/proc/sys/kernel/random/boot_id");
+}
+
+static void header_fill(struct evtrail_session_header *header)
+{
+    struct evtrail_process *process = &evtrail_process;
+    uint64_t hz;
+    process->clock = evtrail_clock_detect(&hz);
+    header->version = EVTRAIL_LAYOUT_VERSION;
+    header->header_bytes = sizeof(*header);
+    header->session_id = process->session_id;
+    header->pid = (uint32_t)getpid();
+    header->uid = (uint32_t)geteuid();
+    header->parent_pid = (uint32_t)getppid();
+    header->clock = process->clock;
+    header->hz = hz;
+    header->start_realtime_ns = evtrail_realtime_ns();
+    header->rings_offset = EVTRAIL_RINGS_OFFSET;
+    header->meta_offset = EVTRAIL_META_OFFSET;
+    header->meta_limit = EVTRAIL_META_LIMIT;
+    header->blocks_offset = EVTRAIL_BLOCKS_OFFSET;
+    header->file_bytes = process->data_bytes;
+    atomic_store_explicit(&header->types_count, EVTRAIL_EVENT_FIRST, memory_order_relaxed);
+    describe(header);
+}
+
+static void control_fill(struct evtrail_control *control)
+{
+    control->version = EVTRAIL_LAYOUT_VERSION;
+    control->bytes = sizeof(*control);
+    control->session_id = evtrail_process.session_id;
+    evtrail_settings_default(&control->settings);
+}
+
+/* EVTRAIL="pool.*:info+cpu -pool.noise policy=drop ring=4M keep=1". What does not parse is skipped: the library never
+ * prints; `evtrail ls` shows what is in force. */
+static void read_environment(struct evtrail_control *control)
+{
+    const char *text = getenv("EVTRAIL"), *word;
+    char rule[EVTRAIL_PATTERN_BYTES + 64];
+    size_t bytes;
+    while (text && (word = evtrail_text_word(&text, &bytes))) {
+        if (memchr(word, '=', bytes)) {
+            evtrail_settings_apply(&control->settings, word, bytes);
+        } else if (bytes < sizeof(rule) && evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) == 0) {
+            memcpy(rule, word, bytes);
+            rule[bytes] = '\0';
+            evtrail_rules_append(control, "0", rule);
+        }
+    }
+}
+
+/* A child goes on with its parent's rules and settings, without its consumers. */
+static void inherit(struct evtrail_control *control, const struct evtrail_control *parent)
+{
+    struct evtrail_settings_values values;
+    evtrail_settings_read(&parent->settings, &values);
+    atomic_store_explicit(&control->settings.policy, values.policy, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.block_bytes, values.block_bytes, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.blocks, values.blocks, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.deadline_ns, values.deadline_ns, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.lease_ns, values.lease_ns, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.memory_bytes, values.memory_bytes, memory_order_relaxed);
+    atomic_store_explicit(&control->settings.flags, values.flags, memory_order_relaxed);
+    uint32_t bytes = atomic_load_explicit(&parent->rules_bytes, memory_order_acquire);
+    if (bytes == 0 || bytes > EVTRAIL_RULES_BYTES ||
+        evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
+        return;
+    for (uint32_t i = 0; i < bytes; i++)
+        control->rules[i] = __atomic_load_n(&parent->rules[i], __ATOMIC_RELAXED);
+    atomic_store_explicit(&control->rules_bytes, bytes, memory_order_relaxed);
+}
+
+/* ---- start ---- */
+
+/* Maps the new control beside the old one, fills it, then moves it to the address that trace points know. */
+static bool control_start(int fd)
+{
+    struct evtrail_process *process = &evtrail_process;
+    struct evtrail_control *old = process->control;
+    if (!control_prepare(fd))
+        return false;
+    struct evtrail_control *control = map_control(fd, NULL);
+    if (!control)
+        return false;
+    control_fill(control);
+    if (old)
+        inherit(control, old);
+    else
+        read_environment(control);
+    atomic_store_explicit(&control->magic, EVTRAIL_MAGIC_CONTROL, memory_order_release);
+    if (!old) {
+        process->control = control;
+        return true;
+    }
+    bool moved = map_control(fd, old) != NULL;
+    munmap(control, sizeof(*control));
+    return moved;
+}
+
+static bool private_memory(void)
+{
+    struct evtrail_process *process = &evtrail_process;
+    if (process->rings)
+        return true;
+    const size_t rings = (size_t)EVTRAIL_RINGS_MAX * EVTRAIL_RING_STRIDE, page = page_bytes();
+    uint8_t *map = mmap(NULL, page + rings, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return false;
+    madvise(map, page + rings, MADV_WIPEONFORK); /* before Linux 4.14 only the atfork handler protects a child */
+    process->mine = (_Atomic uint32_t *)(void *)map;
+    process->rings = map + page;
+    return true;
+}
+
+static bool data_start(struct files *files)
+{
+    struct evtrail_process *process = &evtrail_process;
+    uint64_t bytes = file_limit();
+    process->data = map_data(files->data, &bytes);
+    if (!process->data)
+        return false;
+    process->data_bytes = bytes;
+    process->header = (struct evtrail_session_header *)(void *)process->data;
+    memcpy(process->path, files->data_path, sizeof(process->path));
+    if (mprotect(process->data, page_bytes(), PROT_READ | PROT_WRITE) == 0 && evtrail_populate(process->data, 1) == -ENOSYS)
+        fchmod(files->data, 0600); /* allocate_by_name() must be able to open it */
+    if (evtrail_data_allocate(0, sizeof(struct evtrail_session_header)) < 0 || !lock_alive(files->data)) {
+        munmap(process->data, bytes);
+        process->data = NULL;
+        return false;
+    }
+    atomic_store_explicit(&process->blocks_next, EVTRAIL_BLOCKS_OFFSET, memory_order_relaxed);
+    atomic_store_explicit(&process->memory_used, 0, memory_order_relaxed);
+    return true;
+}
+
+static bool session_create(void)
+{
+    struct evtrail_process *process = &evtrail_process;
+    struct files files;
+    process->session_id = evtrail_random();
+    process->pid = (uint32_t)getpid();
+    process->anchor_next_ns = 0;
+    evtrail_registry_fork_child(); /* a raw clone ran no atfork handler */
+    atomic_store_explicit(&process->rings_count, 0, memory_order_relaxed);
+    atomic_store_explicit(&process->anchor_lock, 0, memory_order_relaxed);
+    if (!files_create(&files, process->session_id))
+        return false;
+    if (!data_start(&files)) {
+        files_remove(&files);
+        return false;
+    }
+    header_fill(process->header);
+    evtrail_anchor_add(true);
+    if (!control_start(files.control)) {
+        munmap(process->data, process->data_bytes);
+        process->data = NULL;
+        files_remove(&files);
+        return false;
+    }
+    evtrail_registry_publish();
+    /* W8 (release): the header is whole before a reader believes it; pairs with R8. */
+    atomic_store_explicit(&process->header->magic, EVTRAIL_MAGIC_DATA, memory_order_release);
+    files_close(&files);
+    return true;
+}
+
+static bool environment_says_off(void)
+{
+    const char *text = getenv("EVTRAIL"), *word;
+    size_t bytes;
+    while (text && (word = evtrail_text_word(&text, &bytes))) {
+        if (bytes == 3 && memcmp(word, "off", 3) == 0)
+            return true;
+        if (bytes == 15 && memcmp(word, "clock=monotonic", 15) == 0)
+            evtrail_process.force_monotonic = true;
+    }
+    return false;
+}
+
+bool evtrail_session_start(void)
+{
+    struct evtrail_process *process = &evtrail_process;
+    if (!process->started) {
+        process->started = true;
+        process->off = getauxval(AT_SECURE) != 0 || environment_says_off() || evtrail_thread_init() < 0 || !private_memory();
+    }
+    if (process->off)
+        return false;
+    /* C8 (acquire / release): one thread makes the session; the others do without until it is there. */
+    uint32_t state = SESSION_NONE;
+    if (!atomic_compare_exchange_strong_explicit(process->mine, &state, SESSION_STARTING, memory_order_acquire,
+                                                 memory_order_acquire))
+        return state == SESSION_READY;
+    bool ready = session_create();
+    atomic_store_explicit(process->mine, ready ? SESSION_READY : SESSION_OFF, memory_order_release);
+    return ready;
+}
+
+/* ---- fork and exit ---- */
+
+static void fork_prepare(void)
+{
+    evtrail_registry_lock();
+}
+
+static void fork_parent(void)
+{
+    evtrail_registry_unlock();
+}
+
+/* The kernel has wiped rings and `mine` (or does not know how: then it is done here). The session comes with the first
+ * event; until then the trace points read the parent's control page. */
+static void fork_child(void)
+{
+    struct evtrail_process *process = &evtrail_process;
+    evtrail_registry_fork_child();
+    evtrail_thread_forget();
+    if (process->mine && atomic_load_explicit(process->mine, memory_order_relaxed) != SESSION_NONE)
+        madvise((void *)process->mine, page_bytes() + (size_t)EVTRAIL_RINGS_MAX * EVTRAIL_RING_STRIDE, MADV_DONTNEED);
+    process->data = NULL;
+    process->header = NULL;
+}
+
+static void unlink_files(void)
+{
+    char control[sizeof(evtrail_process.path)];
+    size_t n = strlen(evtrail_process.path);
+    unlink(evtrail_process.path);
+    if (n > 6) {
+        memcpy(control, evtrail_process.path, n - 6);
+        memcpy(control + n - 6, ".ctl", 5);
+        unlink(control);
+    }
+}
+
+__attribute__((constructor(101))) static void session_load(void)
+{
+    int saved = errno;
+    if (evtrail_session_start())
+        pthread_atfork(fork_prepare, fork_parent, fork_child);
+    errno = saved;
+}
+
+/* The files go, the mappings stay: events of later destructors reach those who are attached. */
+__attribute__((destructor(101))) static void session_unload(void)
+{
+    int saved = errno;
+    struct evtrail_process *process = &evtrail_process;
+    if (evtrail_session_ready() && process->pid == (uint32_t)getpid()) {
+        atomic_store_explicit(&process->header->exiting, 1, memory_order_relaxed);
+        struct evtrail_settings_values settings;
+        evtrail_settings_read(&process->control->settings, &settings);
+        if (!(settings.flags & EVTRAIL_SETTING_KEEP))
+            unlink_files();
+    }
+    errno = saved;
+}
