@@ -55,6 +55,7 @@ struct evtrail_ring {
     _Atomic uint32_t state;  /* enum evtrail_ring_state; 0 too in a forked child, whose kernel wiped this page */
     uint32_t memory_failures; /* in a row: asked for again at 1, 2, 4, ... events */
     bool shedding;
+    uint8_t drop_from;       /* events of this level and less severe ones are lost while no consumer moves; 0: none */
     bool labels_used;
     uint64_t deadline_ns, lease_ns;
     /* of a thread's main ring only */
@@ -160,6 +161,14 @@ int evtrail_thread_init(void);
 /* policy.c */
 /* Whether the slot of the next block may be overwritten under drop, block and shed; refreshes ring->tail. */
 bool evtrail_policy_room(struct evtrail_ring *ring);
+/* The same without the bookkeeping: false is certain, true is to be looked at. */
+static inline bool evtrail_policy_moved(const struct evtrail_ring *ring)
+{
+    for (uint32_t mask = ring->consumers; mask; mask &= mask - 1)
+        if (atomic_load_explicit(&ring->control->released[__builtin_ctz(mask)], memory_order_relaxed) > ring->tail)
+            return true;
+    return false;
+}
 /* block: waits for it. Returns whether there is room. */
 bool evtrail_policy_wait(struct evtrail_ring *ring);
 bool evtrail_policy_sheds(struct evtrail_ring *ring, unsigned level);
@@ -171,6 +180,7 @@ void evtrail_policy_evict(struct evtrail_ring *ring);   /* consumers whose lease
  * counted as lost. busy is set. */
 bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t words);
 void evtrail_ring_lost(struct evtrail_ring *ring, unsigned cause);
+void evtrail_ring_dropped(struct evtrail_ring *ring, unsigned level); /* by the policy in force */
 void evtrail_ring_put_header(struct evtrail_ring *ring, uint32_t id, uint32_t words);
 void evtrail_ring_put(struct evtrail_ring *ring, uint64_t word);
 

@@ -125,5 +125,8 @@ bool evtrail_policy_sheds(struct evtrail_ring *ring, unsigned level)
     evtrail_policy_room(ring);
     uint64_t used = (ring->head - ring->tail) * 8;
     ring->shedding = used >= 4u * (uint64_t)ring->blocks;
+    ring->drop_from = 0;
+    for (unsigned l = EVTRAIL_LEVELS; l > EVTRAIL_LEVEL_error && used >= (uint64_t)eighths[l] * ring->blocks; l--)
+        ring->drop_from = (uint8_t)l;
     return used >= (uint64_t)eighths[level <= EVTRAIL_LEVELS ? level : 0] * ring->blocks;
 }

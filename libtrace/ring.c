@@ -13,7 +13,6 @@
 #include <string.h>
 
 #define GROWTH_BYTES_MAX (64u << 10) /* memory is asked for in steps of at most this: a larger one is felt */
-#define REFRESH_DROPS 64             /* while full, settings and leases are looked at once in so many drops */
 
 /* ---- loss ---- */
 
@@ -24,6 +23,14 @@ void evtrail_ring_lost(struct evtrail_ring *ring, unsigned cause)
     atomic_store_explicit(&ring->header->lost[cause], lost, memory_order_relaxed); /* a plain count: nothing hangs on it */
     ring->pending |= PENDING_LOST;
     ring->writer.limit = 0;
+}
+
+void evtrail_ring_dropped(struct evtrail_ring *ring, unsigned level)
+{
+    ring->drops_in_row++;
+    evtrail_ring_lost(ring, ring->policy == EVTRAIL_POLICY_shed    ? EVTRAIL_LOST_SHED + level - 1
+                            : ring->policy == EVTRAIL_POLICY_block ? (unsigned)EVTRAIL_LOST_TIMEOUT
+                                                                   : (unsigned)EVTRAIL_LOST_FULL);
 }
 
 /* ---- records of our own ---- */
@@ -223,17 +230,14 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
 /* Whether the policy lets block ring->head take its slot; if not, the event has been counted. */
 static bool policy_allows(struct evtrail_ring *ring, unsigned level)
 {
-    if (ring->drops_in_row % REFRESH_DROPS == 0)
-        evtrail_policy_refresh(ring);
+    evtrail_policy_refresh(ring);
     if (ring->policy == EVTRAIL_POLICY_overwrite || ring->head < ring->blocks)
         return true;
     if (evtrail_policy_room(ring) || (ring->policy == EVTRAIL_POLICY_block && evtrail_policy_wait(ring)))
         return true;
-    if (ring->drops_in_row++ % REFRESH_DROPS == 0)
-        evtrail_policy_evict(ring);
-    evtrail_ring_lost(ring, ring->policy == EVTRAIL_POLICY_drop    ? EVTRAIL_LOST_FULL
-                            : ring->policy == EVTRAIL_POLICY_block ? EVTRAIL_LOST_TIMEOUT
-                                                                   : EVTRAIL_LOST_SHED + level - 1);
+    evtrail_policy_evict(ring);
+    ring->drop_from = EVTRAIL_LEVEL_critical;
+    evtrail_ring_dropped(ring, level);
     return false;
 }
 
@@ -253,6 +257,7 @@ static bool next_block(struct evtrail_ring *ring, unsigned level)
         }
     }
     ring->drops_in_row = 0;
+    ring->drop_from = 0;
     open_block(ring, bytes);
     evtrail_anchor_add(false);
     if (ring->policy == EVTRAIL_POLICY_shed)
@@ -277,7 +282,8 @@ static bool whole_block_has_memory(const struct evtrail_ring *ring)
 bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t words)
 {
     if (ring->shedding && evtrail_policy_sheds(ring, level)) {
-        evtrail_ring_lost(ring, EVTRAIL_LOST_SHED + level - 1);
+        evtrail_policy_evict(ring);
+        evtrail_ring_dropped(ring, level);
         return false;
     }
     while (!fits(ring, words + pending_words(ring))) {
