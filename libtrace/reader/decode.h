@@ -16,7 +16,7 @@
 
 #include <evtrail/reader.h>
 
-#include "reader/clock_map.h"
+#include "reader/clock_rate.h"
 #include "reader/walk.h"
 
 struct evtrail_decoder {

@@ -5,7 +5,7 @@
  * The base is the later of the two readings: sources that are read together had it taken at about the same time, so that their
  * realtime clocks agree, however far the clock was slewed since each process started.
  */
-#include "reader/clock_map.h"
+#include "reader/clock_rate.h"
 
 #include "layout.h"
 

@@ -2,8 +2,8 @@
  *
  * Tick counts into ns since 1970 and back: one multiplication, prepared from a source's clock readings.
  */
-#ifndef EVTRAIL_READER_CLOCK_MAP_H
-#define EVTRAIL_READER_CLOCK_MAP_H
+#ifndef EVTRAIL_READER_CLOCK_RATE_H
+#define EVTRAIL_READER_CLOCK_RATE_H
 
 #include <evtrail/reader.h>
 
@@ -35,4 +35,4 @@ static inline int64_t evtrail_clock_map_time(const struct evtrail_clock_map *map
 
 uint64_t evtrail_clock_map_ticks(const struct evtrail_clock_map *map, int64_t realtime_ns);
 
-#endif /* EVTRAIL_READER_CLOCK_MAP_H */
+#endif /* EVTRAIL_READER_CLOCK_RATE_H */
