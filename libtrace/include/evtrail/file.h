@@ -15,6 +15,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 #define EVTRAIL_FILE_VERSION 1
 
@@ -182,6 +183,7 @@ int evtrail_file_repair(const char *path, const char *output, const struct evtra
 /* Deletes the oldest closed files of a set until what is left fits (0: no such limit). Returns how many were deleted. */
 int evtrail_file_prune(const char *path, uint64_t keep_bytes, int64_t keep_ns, uint32_t keep_files);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
