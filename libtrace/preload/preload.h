@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What every hook of libevtrail-libc.so is made of: the real functions, the guard against itself, the two shapes.
+ *
+ * A hook whose event is off is one byte test and a jump to the real function. One whose event is on either brackets the
+ * call with two clock reads (LIBC_CALL, one event), or emits a begin and an end around it (LIBC_WAIT, a span).
+ *
+ * The guard counts this thread's emissions under way. Deeper than one means that libevtrail, asked for memory or
+ * a new session by our emission, came back through a hook, or that a signal handler did: one level is let through (libevtrail
+ * keeps an event that interrupts another), a second is not. What libevtrail itself calls is told by the
+ * caller's address, and leaves no event at all. The guard is not held over the real call.
+ */
+#ifndef EVTRAIL_PRELOAD_H
+#define EVTRAIL_PRELOAD_H
+
+#include "functions.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+#include <sys/select.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define EVTRAIL_CATALOGUE "libc.def"
+#define EVTRAIL_PREFIX libc_trace_
+#include <evtrail/catalogue.h>
+
+#define HOOK __attribute__((visibility("default")))
+#define HIDDEN __attribute__((visibility("hidden")))
+#define CALLER ((uintptr_t)__builtin_return_address(0))
+
+/* What comes after us in the order of look-up: the C library, or another preloaded library. Never NULL: real.c. */
+struct libc_real {
+#define F(result, name, parameters, arguments) result(*name) parameters;
+    LIBC_HEAP_FUNCTIONS(F)
+    LIBC_OTHER_FUNCTIONS(F)
+#undef F
+    void (*free)(void *address);
+};
+extern struct libc_real libc_real HIDDEN;
+
+/* Where libevtrail.so's code lies; 0 bytes until the constructor has run, when no event is on yet. */
+struct libc_range {
+    uintptr_t start, bytes;
+};
+extern struct libc_range libc_evtrail HIDDEN;
+
+struct libc_thread {
+    uint32_t depth;     /* emissions of ours under way in this thread */
+    uint32_t inside;    /* a real function is at work that calls others of the real functions */
+};
+extern __thread struct libc_thread libc_thread __attribute__((tls_model("initial-exec"))) HIDDEN;
+
+/* ns from one reading of evtrail_now() to another; 0 if they are out of order (two CPUs). */
+uint64_t libc_ns(uint64_t start, uint64_t end) HIDDEN;
+/* Sets the rate of libc_ns(). Called in the constructor, when ticks can be read. */
+void libc_ns_start(void) HIDDEN;
+
+#define LIBC_LIKELY(x) __builtin_expect(!!(x), 1)
+
+static inline bool libc_wanted(uintptr_t caller)
+{
+    return libc_thread.depth < 2 && libc_thread.inside == 0 && caller - libc_evtrail.start >= libc_evtrail.bytes;
+}
+
+/* One call that is timed. */
+struct libc_call {
+    uint64_t start, end; /* ticks */
+    uint64_t took;       /* ns */
+    int error;           /* errno if the call failed, else 0 */
+    int keep;            /* errno as the real call left it */
+};
+static inline void libc_call_end(struct libc_call *call, bool failed)
+{
+    call->keep = errno;
+    call->end = evtrail_now();
+    call->error = failed ? call->keep : 0;
+    call->took = libc_ns(call->start, call->end);
+    libc_thread.depth++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void libc_call_done(const struct libc_call *call)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_thread.depth--;
+    errno = call->keep;
+}
+
+/* The body of a hook with one event: in `emit`, `result` and `call` (start, end, took, error) may be used. */
+#define LIBC_CALL(event, type, real_call, failed, emit) \
+    do { \
+        if (LIBC_LIKELY(!libc_trace_##event##_on()) || !libc_wanted(CALLER)) \
+            return real_call; \
+        struct libc_call call; \
+        call.start = evtrail_now(); \
+        type result = real_call; \
+        libc_call_end(&call, failed); \
+        emit; \
+        libc_call_done(&call); \
+        return result; \
+    } while (0)
+
+/* Emission around a wait: begin keeps errno as it found it, end as the real call left it. */
+static inline int libc_emit_begin(void)
+{
+    int keep = errno;
+    libc_thread.depth++;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    return keep;
+}
+static inline void libc_emit_end(int keep)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_thread.depth--;
+    errno = keep;
+}
+
+#define LIBC_ARGS(...) , ##__VA_ARGS__
+
+/* The rest of a hook that is going to wait: begin_args follow the span's id and parent, end_args the span's id. In
+ * end_args `result` and `error` (errno after the call) may be used. */
+#define LIBC_WAIT(event, type, real_call, begin_args, end_args) \
+    do { \
+        int keep = libc_emit_begin(); \
+        const uint64_t span = evtrail_span_id(); \
+        libc_trace_##event##_begin(span, 0 begin_args); \
+        libc_emit_end(keep); \
+        type result = real_call; \
+        keep = libc_emit_begin(); \
+        const int error = keep; \
+        (void)error; \
+        libc_trace_##event##_end(span end_args); \
+        libc_emit_end(keep); \
+        return result; \
+    } while (0)
+#define LIBC_WAIT_WANTED(event) (!LIBC_LIKELY(!libc_trace_##event##_begin_on()) && libc_wanted(CALLER))
+
+enum libc_fd_kind {
+    LIBC_FD_FILE = 1,
+    LIBC_FD_SOCKET = 2,
+    LIBC_FD_CONNECTION = 3,
+    LIBC_FD_PIPE = 4,
+    LIBC_FD_DUPLICATE = 5,
+};
+
+#endif /* EVTRAIL_PRELOAD_H */
