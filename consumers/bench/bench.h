@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * evtrail bench: what its cases share. Each figure stands beside the limit (a clock read and a 16-byte store into a 1 MiB
+ * buffer), measured in the same run, in turns with it.
+ */
+#ifndef EVTRAIL_BENCH_H
+#define EVTRAIL_BENCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bench {
+    bool json;
+    double seconds;       /* of the sustained case */
+    double scale;         /* repetitions, 1 by default */
+    uint64_t file_events; /* of the file cases */
+    const char *only;     /* a pattern on case names, or NULL */
+    const char *self;     /* path of this program */
+    const char *libexec;  /* where helper programs and plugins lie */
+    const char *work;     /* a directory for files, removed at the end */
+    double ns_per_tick;
+    int failures;
+};
+
+/* One figure of a case. */
+struct figure {
+    const char *key; /* with its unit: "median_ns", "ratio", "events_per_s" */
+    double value;
+};
+#define FIGURES_MAX 12
+struct result {
+    char name[64];
+    char target[96]; /* what the case is to reach, in words */
+    bool met, judged;
+    unsigned count;
+    struct figure figures[FIGURES_MAX];
+};
+bool bench_wants(const struct bench *bench, const char *name);
+void result_start(struct result *result, const char *target, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void result_add(struct result *result, const char *key, double value);
+void result_judge(struct result *result, bool met);
+void result_print(struct bench *bench, const struct result *result);
+void bench_skip(struct bench *bench, const char *name, const char *why);
+
+/* Sorts in place; the q-quantile. */
+double quantile(double *values, size_t count, double q);
+
+uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+uint64_t cpu_ns(int pid); /* user + system time of a process so far; 0: this one */
+
+/* A reader of this process's session, in a process of its own: attaches, drains, says what it got. */
+struct drain;
+struct drain_totals {
+    uint64_t delivered, lost[12], chunks;
+    double cpu_seconds;
+};
+/* what: "hold" waits for by drop, block and shed. Returns NULL if it could not be started. */
+struct drain *drain_start(int pid, bool hold, bool low_latency);
+void drain_stop(struct drain *drain, struct drain_totals *ret_totals);
+
+void bench_emission(struct bench *bench);
+void bench_processes(struct bench *bench);
+void bench_files(struct bench *bench);
+void bench_peer_lttng(struct bench *bench);
+
+#endif

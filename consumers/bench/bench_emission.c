@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * evtrail bench: what an event costs the thread that emits it.
+ *
+ * Median and mean come from batches of 64 events between two clock reads (whose own cost is taken off, measured the same
+ * way), tails from the distance between the stamps of neighbouring events. The limit runs in turns with each case, in the same thread.
+ */
+#include "bench.h"
+
+#include <evtrail/evtrail.h>
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH 64
+#define BATCHES 4000 /* in a turn */
+#define TURNS 15
+#define LIMIT_BYTES (1u << 20)
+#define STAMPS 200000
+
+static inline uint64_t ticks(void)
+{
+    return evtrail_now();
+}
+
+/* ---- the loops: each emits `count` events. noinline, so that each is measured as a call site of its own ---- */
+
+typedef void (*loop_fn)(uint64_t count);
+static uint64_t limit_buffer[LIMIT_BYTES / 8] __attribute__((aligned(64)));
+static const char text32[] = "abcdefghijklmnopqrstuvwxyz012345";
+
+#define LOOP(name, body) \
+    static __attribute__((noinline)) void name(uint64_t count) \
+    { \
+        for (uint64_t i = 0; i < count; i++) { \
+            body; \
+            __asm__ volatile("" ::: "memory"); \
+        } \
+    }
+
+static __attribute__((noinline)) void loop_limit(uint64_t count)
+{
+    static __thread uint64_t at;
+    uint64_t *buffer = limit_buffer;
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t *p = buffer + at;
+        p[0] = ticks();
+        p[1] = i;
+        at = (at + 2) & (LIMIT_BYTES / 8 - 1);
+        __asm__ volatile("" ::: "memory");
+    }
+}
+LOOP(loop_nop, __asm__ volatile("nop"))
+LOOP(loop_disabled, EVTRAIL(info, "bench.off", i))
+LOOP(loop_u64, EVTRAIL(info, "bench.u64", i))
+LOOP(loop_four, EVTRAIL(info, "bench.four", EVTRAIL_AS(a, i), EVTRAIL_AS(b, i), EVTRAIL_AS(c, i), EVTRAIL_AS(d, i)))
+LOOP(loop_string, EVTRAIL(info, "bench.string", EVTRAIL_AS(text, text32)))
+static uint64_t shared_stamp;
+LOOP(loop_shared, EVTRAIL_AT(shared_stamp, info, "bench.shared", i))
+
+static loop_fn stamped_limit_fn; /* keeps the compiler from merging the two */
+static __attribute__((noinline)) void stamped_u64(double *distances, size_t count)
+{
+    uint64_t last = ticks();
+    for (size_t i = 0; i < count; i++) {
+        uint64_t now = ticks();
+        EVTRAIL_AT(now, info, "bench.stamped", i);
+        distances[i] = (double)(now - last);
+        last = now;
+    }
+}
+
+static __attribute__((noinline)) void stamped_limit(double *distances, size_t count)
+{
+    uint64_t last = ticks();
+    for (size_t i = 0, at = 0; i < count; i++, at = (at + 2) & (LIMIT_BYTES / 8 - 1)) {
+        uint64_t now = ticks();
+        limit_buffer[at] = now;
+        limit_buffer[at + 1] = i;
+        distances[i] = (double)(now - last);
+        last = now;
+    }
+}
+
+/* ---- measuring ---- */
+
+struct series {
+    double *values; /* ns an event, one a batch */
+    size_t count, size;
+};
+
+static void series_run(struct series *series, loop_fn loop, double ns_per_tick, unsigned batches)
+{
+    for (unsigned i = 0; i < batches && series->count < series->size; i++) {
+        uint64_t start = ticks();
+        loop(BATCH);
+        series->values[series->count++] = (double)(ticks() - start) * ns_per_tick / BATCH;
+    }
+}
+
+static double mean(const struct series *series)
+{
+    double sum = 0;
+    for (size_t i = 0; i < series->count; i++)
+        sum += series->values[i];
+    return series->count ? sum / (double)series->count : 0;
+}
+
+/* The mean without the slowest batches in a thousand: on a shared machine those are the neighbours'. The plain mean stands beside it. */
+struct emission {
+    double median, mean, trimmed, limit_median, limit_mean, limit_trimmed;
+};
+
+static double trimmed_mean(struct series *series)
+{
+    quantile(series->values, series->count, 0.5); /* sorts */
+    struct series most = {series->values, series->count - series->count / 1000, 0};
+    return mean(&most);
+}
+
+static struct emission measure(const struct bench *bench, loop_fn loop)
+{
+    const unsigned turns = (unsigned)(TURNS * bench->scale) + 1;
+    struct series of = {malloc(sizeof(double) * turns * BATCHES), 0, (size_t)turns * BATCHES};
+    struct series limit = {malloc(sizeof(double) * turns * BATCHES), 0, (size_t)turns * BATCHES};
+    struct emission e = {0};
+    if (of.values && limit.values) {
+        loop(BATCH * 1000); /* memory, caches, branch predictors */
+        loop_limit(BATCH * 1000);
+        for (unsigned i = 0; i < turns; i++) {
+            series_run(&of, loop, bench->ns_per_tick, BATCHES);
+            series_run(&limit, loop_limit, bench->ns_per_tick, BATCHES);
+        }
+        e.mean = mean(&of);
+        e.limit_mean = mean(&limit);
+        e.trimmed = trimmed_mean(&of);
+        e.limit_trimmed = trimmed_mean(&limit);
+        e.median = quantile(of.values, of.count, 0.5);
+        e.limit_median = quantile(limit.values, limit.count, 0.5);
+    }
+    free(of.values);
+    free(limit.values);
+    return e;
+}
+
+struct tail {
+    double p999, p9999, limit_p999, limit_p9999;
+};
+
+static struct tail measure_tail(const struct bench *bench)
+{
+    const size_t rounds = (size_t)(5 * bench->scale) + 1;
+    double *of = malloc(sizeof(double) * STAMPS * rounds), *limit = malloc(sizeof(double) * STAMPS * rounds);
+    struct tail tail = {0};
+    if (of && limit) {
+        for (size_t i = 0; i < STAMPS * rounds; i++) /* no page fault of ours in the measured loop */
+            of[i] = limit[i] = 0;
+        stamped_u64(of, STAMPS);
+        for (size_t i = 0; i < rounds; i++) {
+            stamped_u64(of + i * STAMPS, STAMPS);
+            stamped_limit(limit + i * STAMPS, STAMPS);
+        }
+        tail.p999 = quantile(of, STAMPS * rounds, 0.999) * bench->ns_per_tick;
+        tail.p9999 = quantile(of, STAMPS * rounds, 0.9999) * bench->ns_per_tick;
+        tail.limit_p999 = quantile(limit, STAMPS * rounds, 0.999) * bench->ns_per_tick;
+        tail.limit_p9999 = quantile(limit, STAMPS * rounds, 0.9999) * bench->ns_per_tick;
+    }
+    free(of);
+    free(limit);
+    return tail;
+}
+
+static void add_emission(struct result *result, const struct emission *e)
+{
+    result_add(result, "median_ns", e->median);
+    result_add(result, "mean_ns", e->mean);
+    result_add(result, "limit_ns", e->limit_median);
+    result_add(result, "ratio", e->median / e->limit_median);
+    result_add(result, "mean_ratio", e->mean / e->limit_mean);
+    result_add(result, "mean_ratio_trimmed", e->trimmed / e->limit_trimmed);
+}
+
+static void setting(const char *text)
+{
+    if (evtrail_set(text) < 0)
+        fprintf(stderr, "evtrail bench: setting %s refused\n", text);
+}
+
+static void one(struct bench *bench, const char *target, double limit_ratio, loop_fn loop, const char *name)
+{
+    struct result result;
+    if (!bench_wants(bench, name))
+        return;
+    struct emission e = measure(bench, loop);
+    result_start(&result, target, "%s", name);
+    add_emission(&result, &e);
+    result_judge(&result, e.median / e.limit_median <= limit_ratio);
+    result_print(bench, &result);
+}
+
+/* ---- one u64, each policy, a consumer attached ---- */
+
+static void policy_case(struct bench *bench, const char *policy)
+{
+    struct result result;
+    char name[64], text[64];
+    snprintf(name, sizeof(name), "emit/u64/%s/1", policy);
+    if (!bench_wants(bench, name))
+        return;
+    snprintf(text, sizeof(text), "policy=%s", policy);
+    setting(text);
+    struct drain *drain = drain_start(getpid(), strcmp(policy, "overwrite") != 0, false);
+    if (!drain) {
+        bench_skip(bench, name, "the reader process could not be started");
+        return;
+    }
+    struct emission e = measure(bench, loop_u64);
+    struct tail tail = measure_tail(bench);
+    drain_stop(drain, NULL);
+    result_start(&result, "median <= 1.05 x limit, mean <= 1.10 x, p99.9 <= 4 x, p99.99 <= 1 us", "%s", name);
+    add_emission(&result, &e);
+    result_add(&result, "p999_ns", tail.p999);
+    result_add(&result, "p9999_ns", tail.p9999);
+    result_add(&result, "limit_p999_ns", tail.limit_p999);
+    result_add(&result, "limit_p9999_ns", tail.limit_p9999);
+    result_judge(&result, e.median / e.limit_median <= 1.05 && e.trimmed / e.limit_trimmed <= 1.10 &&
+                              tail.p999 <= 4 * e.limit_median && tail.p9999 <= 1000);
+    result_print(bench, &result);
+}
+
+/* ---- two threads ---- */
+
+struct two {
+    const struct bench *bench;
+    struct emission emission;
+    pthread_barrier_t *barrier;
+};
+
+static void *two_run(void *context)
+{
+    struct two *two = context;
+    EVTRAIL(info, "bench.thread");
+    pthread_barrier_wait(two->barrier);
+    two->emission = measure(two->bench, loop_u64);
+    return NULL;
+}
+
+static void two_threads(struct bench *bench)
+{
+    pthread_barrier_t barrier;
+    pthread_t threads[2];
+    struct two two[2] = {{bench, {0}, &barrier}, {bench, {0}, &barrier}};
+    struct result result;
+    if (!bench_wants(bench, "emit/u64/overwrite/2"))
+        return;
+    pthread_barrier_init(&barrier, NULL, 2);
+    int started = 0;
+    for (; started < 2; started++)
+        if (pthread_create(&threads[started], NULL, two_run, &two[started]) != 0)
+            break;
+    for (int i = 0; i < started; i++)
+        pthread_join(threads[i], NULL);
+    pthread_barrier_destroy(&barrier);
+    result_start(&result, "each thread: median <= 1.05 x limit", "emit/u64/overwrite/2");
+    for (int i = 0; i < started; i++)
+        if (two[i].emission.median >= two[1 - i].emission.median) {
+            add_emission(&result, &two[i].emission);
+            result_judge(&result, two[i].emission.median / two[i].emission.limit_median <= 1.05);
+            break;
+        }
+    result_print(bench, &result);
+}
+
+/* ---- off, shared stamps, drops, plugin ---- */
+
+static void disabled(struct bench *bench)
+{
+    struct result result;
+    if (!bench_wants(bench, "emit/disabled"))
+        return;
+    struct series off = {malloc(sizeof(double) * 20000), 0, 20000}, nop = {malloc(sizeof(double) * 20000), 0, 20000};
+    for (int i = 0; i < 20000 && off.values && nop.values; i++) {
+        uint64_t start = ticks();
+        loop_disabled(4096);
+        uint64_t middle = ticks();
+        loop_nop(4096);
+        uint64_t end = ticks();
+        off.values[off.count++] = (double)(middle - start) * bench->ns_per_tick / 4096;
+        nop.values[nop.count++] = (double)(end - middle) * bench->ns_per_tick / 4096;
+    }
+    double a = quantile(off.values, off.count, 0.5), b = quantile(nop.values, nop.count, 0.5);
+    free(off.values);
+    free(nop.values);
+    result_start(&result, "within 0.2 ns of a nop", "emit/disabled");
+    result_add(&result, "median_ns", a);
+    result_add(&result, "nop_ns", b);
+    result_add(&result, "difference_ns", a - b);
+    result_judge(&result, a - b <= 0.2);
+    result_print(bench, &result);
+}
+
+static void shared(struct bench *bench)
+{
+    struct result result;
+    if (!bench_wants(bench, "emit/u64/shared-stamp"))
+        return;
+    struct series s = {malloc(sizeof(double) * 40000), 0, 40000};
+    for (int i = 0; i < 40000 && s.values; i++) {
+        uint64_t start = shared_stamp = ticks();
+        loop_shared(512);
+        s.values[s.count++] = (double)(ticks() - start) * bench->ns_per_tick / 512;
+    }
+    double median = quantile(s.values, s.count, 0.5);
+    free(s.values);
+    result_start(&result, "<= 3 ns", "emit/u64/shared-stamp");
+    result_add(&result, "median_ns", median);
+    result_judge(&result, median <= 3);
+    result_print(bench, &result);
+}
+
+/* A full ring and nobody who reads. */
+static void dropped(struct bench *bench, const char *policy)
+{
+    struct result result;
+    char name[64], text[64];
+    snprintf(name, sizeof(name), "dropped/u64/%s", policy);
+    if (!bench_wants(bench, name))
+        return;
+    snprintf(text, sizeof(text), "policy=%s", policy);
+    setting(text);
+    struct emission e = measure(bench, loop_u64);
+    setting("policy=overwrite");
+    struct emission recorded = measure(bench, loop_u64);
+    result_start(&result, "cheaper than an event that is recorded", "%s", name);
+    result_add(&result, "median_ns", e.median);
+    result_add(&result, "recorded_ns", recorded.median);
+    result_add(&result, "limit_ns", e.limit_median);
+    result_add(&result, "ratio", e.median / e.limit_median);
+    result_judge(&result, e.median < recorded.median);
+    result_print(bench, &result);
+}
+
+static void plugin(struct bench *bench)
+{
+    char path[4200];
+    if (!bench_wants(bench, "emit/u64/plugin"))
+        return;
+    snprintf(path, sizeof(path), "%s/evtrail-bench-plugin.so", bench->libexec);
+    void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    loop_fn loop = NULL;
+    if (handle)
+        *(void **)&loop = dlsym(handle, "evtrail_bench_plugin");
+    if (!loop) {
+        bench_skip(bench, "emit/u64/plugin", "the plugin was not found beside the program");
+        return;
+    }
+    one(bench, "<= 1.15 x limit", 1.15, loop, "emit/u64/plugin");
+    dlclose(handle);
+}
+
+void bench_emission(struct bench *bench)
+{
+    stamped_limit_fn = loop_limit;
+    setting("policy=overwrite");
+    setting("block=64K");
+    setting("blocks=16");
+    if (evtrail_rule("bench") < 0 || evtrail_rule("-bench.off") < 0) {
+        bench_skip(bench, "emit", "this process has no session: is EVTRAIL=off, or /dev/shm not writable?");
+        return;
+    }
+    one(bench, "<= 1.05 x limit", 1.05, loop_u64, "emit/u64/overwrite/no-reader");
+    policy_case(bench, "overwrite");
+    policy_case(bench, "drop");
+    policy_case(bench, "block");
+    policy_case(bench, "shed");
+    setting("policy=overwrite");
+    one(bench, "<= 1.20 x limit", 1.20, loop_four, "emit/four-u64/overwrite/1");
+    one(bench, "<= 1.20 x limit", 1.20, loop_string, "emit/string32/overwrite/1");
+    shared(bench);
+    disabled(bench);
+    two_threads(bench);
+    plugin(bench);
+    dropped(bench, "drop");
+    dropped(bench, "shed");
+    evtrail_rule("-bench");
+}
