@@ -96,6 +96,8 @@ struct evtrail_process {
     _Atomic uint32_t anchor_lock;
     uint64_t anchor_next_ns;
     uint64_t session_id;
+    ino_t inode; /* of the data file */
+    dev_t device;
     _Atomic uint32_t rings_count;
     uint32_t clock;
     uint32_t pid;

@@ -15,7 +15,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -33,16 +32,16 @@ static size_t page_bytes(void)
 
 /* For kernels without MADV_POPULATE_WRITE. The file is found by its name, as no descriptor is kept (programs close
  * those they do not know), and only believed if it is the very file that is mapped. */
-static int allocate_by_name(const char *path, uint64_t session_id, uint64_t offset, uint64_t bytes)
+static int allocate_by_name(uint64_t offset, uint64_t bytes)
 {
-    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    if (fd < 0 && errno == EACCES) /* mode 0400: not root, so not for writing */
-        fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct evtrail_process *process = &evtrail_process;
+    struct stat status;
+    int result = -ENOMEM;
+    chmod(process->path, 0600);
+    int fd = open(process->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
         return -ENOMEM;
-    uint64_t id = 0;
-    int result = -ENOMEM;
-    if (pread(fd, &id, sizeof(id), 16) == (ssize_t)sizeof(id) && id == session_id)
+    if (fstat(fd, &status) == 0 && status.st_ino == process->inode && status.st_dev == process->device)
         result = posix_fallocate(fd, (off_t)offset, (off_t)bytes) == 0 ? 0 : -ENOMEM;
     close(fd);
     return result;
@@ -60,7 +59,7 @@ int evtrail_data_allocate(uint64_t offset, uint64_t bytes)
         return -ENOMEM;
     int result = evtrail_populate(process->data + start, end - start);
     if (result == -ENOSYS)
-        result = allocate_by_name(process->path, process->session_id, start, end - start);
+        result = allocate_by_name(start, end - start);
     return result;
 }
 
@@ -143,7 +142,7 @@ static bool files_create(struct files *files, uint64_t session_id)
     if (files->control < 0)
         return false;
     files->data = create(files->data_path, 0400);
-    if (files->data < 0 || fchmod(files->data, 0400) < 0) {
+    if (files->data < 0) {
         files_remove(files);
         return false;
     }
@@ -175,29 +174,20 @@ static uint8_t *map_data(int fd, uint64_t *bytes)
     return NULL;
 }
 
-/* `where` NULL: anywhere; else the parent's control page is replaced under the trace points' pointers. */
-static struct evtrail_control *map_control(int fd, void *where)
+static struct evtrail_control *map_control(int fd)
 {
     if (ftruncate(fd, sizeof(struct evtrail_control)) < 0)
         return NULL;
-    void *map = mmap(where, sizeof(struct evtrail_control), PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_NORESERVE | (where ? MAP_FIXED : 0), fd, 0);
-    return map == MAP_FAILED ? NULL : map;
-}
-
-/* Memory of control's first pages before it takes the old one's place. */
-static bool control_prepare(int fd)
-{
-    if (ftruncate(fd, sizeof(struct evtrail_control)) < 0)
-        return false;
-    struct evtrail_control *map = map_control(fd, NULL);
-    if (!map)
-        return false;
-    int result = evtrail_populate(map, offsetof(struct evtrail_control, enable) + page_bytes());
+    void *map = mmap(NULL, sizeof(struct evtrail_control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (map == MAP_FAILED)
+        return NULL;
+    int result = evtrail_populate(map, offsetof(struct evtrail_control, enable) + 1);
     if (result == -ENOSYS)
         result = posix_fallocate(fd, 0, sizeof(struct evtrail_control)) == 0 ? 0 : -ENOMEM;
-    munmap(map, sizeof(*map));
-    return result == 0;
+    if (result == 0)
+        return map;
+    munmap(map, sizeof(struct evtrail_control));
+    return NULL;
 }
 
 /* ---- what the session says of itself ---- */
@@ -298,14 +288,11 @@ static void inherit(struct evtrail_control *control, const struct evtrail_contro
 
 /* ---- start ---- */
 
-/* Maps the new control beside the old one, fills it, then moves it to the address that trace points know. */
+/* A child's control is filled beside its parent's and then mapped over it, under the trace points' pointers. */
 static bool control_start(int fd)
 {
     struct evtrail_process *process = &evtrail_process;
-    struct evtrail_control *old = process->control;
-    if (!control_prepare(fd))
-        return false;
-    struct evtrail_control *control = map_control(fd, NULL);
+    struct evtrail_control *old = process->control, *control = map_control(fd);
     if (!control)
         return false;
     control_fill(control);
@@ -318,9 +305,9 @@ static bool control_start(int fd)
         process->control = control;
         return true;
     }
-    bool moved = map_control(fd, old) != NULL;
+    void *moved = mmap(old, sizeof(*old), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0);
     munmap(control, sizeof(*control));
-    return moved;
+    return moved != MAP_FAILED;
 }
 
 static bool private_memory(void)
@@ -348,8 +335,11 @@ static bool data_start(struct files *files)
     process->data_bytes = bytes;
     process->header = (struct evtrail_session_header *)(void *)process->data;
     memcpy(process->path, files->data_path, sizeof(process->path));
-    if (mprotect(process->data, page_bytes(), PROT_READ | PROT_WRITE) == 0 && evtrail_populate(process->data, 1) == -ENOSYS)
-        fchmod(files->data, 0600); /* allocate_by_name() must be able to open it */
+    struct stat status;
+    if (fstat(files->data, &status) == 0) {
+        process->inode = status.st_ino;
+        process->device = status.st_dev;
+    }
     if (evtrail_data_allocate(0, sizeof(struct evtrail_session_header)) < 0 || !lock_alive(files->data)) {
         munmap(process->data, bytes);
         process->data = NULL;
