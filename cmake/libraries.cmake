@@ -22,7 +22,7 @@ function(evtrail_library name map)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${LIBTRACE}/include> $<INSTALL_INTERFACE:include>)
   target_link_options(${name} PRIVATE -Wl,--version-script=${map})
   if(NOT EVTRAIL_SANITIZE)
-    target_link_options(${name} PRIVATE -Wl,-z,defs)
+    target_link_options(${name} PRIVATE -Wl,-z,defs -Wl,-z,nodelete)
   endif()
 endfunction()
 

@@ -112,7 +112,7 @@ static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, 
     }
     if (ring && !ring->writer.busy)
         return ring;
-    if (ring)
+    if (*meta & EVTRAIL_META_SIGNAL)
         evtrail_count_nested(main);
     else
         evtrail_ring_lost(main, EVTRAIL_LOST_MEMORY);
@@ -222,15 +222,14 @@ static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t 
     TEST_POINT("W6");
 }
 
-/* The most payload words that fit the smallest block this thread may be given, with all that may go before. */
+/* The most payload words that fit the ring that this event will go to. */
 static uint32_t payload_most(void)
 {
     struct evtrail_ring *ring = evtrail_thread_ring();
-    uint32_t block = EVTRAIL_BLOCK_BYTES_MIN;
-    if (ring && !ring->writer.busy)
-        block = ring->block_bytes;
-    return (block - EVTRAIL_BLOCK_HEADER_BYTES) / 8 - EVTRAIL_SLACK_WORDS - EVTRAIL_PENDING_WORDS_MAX -
-           EVTRAIL_CONTEXT_WORDS_MAX - 2;
+    if (!ring)
+        ring = evtrail_thread_start();
+    const bool own = ring && !ring->writer.busy; /* else it is a signal handler's, with the smallest blocks */
+    return evtrail_ring_words_max(own ? ring->block_bytes : EVTRAIL_BLOCK_BYTES_MIN) - EVTRAIL_CONTEXT_WORDS_MAX - 2;
 }
 
 static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,

@@ -186,9 +186,10 @@ void evtrail_ring_dropped(struct evtrail_ring *ring, unsigned level); /* by the 
 void evtrail_ring_put_header(struct evtrail_ring *ring, uint32_t id, uint32_t words);
 void evtrail_ring_put(struct evtrail_ring *ring, uint64_t word);
 
-static inline uint32_t evtrail_block_words(const struct evtrail_ring *ring)
+/* The most words, of an event with its context, that surely fit a block of that size. */
+static inline uint32_t evtrail_ring_words_max(uint32_t block_bytes)
 {
-    return (ring->block_bytes - EVTRAIL_BLOCK_HEADER_BYTES) / 8;
+    return (block_bytes - EVTRAIL_BLOCK_HEADER_BYTES) / 8 - EVTRAIL_SLACK_WORDS - EVTRAIL_PENDING_WORDS_MAX;
 }
 
 /* emit.c */

@@ -42,10 +42,14 @@ static struct registry {
     size_t arena_used, arena_bytes;
     uint64_t meta_bytes;     /* published in this session */
     uint64_t meta_allocated;
-    uint64_t modules_hash;   /* of those published; 0: none */
+    _Atomic uint64_t modules_hash; /* of those published; 0: none */
 } registry;
 
 static const uint8_t off_byte = 0;
+
+/* The rules as text. Under the registry's lock, or while the session is being made: not on the stack, as a thread that
+ * emits its first event after a fork may have little of it. */
+static char rule_lines[EVTRAIL_RULES_BYTES];
 
 /* ---- lock: never taken while emitting, but by C++'s and the modules' first time, which only try ---- */
 
@@ -76,7 +80,8 @@ static bool lock_is_mine(void)
 /* The forking thread held the lock (atfork); the child's thread has another id. */
 void evtrail_registry_fork_child(void)
 {
-    registry.meta_bytes = registry.meta_allocated = registry.modules_hash = 0;
+    registry.meta_bytes = registry.meta_allocated = 0;
+    atomic_store_explicit(&registry.modules_hash, 0, memory_order_relaxed);
     atomic_store_explicit(&registry.lock, 0, memory_order_relaxed);
 }
 
@@ -224,18 +229,18 @@ static void set_enable(uint32_t id, unsigned state)
     atomic_store_explicit(&evtrail_process.control->enable[id], (uint8_t)state, memory_order_relaxed);
 }
 
-static void apply_rules(uint32_t id, const char *lines, size_t bytes)
+static void apply_rules(uint32_t id, size_t bytes)
 {
-    set_enable(id, evtrail_rules_state(lines, bytes, registry.types[id].name, registry.types[id].level));
+    set_enable(id, evtrail_rules_state(rule_lines, bytes, registry.types[id].name, registry.types[id].level));
 }
 
-static size_t copy_rules(char *lines)
+static size_t copy_rules(void)
 {
     struct evtrail_control *control = evtrail_process.control;
     uint32_t bytes = atomic_load_explicit(&control->rules_bytes, memory_order_acquire);
     if (bytes == 0 || evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
         return 0;
-    return evtrail_rules_copy(control, lines);
+    return evtrail_rules_copy(control, rule_lines);
 }
 
 /* Publishes a type in the session and switches it on if a rule says so. */
@@ -258,27 +263,26 @@ static int publish_type(uint32_t id)
  * else has seen the session. */
 void evtrail_registry_publish(void)
 {
-    char lines[EVTRAIL_RULES_BYTES];
-    registry.meta_bytes = registry.meta_allocated = registry.modules_hash = 0;
+    registry.meta_bytes = registry.meta_allocated = 0;
+    atomic_store_explicit(&registry.modules_hash, 0, memory_order_relaxed);
     if (!registry_ready())
         return;
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
         if (publish_type(id) < 0)
             break;
-    size_t bytes = copy_rules(lines);
+    size_t bytes = copy_rules();
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
-        apply_rules(id, lines, bytes);
+        apply_rules(id, bytes);
 }
 
 int evtrail_registry_apply_rules_count(void)
 {
-    char lines[EVTRAIL_RULES_BYTES];
     int changed = 0;
     evtrail_registry_lock();
-    size_t bytes = copy_rules(lines);
+    size_t bytes = copy_rules();
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++) {
         uint8_t before = atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed);
-        apply_rules(id, lines, bytes);
+        apply_rules(id, bytes);
         uint8_t after = atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed);
         changed += ((before ^ after) & ~EVTRAIL_ENABLE_WAKE) != 0;
     }
@@ -363,7 +367,7 @@ static uint32_t type_of(const struct evtrail_point *point)
     return id;
 }
 
-static void register_point(struct evtrail_point *point, const char *lines, size_t bytes)
+static void register_point(struct evtrail_point *point, size_t bytes)
 {
     if (!point || point->abi != EVTRAIL_ABI || point->head)
         return;
@@ -371,7 +375,7 @@ static void register_point(struct evtrail_point *point, const char *lines, size_
     if (id == 0)
         return;
     if (id >= before)
-        apply_rules(id, lines, bytes);
+        apply_rules(id, bytes);
     point->head = id << 6;
     /* T2 (release): the id before the byte's address; pairs with T1 in trace.h. */
     __atomic_store_n(&point->enabled, (const uint8_t *)&evtrail_process.control->enable[id], __ATOMIC_RELEASE);
@@ -380,22 +384,21 @@ static void register_point(struct evtrail_point *point, const char *lines, size_
 /* Rules may have come while the points were added: read them again until none has (bounded: a hostile writer). */
 static void register_points(struct evtrail_point *const *first, struct evtrail_point *const *end)
 {
-    char lines[EVTRAIL_RULES_BYTES];
     struct evtrail_control *control = evtrail_process.control;
     uint32_t before = registry.count;
     uint32_t generation = atomic_load_explicit(&control->rules_generation, memory_order_acquire);
-    size_t bytes = copy_rules(lines);
+    size_t bytes = copy_rules();
     for (; first < end; first++)
-        register_point(*first, lines, bytes);
+        register_point(*first, bytes);
     for (int tries = 0; tries < 4; tries++) {
         atomic_thread_fence(memory_order_seq_cst); /* C9 */
         uint32_t now = atomic_load_explicit(&control->rules_generation, memory_order_acquire);
         if (now == generation)
             break;
         generation = now;
-        bytes = copy_rules(lines);
+        bytes = copy_rules();
         for (uint32_t id = before; id < registry.count; id++)
-            apply_rules(id, lines, bytes);
+            apply_rules(id, bytes);
     }
 }
 
@@ -407,7 +410,7 @@ API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_p
         if (registry_ready())
             register_points(first, end);
         evtrail_registry_unlock();
-        if (registry.modules_hash)
+        if (atomic_load_explicit(&registry.modules_hash, memory_order_relaxed))
             evtrail_modules_refresh();
     }
     errno = saved;
@@ -429,7 +432,6 @@ API int evtrail_register(const struct evtrail_event_desc *desc, const struct evt
         return -EINVAL;
     if (!evtrail_session_start())
         return -ENODEV;
-    char lines[EVTRAIL_RULES_BYTES];
     int result = -EINVAL;
     evtrail_registry_lock();
     struct evtrail_point *point = registry_ready() ? (void *)arena_room(sizeof(struct evtrail_point)) : NULL;
@@ -443,7 +445,7 @@ API int evtrail_register(const struct evtrail_event_desc *desc, const struct evt
                                         .doc = desc->doc,
                                         .fields = desc->fields};
         point->enabled = &off_byte;
-        register_point(point, lines, copy_rules(lines));
+        register_point(point, copy_rules());
         if (point->head) {
             point->name = registry.types[point->head >> 6].name;
             point->doc = NULL;
@@ -535,9 +537,9 @@ void evtrail_modules_refresh(void)
     if (!evtrail_session_ready())
         return;
     dl_iterate_phdr(visit_module, &walk);
-    if (walk.hash == registry.modules_hash || !try_lock())
+    if (walk.hash == atomic_load_explicit(&registry.modules_hash, memory_order_relaxed) || !try_lock())
         return;
-    registry.modules_hash = walk.hash;
+    atomic_store_explicit(&registry.modules_hash, walk.hash, memory_order_relaxed);
     walk.write = true;
     dl_iterate_phdr(visit_module, &walk);
     evtrail_registry_unlock();
@@ -545,6 +547,6 @@ void evtrail_modules_refresh(void)
 
 void evtrail_modules_first(void)
 {
-    if (!registry.modules_hash)
+    if (!atomic_load_explicit(&registry.modules_hash, memory_order_relaxed))
         evtrail_modules_refresh();
 }

@@ -107,8 +107,7 @@ static uint32_t pending_words(const struct evtrail_ring *ring)
 /* Only this thread and its signal handlers set flags: one set while we write is kept for the next event. */
 static void put_pending(struct evtrail_ring *ring)
 {
-    uint32_t pending = ring->pending;
-    ring->pending = 0;
+    uint32_t pending = __atomic_exchange_n(&ring->pending, 0, __ATOMIC_RELAXED);
     if (pending & PENDING_LOST)
         put_lost(ring);
     if (pending & PENDING_THREAD)
@@ -284,6 +283,10 @@ bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t wo
     if (ring->shedding && evtrail_policy_sheds(ring, level)) {
         evtrail_policy_evict(ring);
         evtrail_ring_dropped(ring, level);
+        return false;
+    }
+    if (words > evtrail_ring_words_max(ring->block_bytes)) { /* the ring became smaller after the event was cut to size */
+        evtrail_ring_lost(ring, EVTRAIL_LOST_MEMORY);
         return false;
     }
     while (!fits(ring, words + pending_words(ring))) {

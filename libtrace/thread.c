@@ -242,9 +242,10 @@ void evtrail_count_nested(struct evtrail_ring *ring)
             atomic_fetch_add_explicit(&evtrail_process.header->lost_nested, 1, memory_order_relaxed);
         return;
     }
-    uint64_t lost = ++ring->lost[EVTRAIL_LOST_NESTED]; /* nobody else writes this cause */
-    atomic_store_explicit(&ring->header->lost[EVTRAIL_LOST_NESTED], lost, memory_order_relaxed);
-    ring->pending |= PENDING_LOST;
+    /* Atomic against a handler in the handler; nobody else writes this cause. */
+    __atomic_fetch_add(&ring->lost[EVTRAIL_LOST_NESTED], 1, __ATOMIC_RELAXED);
+    atomic_fetch_add_explicit(&ring->header->lost[EVTRAIL_LOST_NESTED], 1, memory_order_relaxed);
+    __atomic_fetch_or(&ring->pending, PENDING_LOST, __ATOMIC_RELAXED);
     ring->writer.limit = 0;
 }
 
