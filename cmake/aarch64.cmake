@@ -3,6 +3,7 @@
 set(CMAKE_SYSTEM_NAME Linux)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
 set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
+set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
 
 set(SYSROOT ${CMAKE_CURRENT_LIST_DIR}/../build/aarch64-sysroot)
 cmake_path(NORMAL_PATH SYSROOT)
