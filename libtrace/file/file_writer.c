@@ -1,0 +1,424 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Writes a trace file: chunks become batches, each with a header that says what it may hold, so that readers can step over it.
+ */
+#include "file/file_writer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { DEFAULT_BUFFER_BYTES = 256 << 10, BUFFER_BYTES_MAX = 1 << 20, DEFAULT_FLUSH_NS = 250000000 };
+
+int64_t evtrail_file_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* ---- frames ----------------------------------------------------------------------------------------------------- */
+
+uint8_t *evtrail_file_frame(struct evtrail_file *file, size_t bytes)
+{
+    return evtrail_output_reserve(file->output, bytes);
+}
+
+static void commit(struct evtrail_file *file, size_t bytes, bool batch, uint64_t events, uint64_t raw_bytes)
+{
+    if (!evtrail_output_buffered(file->output))
+        file->buffered_since_ns = evtrail_file_now();
+    evtrail_output_commit(file->output, bytes, batch, events, raw_bytes);
+}
+
+void evtrail_file_frame_done(struct evtrail_file *file, size_t bytes, bool indexed)
+{
+    const struct evtrail_index_entry entry = {.offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes,
+                                              .ring = EVTRAIL_RING_NONE};
+    if (indexed)
+        evtrail_file_index_add(&file->index, &entry);
+    evtrail_file_index_frame(&file->index, bytes, 0);
+    commit(file, bytes, false, 0, 0);
+}
+
+/* After a failed write: what was counted as written and is not, is lost. Returns the error. */
+static int absorb(struct evtrail_file *file)
+{
+    struct evtrail_output_loss loss;
+    const int error = file->output ? evtrail_output_error(file->output, &loss) : 0;
+    if (!error || file->stats.error)
+        return file->stats.error;
+    file->stats.error = error;
+    file->stats.events -= loss.events;
+    file->stats.lost += loss.events;
+    file->stats.batches -= loss.batches;
+    file->stats.raw_bytes -= loss.raw_bytes;
+    file->part_batches -= loss.batches;
+    file->part_events -= loss.events;
+    evtrail_file_index_cut(&file->index, evtrail_output_offset(file->output));
+    return error;
+}
+
+/* ---- parts ------------------------------------------------------------------------------------------------------ */
+
+static void put_super(struct evtrail_file *file)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    const struct evtrail_super super = {
+        .version = EVTRAIL_FILE_VERSION,
+        .file_id = file->options.file_id ? file->options.file_id : evtrail_file_random(),
+        .set_id = file->set_id,
+        .created_ns = file->options.now_ns ? file->options.now_ns : (int64_t)now.tv_sec * 1000000000 + now.tv_nsec,
+        .part = file->part,
+    };
+    uint8_t *out = evtrail_file_frame(file, EVTRAIL_HEADER_BYTES_MAX);
+    if (out)
+        evtrail_file_frame_done(file, evtrail_frame_put_super(out, &super), false);
+}
+
+int evtrail_file_open_part(struct evtrail_file *file, bool force)
+{
+    const struct evtrail_output_options options = {
+        .force = force,
+        .sync = file->options.sync,
+        .no_uring = file->options.no_uring,
+        .buffer_bytes = file->options.buffer_bytes,
+    };
+    const int r = evtrail_output_open(&file->output, file->path, &options);
+    if (r < 0)
+        return r;
+    file->stats.uring = evtrail_output_uring(file->output);
+    file->stats.files++;
+    file->part_opened_ns = evtrail_file_now();
+    file->part_batches = file->part_events = 0;
+    for (uint32_t i = 0; i < file->sources_count; i++) {
+        struct evtrail_file_source *source = file->sources[i];
+        source->described = false;
+        source->written_realtime_ns = 0;
+        source->modules_written = 0;
+        memset(source->types_written, 0, sizeof(source->types_written));
+    }
+    put_super(file);
+    return 0;
+}
+
+void evtrail_file_close_part(struct evtrail_file *file)
+{
+    if (!file->output)
+        return;
+    if (evtrail_output_flush(file->output) < 0) {
+        absorb(file);
+        evtrail_output_retry(file->output); /* there may be room for the index */
+    }
+    evtrail_file_put_clocks(file);
+    evtrail_file_index_write(file, evtrail_output_offset(file->output));
+    if (evtrail_output_flush(file->output) < 0)
+        absorb(file);
+    file->closed_bytes += evtrail_output_offset(file->output);
+    evtrail_output_close(file->output);
+    file->output = NULL;
+    evtrail_file_index_clear(&file->index);
+}
+
+/* ---- batches ---------------------------------------------------------------------------------------------------- */
+
+static int compress(struct evtrail_file *file, const struct evtrail_encoded *encoded, uint32_t *ret_bytes)
+{
+    const uint32_t cuts[4] = {0, encoded->parts[0], encoded->parts[1], encoded->content_bytes};
+    ZSTD_outBuffer out = {file->compressed, file->compressed_room, 0};
+    size_t r = ZSTD_CCtx_reset(file->zstd, ZSTD_reset_session_only);
+    if (!ZSTD_isError(r))
+        r = ZSTD_CCtx_setPledgedSrcSize(file->zstd, encoded->content_bytes);
+    for (unsigned part = 0; part < 3 && !ZSTD_isError(r); part++) {
+        ZSTD_inBuffer in = {encoded->content + cuts[part], cuts[part + 1] - cuts[part], 0};
+        do
+            r = ZSTD_compressStream2(file->zstd, &out, &in, part == 2 ? ZSTD_e_end : ZSTD_e_flush);
+        while (!ZSTD_isError(r) && r > 0 && out.pos < out.size);
+    }
+    if (ZSTD_isError(r) || r > 0 || out.pos > EVTRAIL_COMPRESSED_BYTES_MAX)
+        return -EMSGSIZE;
+    *ret_bytes = (uint32_t)out.pos;
+    return 0;
+}
+
+static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *header)
+{
+    uint8_t *out = evtrail_file_frame(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
+    const struct evtrail_chunk *chunk = &header->chunk;
+    if (!out) { /* lost, and not yet counted as written */
+        file->stats.lost += chunk->events;
+        absorb(file);
+        return;
+    }
+    header->number = file->part_batches;
+    const size_t header_bytes = evtrail_frame_put_batch(out, header), bytes = header_bytes + header->compressed_bytes;
+    memcpy(out + header_bytes, file->compressed, header->compressed_bytes);
+    const struct evtrail_index_entry entry = {
+        .offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes, .source = header->source,
+        .ring = chunk->ring, .events = (uint32_t)chunk->events, .first_ticks = chunk->first_ticks,
+        .last_ticks = chunk->last_ticks, .types = header->types,
+    };
+    evtrail_file_index_add(&file->index, &entry);
+    evtrail_file_index_frame(&file->index, header_bytes, 0);
+    if (header->compressed_bytes)
+        evtrail_file_index_frame(&file->index, header->compressed_bytes, header->content_bytes);
+    commit(file, bytes, true, chunk->events, chunk->words_count * 8);
+    file->part_batches++;
+    file->part_events += chunk->events;
+    file->stats.batches++;
+    file->stats.events += chunk->events;
+    file->stats.raw_bytes += chunk->words_count * 8;
+}
+
+/* One batch whose header and compressed bytes are complete. */
+static int write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
+                       const struct evtrail_source *source, const uint16_t *ids, uint32_t ids_count)
+{
+    int r = evtrail_file_rotation_step(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
+    if (r < 0) {
+        file->stats.error = file->stats.error ? file->stats.error : r;
+        file->stats.lost += header->chunk.events;
+        return r;
+    }
+    evtrail_file_describe(file, header->source, source, ids, ids_count);
+    put_batch(file, header);
+    return absorb(file);
+}
+
+static int encode_batch(struct evtrail_file *file, const struct evtrail_chunk *chunk, uint32_t source)
+{
+    struct evtrail_encoded encoded = {0};
+    struct evtrail_batch_header header = {.chunk = *chunk, .source = source};
+    if (file->stats.error) {
+        file->stats.lost += chunk->events;
+        return file->stats.error;
+    }
+    if (chunk->words_count) {
+        int r = evtrail_encode(file->encoder, chunk->words, chunk->words_count, chunk->state.reference_ticks, &encoded);
+        if (r == 0)
+            r = compress(file, &encoded, &header.compressed_bytes);
+        if (r < 0) {
+            file->stats.lost += chunk->events;
+            return r;
+        }
+        header.codec = EVTRAIL_CODEC_COLUMNS;
+        header.content_bytes = encoded.content_bytes;
+        header.types = encoded.types;
+    }
+    header.chunk.events = encoded.events; /* what is there, whatever the process says */
+    return write_batch(file, &header, chunk->source, encoded.ids, encoded.ids_count);
+}
+
+static int write_held(struct evtrail_file *file, struct evtrail_gathered *held)
+{
+    if (!held->since_ns)
+        return 0;
+    const int r = encode_batch(file, &held->chunk, held->source);
+    evtrail_gather_clear(&file->gather, held);
+    return r;
+}
+
+/* Writes what is held since `until_ns` or longer; the others' earliest time is returned, or INT64_MAX. */
+static int64_t write_all_held(struct evtrail_file *file, int64_t until_ns)
+{
+    int64_t next = INT64_MAX;
+    for (uint32_t i = 0; i < file->gather.items_room; i++) {
+        struct evtrail_gathered *held = file->gather.items[i];
+        if (!held || !held->since_ns)
+            continue;
+        if (held->since_ns <= until_ns)
+            write_held(file, held);
+        else if (held->since_ns < next)
+            next = held->since_ns;
+    }
+    return next;
+}
+
+static bool whole_records(const struct evtrail_chunk *chunk)
+{
+    size_t at = 0;
+    while (at < chunk->words_count) {
+        size_t words = 1 + (chunk->words[at] & EVTRAIL_SIZE_LONG);
+        if (words == 1 + EVTRAIL_SIZE_LONG)
+            words = at + 1 < chunk->words_count ? 2 + (size_t)(uint32_t)chunk->words[at + 1] : SIZE_MAX;
+        if (words > chunk->words_count - at)
+            return false;
+        at += words;
+    }
+    return true;
+}
+
+/* Large chunks are batches by themselves; small ones wait for what follows. */
+static int take_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk, uint32_t source)
+{
+    struct evtrail_gathered *held = evtrail_gather_find(&file->gather, source, chunk->ring);
+    if (!held)
+        return encode_batch(file, chunk, source);
+    if (held->since_ns && !evtrail_gather_joins(held, chunk))
+        write_held(file, held);
+    if (!held->since_ns && (!chunk->words_count || chunk->words_count >= EVTRAIL_GATHER_WORDS / 2))
+        return encode_batch(file, chunk, source);
+    if (!whole_records(chunk)) {
+        file->stats.lost += chunk->events;
+        return -EBADMSG;
+    }
+    if (evtrail_gather_add(&file->gather, held, chunk, evtrail_file_now()) < 0)
+        return encode_batch(file, chunk, source);
+    if (held->chunk.words_count >= EVTRAIL_GATHER_WORDS - EVTRAIL_GATHER_WORDS / 16)
+        write_held(file, held);
+    else if (file->gather.bytes > EVTRAIL_GATHER_BYTES_MAX)
+        write_all_held(file, INT64_MAX);
+    return file->stats.error;
+}
+
+/* ---- public ----------------------------------------------------------------------------------------------------- */
+
+int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk)
+{
+    uint32_t number;
+    if (file->stats.error) {
+        file->stats.lost += chunk->events;
+        return file->stats.error;
+    }
+    if (chunk->ring >= EVTRAIL_RINGS_MAX)
+        return -EINVAL;
+    int r = evtrail_file_source_number(file, chunk->source, &number);
+    if (r < 0) {
+        file->stats.lost += chunk->events;
+        return r;
+    }
+    evtrail_file_source_update(file, chunk->source, number);
+    r = take_chunk(file, chunk, number);
+    evtrail_file_idle(file);
+    return r;
+}
+
+int64_t evtrail_file_idle(struct evtrail_file *file)
+{
+    if (file->options.flush_ns < 0 || file->stats.error)
+        return INT64_MAX;
+    const int64_t now = evtrail_file_now(), wait = file->options.flush_ns;
+    int64_t next = write_all_held(file, now - wait);
+    if (!file->output || file->stats.error)
+        return INT64_MAX;
+    if (evtrail_output_buffered(file->output)) {
+        if (file->buffered_since_ns <= now - wait) {
+            if (file->options.sync)
+                evtrail_output_flush(file->output);
+            else
+                evtrail_output_push(file->output);
+            absorb(file);
+        } else if (file->buffered_since_ns < next) {
+            next = file->buffered_since_ns;
+        }
+    }
+    if (next == INT64_MAX)
+        return next;
+    return next + wait > now ? next + wait - now : 0;
+}
+
+int evtrail_file_flush(struct evtrail_file *file)
+{
+    write_all_held(file, INT64_MAX);
+    if (!file->stats.error && evtrail_output_flush(file->output) < 0)
+        absorb(file);
+    return file->stats.error;
+}
+
+void evtrail_file_stats(const struct evtrail_file *file, struct evtrail_file_stats *ret_stats)
+{
+    *ret_stats = file->stats;
+    ret_stats->file_bytes = file->closed_bytes + (file->output ? evtrail_output_offset(file->output) : 0);
+}
+
+const char *evtrail_file_path(const struct evtrail_file *file)
+{
+    return file->path;
+}
+
+static void free_file(struct evtrail_file *file)
+{
+    evtrail_output_close(file->output);
+    evtrail_file_index_clear(&file->index);
+    evtrail_gather_fini(&file->gather);
+    evtrail_encoder_free(file->encoder);
+    ZSTD_freeCCtx(file->zstd);
+    for (uint32_t i = 0; i < file->sources_count; i++)
+        free(file->sources[i]);
+    free(file->sources);
+    free(file->compressed);
+    free(file->path);
+    free(file->name);
+    free(file);
+}
+
+int evtrail_file_close(struct evtrail_file *file, struct evtrail_file_stats *ret_stats)
+{
+    if (!file)
+        return 0;
+    write_all_held(file, INT64_MAX);
+    evtrail_file_close_part(file);
+    if (ret_stats)
+        evtrail_file_stats(file, ret_stats);
+    const int error = file->stats.error;
+    free_file(file);
+    return error;
+}
+
+void evtrail_file_abandon(struct evtrail_file *file)
+{
+    if (file)
+        free_file(file);
+}
+
+static void set_defaults(struct evtrail_file_options *options)
+{
+    if (!options->buffer_bytes)
+        options->buffer_bytes = DEFAULT_BUFFER_BYTES;
+    if (options->buffer_bytes > BUFFER_BYTES_MAX)
+        options->buffer_bytes = BUFFER_BYTES_MAX;
+    if (!options->flush_ns)
+        options->flush_ns = DEFAULT_FLUSH_NS;
+    if (!options->level)
+        options->level = 1;
+}
+
+static int allocate(struct evtrail_file *file, const char *path)
+{
+    file->compressed_room = ZSTD_compressBound(EVTRAIL_BATCH_CONTENT_MAX) + 4096;
+    file->compressed = malloc(file->compressed_room);
+    file->zstd = ZSTD_createCCtx();
+    file->name = strdup(path);
+    if (!file->compressed || !file->zstd || !file->name)
+        return -ENOMEM;
+    ZSTD_CCtx_setParameter(file->zstd, ZSTD_c_checksumFlag, 1);
+    if (ZSTD_isError(ZSTD_CCtx_setParameter(file->zstd, ZSTD_c_compressionLevel, file->options.level)))
+        return -EINVAL;
+    return evtrail_encoder_new(&file->encoder);
+}
+
+int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const struct evtrail_file_options *options)
+{
+    struct evtrail_file *file = calloc(1, sizeof(*file));
+    if (!file)
+        return -ENOMEM;
+    if (options)
+        memcpy(&file->options, options,
+               options->bytes && options->bytes < sizeof(*options) ? options->bytes : sizeof(*options));
+    set_defaults(&file->options);
+    int r = allocate(file, path);
+    if (r == 0 && evtrail_file_rotates(&file->options)) {
+        r = evtrail_file_rotation_start(file);
+    } else if (r == 0) {
+        file->path = strdup(path);
+        r = file->path ? evtrail_file_open_part(file, file->options.force) : -ENOMEM;
+    }
+    if (r < 0) {
+        free_file(file);
+        return r;
+    }
+    *ret_file = file;
+    return 0;
+}
