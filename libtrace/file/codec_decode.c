@@ -357,7 +357,7 @@ static void know_ticks(struct evtrail_decoder *decoder)
 int evtrail_batch_ticks(const struct evtrail_batch_view *view, uint32_t shape, const uint64_t **ret_ticks)
 {
     struct evtrail_decoder *decoder = view->decoder;
-    if (shape >= view->shapes_count && shape != EVTRAIL_BATCH_MISC)
+    if (!decoder || (shape >= view->shapes_count && shape != EVTRAIL_BATCH_MISC))
         return -ENOENT;
     if (!decoder->ticks_known)
         know_ticks(decoder);

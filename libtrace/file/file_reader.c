@@ -1,0 +1,461 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Reads a trace file, stream or set batch by batch. What is damaged is told once, with its place, and stepped over.
+ */
+#include "file/file_reader.h"
+
+#include "file/file_set.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- errors ----------------------------------------------------------------------------------------------------- */
+
+static const char *shown(const char *path)
+{
+    return !strcmp(path, "-") ? "standard input" : path;
+}
+
+int evtrail_cursor_fault(struct evtrail_file_cursor *cursor, const char *path, const char *format, ...)
+{
+    va_list arguments;
+    const int used = snprintf(cursor->error, sizeof(cursor->error), "%s: ", shown(path));
+    const size_t at = used < 0 ? 0 : (size_t)used < sizeof(cursor->error) ? (size_t)used : sizeof(cursor->error) - 1;
+    va_start(arguments, format);
+    vsnprintf(cursor->error + at, sizeof(cursor->error) - at, format, arguments);
+    va_end(arguments);
+    cursor->faults++;
+    return -EBADMSG;
+}
+
+static void explain_open(char **ret_error, const char *path, int error)
+{
+    const char *what = strerror(-error), *todo = "";
+    if (error == -EBADMSG) {
+        what = "not a trace file: no intact frame of one was found";
+        todo = "; `evtrail record -o FILE` writes them";
+    } else if (error == -EPROTONOSUPPORT) {
+        what = "written in a newer version of the format than version 1";
+        todo = "; read it with a newer evtrail";
+    } else if (error == -ENOENT) {
+        what = "no such file, directory or set (NAME of NAME.00001.evt)";
+    }
+    if (ret_error && asprintf(ret_error, "%s: %s%s", shown(path), what, todo) < 0)
+        *ret_error = NULL;
+}
+
+/* ---- open, close ------------------------------------------------------------------------------------------------ */
+
+static int allocate(struct evtrail_file_cursor *cursor, const char *path)
+{
+    cursor->name = strdup(path);
+    cursor->scratch = malloc(EVTRAIL_SCRATCH_BYTES);
+    cursor->compressed = malloc(EVTRAIL_COMPRESSED_BYTES_MAX);
+    cursor->content = malloc(EVTRAIL_BATCH_CONTENT_MAX);
+    cursor->zstd = ZSTD_createDCtx();
+    if (!cursor->name || !cursor->scratch || !cursor->compressed || !cursor->content || !cursor->zstd)
+        return -ENOMEM;
+    return evtrail_decoder_new(&cursor->decoder);
+}
+
+/* The next file of the list becomes the current part; the one behind it is looked at already, for the horizon. 1: there is one. */
+static int next_part(struct evtrail_file_cursor *cursor)
+{
+    evtrail_part_close(&cursor->current);
+    cursor->header_valid = false;
+    cursor->current = cursor->following;
+    cursor->following = (struct evtrail_part){0};
+    int r = cursor->current.open;
+    while (!r && cursor->next_path < cursor->paths_count) {
+        const char *path = cursor->paths[cursor->next_path++];
+        r = evtrail_part_open(cursor, &cursor->current, path);
+        if (r < 0 && cursor->paths_count > 1 && r != -ENOMEM)
+            return evtrail_cursor_fault(cursor, path, "left out: %s", r == -EBADMSG ? "not a trace file" : strerror(-r));
+        r = r < 0 ? r : 1;
+    }
+    if (r == 1 && cursor->next_path < cursor->paths_count &&
+        evtrail_part_open(cursor, &cursor->following, cursor->paths[cursor->next_path]) == 0)
+        cursor->next_path++;
+    return r;
+}
+
+int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char *path,
+                             const struct evtrail_file_cursor_options *options, char **ret_error)
+{
+    struct evtrail_file_cursor *cursor = calloc(1, sizeof(*cursor));
+    if (!cursor)
+        return -ENOMEM;
+    if (options)
+        memcpy(&cursor->options, options,
+               options->bytes && options->bytes < sizeof(*options) ? options->bytes : sizeof(*options));
+    int r = allocate(cursor, path);
+    if (r == 0)
+        r = cursor->paths_count = evtrail_file_list(path, &cursor->paths);
+    if (r > 0) {
+        r = next_part(cursor);
+        while (r == -EBADMSG && cursor->next_path < cursor->paths_count)
+            r = next_part(cursor);
+    }
+    if (r <= 0) {
+        explain_open(ret_error, path, r == 0 ? -EBADMSG : r);
+        evtrail_file_cursor_close(cursor);
+        return r == 0 ? -EBADMSG : r;
+    }
+    *ret_cursor = cursor;
+    return 0;
+}
+
+void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)
+{
+    if (!cursor)
+        return;
+    evtrail_part_close(&cursor->current);
+    evtrail_part_close(&cursor->following);
+    evtrail_cursor_free_sources(cursor);
+    evtrail_file_list_free(cursor->paths);
+    evtrail_decoder_free(cursor->decoder);
+    ZSTD_freeDCtx(cursor->zstd);
+    free(cursor->rings);
+    free(cursor->scratch);
+    free(cursor->compressed);
+    free(cursor->content);
+    free(cursor->name);
+    free(cursor);
+}
+
+/* ---- next ------------------------------------------------------------------------------------------------------- */
+
+static int tell_damage(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
+{
+    return evtrail_cursor_fault(cursor, cursor->current.path,
+                                "damaged at byte %llu: wanted a frame, found %08x: %s; %llu bytes were skipped, what "
+                                "they held is lost; `evtrail repair` writes a clean copy of the rest",
+                                (unsigned long long)item->offset, item->found, item->what,
+                                (unsigned long long)item->bytes);
+}
+
+/* A batch whose header is gone: the index still knows how many events it had. */
+static int lose_batch(struct evtrail_file_cursor *cursor, const struct evtrail_item *item, const char *what)
+{
+    struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, item->source, item->ring);
+    if (ring) {
+        ring->torn += item->events;
+        ring->expected += item->events;
+        cursor->torn += item->events;
+    }
+    return evtrail_cursor_fault(cursor, cursor->current.path,
+                                "damaged at byte %llu: wanted a batch's header, found %s; its %u events are lost; "
+                                "`evtrail repair` writes a clean copy of the rest",
+                                (unsigned long long)item->offset, what, item->events);
+}
+
+static int read_header(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
+{
+    struct evtrail_frame frame;
+    const ssize_t n =
+        evtrail_input_read(&cursor->current.input, item->offset, cursor->scratch, EVTRAIL_HEADER_BYTES_MAX);
+    if (n < 0)
+        return (int)n;
+    const char *what = evtrail_frame_prefix(cursor->scratch, (size_t)n, &frame);
+    if (!what && (frame.magic != EVTRAIL_MAGIC_BATCH || frame.bytes > (size_t)n))
+        what = "something else";
+    if (!what && !evtrail_frame_intact(cursor->scratch, &frame))
+        what = "one whose checksum is wrong";
+    if (!what)
+        what = evtrail_frame_parse_batch(cursor->scratch, frame.bytes, &cursor->header);
+    if (!what && frame.bytes + cursor->header.compressed_bytes != item->bytes)
+        what = "one of another size";
+    return what ? lose_batch(cursor, item, what) : 0;
+}
+
+static void show_batch(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
+{
+    struct evtrail_batch *batch = &cursor->batch;
+    const uint64_t torn = batch->torn, skipped = batch->skipped;
+    *batch = (struct evtrail_batch){.chunk = cursor->header.chunk, .torn = torn, .skipped = skipped};
+    batch->chunk.source = cursor->sources[item->source];
+    batch->number = cursor->header.number;
+    batch->offset = item->offset;
+    batch->types = cursor->header.types;
+    batch->bytes = (uint32_t)item->bytes;
+    batch->from_ns = evtrail_source_time(batch->chunk.source, batch->chunk.first_ticks);
+    batch->to_ns = evtrail_source_time(batch->chunk.source, batch->chunk.last_ticks);
+}
+
+/* 1: the item is a batch that is wanted; 0: it was stepped over. */
+static int take_item(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
+{
+    if (item->kind == EVTRAIL_ITEM_DAMAGE)
+        return tell_damage(cursor, item);
+    const int r = read_header(cursor, item);
+    if (r < 0)
+        return r;
+    evtrail_cursor_account(cursor, &cursor->header.chunk, item->source);
+    show_batch(cursor, item);
+    if (cursor->options.wanted &&
+        !cursor->options.wanted(cursor->options.context, &cursor->batch.chunk, cursor->batch.types)) {
+        struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, item->source, item->ring);
+        if (ring) {
+            ring->skipped += cursor->batch.skipped + cursor->batch.chunk.events;
+            ring->torn += cursor->batch.torn;
+        }
+        return 0;
+    }
+    cursor->header_valid = true;
+    return 1;
+}
+
+/* Scans on in the current part. 1: there is more. */
+static int scan_on(struct evtrail_file_cursor *cursor)
+{
+    struct evtrail_part *part = &cursor->current;
+    if (!part->open || (part->complete && (part->input.stream || !cursor->options.follow)))
+        return 0;
+    part->partial |= part->items_count >= EVTRAIL_ITEMS_MAX;
+    if (part->partial)
+        part->items_count = part->next_item = 0; /* what was read is not needed again */
+    return evtrail_part_scan(cursor, part);
+}
+
+/* Files that were added to the set since it was listed. */
+static void list_again(struct evtrail_file_cursor *cursor)
+{
+    char **paths;
+    if (!cursor->current.open || !strcmp(cursor->current.path, cursor->name))
+        return;
+    const int count = evtrail_file_list(cursor->name, &paths);
+    int next = 0;
+    if (count < 0)
+        return;
+    while (next < count && strcmp(paths[next], cursor->current.path))
+        next++;
+    if (next == count) { /* ours was deleted: go on with what is newer by name */
+        for (next = 0; next < count && strcmp(paths[next], cursor->current.path) < 0; next++)
+            ;
+        next--;
+    }
+    evtrail_file_list_free(cursor->paths);
+    cursor->paths = paths;
+    cursor->paths_count = count;
+    cursor->next_path = next + 1;
+}
+
+/* More items of the current part, or another part. 1: look again; 0: that was all, for now. */
+static int find_more(struct evtrail_file_cursor *cursor)
+{
+    int r = scan_on(cursor);
+    if (r != 0)
+        return r;
+    if (!cursor->following.open && cursor->next_path == cursor->paths_count && cursor->options.follow)
+        list_again(cursor);
+    if (!cursor->following.open && cursor->next_path == cursor->paths_count)
+        return 0;
+    r = scan_on(cursor); /* what came before the next file was begun */
+    return r != 0 ? r : next_part(cursor);
+}
+
+static int explain_read(struct evtrail_file_cursor *cursor, int error)
+{
+    if (error != -EBADMSG && error != -EINTR)
+        evtrail_cursor_fault(cursor, cursor->current.path, "cannot be read: %s", strerror(-error));
+    return error;
+}
+
+int evtrail_file_cursor_next(struct evtrail_file_cursor *cursor, struct evtrail_batch **ret_batch)
+{
+    cursor->header_valid = false;
+    cursor->view = NULL;
+    for (;;) {
+        struct evtrail_part *part = &cursor->current;
+        int r;
+        if (part->next_item < part->items_count) {
+            const struct evtrail_item *item = &part->items[part->next_item];
+            r = take_item(cursor, item);
+            if (r != -EINTR)
+                part->next_item++;
+        } else {
+            r = find_more(cursor);
+            if (r == 1)
+                continue;
+            if (r == 0)
+                r = evtrail_cursor_rest(cursor) ? 1 : 0;
+            if (r == 1)
+                *ret_batch = &cursor->batch;
+            return r < 0 ? explain_read(cursor, r) : r;
+        }
+        if (r < 0)
+            return explain_read(cursor, r);
+        if (r == 1) {
+            *ret_batch = &cursor->batch;
+            return 1;
+        }
+    }
+}
+
+/* ---- content ---------------------------------------------------------------------------------------------------- */
+
+static int tear_batch(struct evtrail_file_cursor *cursor, const char *what)
+{
+    const struct evtrail_batch *batch = &cursor->batch;
+    struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, batch->chunk.source->number, batch->chunk.ring);
+    cursor->header_valid = false;
+    if (ring) {
+        ring->torn += batch->chunk.events + batch->torn;
+        ring->skipped += batch->skipped;
+        cursor->torn += batch->chunk.events;
+    }
+    return evtrail_cursor_fault(cursor, cursor->current.path,
+                                "damaged at byte %llu: wanted %u bytes of compressed records, found: %s; %llu events "
+                                "are lost; `evtrail repair` writes a clean copy of the rest",
+                                (unsigned long long)batch->offset + cursor->header.header_bytes,
+                                cursor->header.compressed_bytes, what, (unsigned long long)batch->chunk.events);
+}
+
+/* The content, decompressed; bounded by what the header was checked to allow. */
+static const char *decompress(struct evtrail_file_cursor *cursor)
+{
+    const struct evtrail_batch_header *header = &cursor->header;
+    const unsigned long long size = ZSTD_getFrameContentSize(cursor->compressed, header->compressed_bytes);
+    if (size != header->content_bytes)
+        return "not the zstd frame that the header speaks of";
+    const size_t n = ZSTD_decompressDCtx(cursor->zstd, cursor->content, header->content_bytes, cursor->compressed,
+                                         header->compressed_bytes);
+    if (ZSTD_isError(n))
+        return ZSTD_getErrorName(n);
+    return n == header->content_bytes ? NULL : "fewer bytes than the header says";
+}
+
+int evtrail_file_cursor_view(struct evtrail_file_cursor *cursor, const struct evtrail_batch_view **ret_view)
+{
+    const struct evtrail_batch_header *header = &cursor->header;
+    static const struct evtrail_batch_view none;
+    if (!cursor->header_valid || !cursor->batch.chunk.words_count) {
+        *ret_view = &none;
+        return 0;
+    }
+    if (!cursor->view) {
+        const ssize_t n = evtrail_input_read(&cursor->current.input, cursor->batch.offset + header->header_bytes,
+                                             cursor->compressed, header->compressed_bytes);
+        if (n < 0)
+            return (int)n;
+        const char *what = (size_t)n < header->compressed_bytes ? "the end of the file" : decompress(cursor);
+        if (!what)
+            evtrail_decode_view(cursor->decoder, cursor->content, header->content_bytes, header->chunk.words_count,
+                                header->chunk.state.reference_ticks, &cursor->view, &what);
+        if (what)
+            return tear_batch(cursor, what);
+    }
+    *ret_view = cursor->view;
+    return 0;
+}
+
+int evtrail_file_cursor_words(struct evtrail_file_cursor *cursor)
+{
+    const struct evtrail_batch_view *view;
+    if (!cursor->header_valid || !cursor->batch.chunk.words_count)
+        return 0;
+    const int r = evtrail_file_cursor_view(cursor, &view);
+    if (r == 0)
+        cursor->batch.chunk.words = evtrail_decode_words(cursor->decoder);
+    return r;
+}
+
+int evtrail_file_cursor_next_chunk(struct evtrail_file_cursor *cursor, struct evtrail_batch **ret_batch)
+{
+    int r = evtrail_file_cursor_next(cursor, ret_batch);
+    if (r == 1) {
+        r = evtrail_file_cursor_words(cursor);
+        r = r < 0 ? r : 1;
+    }
+    return r;
+}
+
+/* ---- seek ------------------------------------------------------------------------------------------------------- */
+
+/* The last file that was begun at or before this time: what was recorded before is in earlier ones. */
+static int find_path(const struct evtrail_file_cursor *cursor, int64_t realtime_ns)
+{
+    int low = 0, high = cursor->paths_count;
+    while (high - low > 1) {
+        const int middle = low + (high - low) / 2;
+        int64_t created_ns = INT64_MIN;
+        evtrail_part_created(cursor->paths[middle], &created_ns);
+        if (created_ns <= realtime_ns)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void seek_item(struct evtrail_file_cursor *cursor, struct evtrail_part *part, int64_t realtime_ns)
+{
+    size_t i = 0;
+    for (; i < part->items_count; i++) {
+        const struct evtrail_item *item = &part->items[i];
+        if (item->kind == EVTRAIL_ITEM_BATCH &&
+            evtrail_source_time(cursor->sources[item->source], item->last_ticks) >= realtime_ns)
+            break;
+    }
+    part->next_item = i;
+}
+
+int evtrail_file_cursor_seek(struct evtrail_file_cursor *cursor, int64_t realtime_ns)
+{
+    if (cursor->current.partial)
+        return -ESPIPE;
+    const int path = find_path(cursor, realtime_ns);
+    if (cursor->paths_count > 1 || !cursor->current.open) {
+        evtrail_part_close(&cursor->following);
+        cursor->next_path = path;
+        const int r = next_part(cursor);
+        if (r <= 0)
+            return r < 0 ? r : -ENOENT;
+    }
+    cursor->header_valid = false;
+    cursor->view = NULL;
+    evtrail_cursor_forget_rings(cursor);
+    seek_item(cursor, &cursor->current, realtime_ns);
+    return 0;
+}
+
+/* ---- state ------------------------------------------------------------------------------------------------------ */
+
+static int64_t part_horizon(const struct evtrail_part *part)
+{
+    if (!part->open)
+        return INT64_MAX;
+    if (part->partial || !part->complete)
+        return INT64_MIN;
+    return part->next_item < part->items_count ? part->items[part->next_item].horizon_ns : INT64_MAX;
+}
+
+int64_t evtrail_file_cursor_horizon(const struct evtrail_file_cursor *cursor)
+{
+    const int64_t a = part_horizon(&cursor->current), b = part_horizon(&cursor->following);
+    const int64_t horizon = a < b ? a : b;
+    const bool more = cursor->options.follow && !cursor->current.closed;
+    return horizon == INT64_MAX && (more || cursor->next_path < cursor->paths_count) ? INT64_MIN : horizon;
+}
+
+uint32_t evtrail_file_cursor_sources(const struct evtrail_file_cursor *cursor,
+                                     struct evtrail_source *const **ret_sources)
+{
+    *ret_sources = cursor->sources;
+    return cursor->sources_count;
+}
+
+const char *evtrail_file_cursor_error(const struct evtrail_file_cursor *cursor)
+{
+    return cursor->error;
+}
+
+void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
+                                bool *ret_closed)
+{
+    *ret_torn = cursor->torn;
+    *ret_faults = cursor->faults;
+    *ret_closed = cursor->current.open && cursor->current.closed;
+}

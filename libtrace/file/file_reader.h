@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Inside of a trace file being read; shared by file_reader.c, file_scan.c, file_rings.c and file_sources.c.
+ */
+#ifndef EVTRAIL_FILE_FILE_READER_H
+#define EVTRAIL_FILE_FILE_READER_H
+
+#include <evtrail/file.h>
+
+#include "file/codec.h"
+#include "file/frame.h"
+#include "file/input.h"
+#include "reader/schema.h"
+
+#include <stdarg.h>
+#include <zstd.h>
+
+/* What a part holds, in order: batches, and places where something is wrong. */
+enum evtrail_item_kind { EVTRAIL_ITEM_BATCH, EVTRAIL_ITEM_DAMAGE };
+struct evtrail_item {
+    uint64_t offset;
+    uint64_t bytes;
+    uint64_t first_ticks, last_ticks, types;
+    int64_t horizon_ns; /* no later item of the part has a record before this */
+    const char *what;   /* damage: what was wanted */
+    uint32_t source;    /* the cursor's number */
+    uint32_t ring, events;
+    uint32_t found;     /* damage: the first four bytes there */
+    uint8_t kind;
+};
+struct evtrail_part {
+    char *path;
+    struct evtrail_input input;
+    struct evtrail_super super;
+    struct evtrail_item *items;
+    size_t items_count, items_room, next_item;
+    uint64_t scanned; /* where the scan goes on */
+    bool open;
+    bool complete;  /* all that there is was scanned */
+    bool closed;    /* it ends with END and seek table */
+    bool partial;   /* the items were dropped as they were read: no way back, no horizon */
+    uint32_t *source_numbers; /* the file's numbers -> the cursor's, or UINT32_MAX */
+    uint32_t source_numbers_count;
+};
+struct evtrail_cursor_source {
+    struct evtrail_source source;
+    struct evtrail_schema schema;
+    struct evtrail_source_frame frame;
+    bool clock_known;
+};
+/* What is known of a ring: to find out what is missing. */
+struct evtrail_ring_trail {
+    uint64_t key; /* source << 32 | ring, + 1; 0: free */
+    uint64_t expected; /* events_before of the next batch, if nothing is missing */
+    uint64_t torn, skipped; /* not yet told */
+    uint64_t last_ticks;
+    bool known;
+};
+struct evtrail_file_cursor {
+    struct evtrail_file_cursor_options options;
+    char *name;
+    char **paths;
+    int paths_count, next_path;
+    struct evtrail_part current, following;
+    struct evtrail_source **sources; /* each the first member of an evtrail_cursor_source */
+    uint32_t sources_count, sources_room;
+    struct evtrail_ring_trail *rings;
+    size_t rings_count, rings_room, rings_told;
+    struct evtrail_batch batch;
+    struct evtrail_batch_header header;
+    bool header_valid; /* words and view may be asked for */
+    const struct evtrail_batch_view *view; /* of the current batch, once decoded */
+    struct evtrail_decoder *decoder;
+    ZSTD_DCtx *zstd;
+    uint8_t *scratch, *compressed, *content;
+    uint64_t torn, faults;
+    char error[768];
+};
+enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
+
+/* ---- file_scan.c ---- */
+/* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace file. */
+int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const char *path);
+void evtrail_part_close(struct evtrail_part *part);
+/* Looks for more items behind what was scanned. 1: there are; 0: not now; < 0: reading failed. */
+int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
+/* Creation time of a file, without the rest. */
+int evtrail_part_created(const char *path, int64_t *ret_created_ns);
+
+/* ---- file_sources.c ---- */
+int evtrail_cursor_add_source(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
+                              const struct evtrail_source_frame *frame);
+/* The cursor's number of the file's source; one that was never described is made up. UINT32_MAX: no memory. */
+uint32_t evtrail_cursor_source_of(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t number);
+void evtrail_cursor_add_clock(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
+                              const struct evtrail_clock_frame *clock);
+/* -EBADMSG: some entry is wrong, see the schema's fault. */
+int evtrail_cursor_add_schema(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t number,
+                              const uint8_t *entries, size_t bytes);
+void evtrail_cursor_free_sources(struct evtrail_file_cursor *cursor);
+
+/* ---- file_rings.c ---- */
+/* NULL: no memory, or too many; the ring is then not followed. */
+struct evtrail_ring_trail *evtrail_cursor_ring(struct evtrail_file_cursor *cursor, uint32_t source, uint32_t ring);
+/* Takes a header into account: sets batch->torn and ->skipped. */
+void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source);
+/* At the end: the next ring of which something is missing that no batch told, as a batch without words. False: none. */
+bool evtrail_cursor_rest(struct evtrail_file_cursor *cursor);
+void evtrail_cursor_forget_rings(struct evtrail_file_cursor *cursor);
+
+/* ---- file_reader.c ---- */
+/* Counts a fault and says it in cursor->error; returns -EBADMSG. */
+int evtrail_cursor_fault(struct evtrail_file_cursor *cursor, const char *path, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#endif /* EVTRAIL_FILE_FILE_READER_H */

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Reading by pread, not by mapping: a file that is cut while it is read must not become a SIGBUS.
+ */
+#include "file/input.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int evtrail_input_open(struct evtrail_input *input, const char *path)
+{
+    struct stat status;
+    const bool standard = !strcmp(path, "-");
+    *input = (struct evtrail_input){.fd = standard ? fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3)
+                                                   : open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)};
+    if (input->fd < 0)
+        return -errno;
+    int r = fstat(input->fd, &status) < 0 ? -errno : S_ISDIR(status.st_mode) ? -EISDIR : 0;
+    if (r < 0) {
+        evtrail_input_close(input);
+        return r;
+    }
+    input->stream = !S_ISREG(status.st_mode) || (standard && lseek(input->fd, 0, SEEK_CUR) != 0);
+    return 0;
+}
+
+void evtrail_input_close(struct evtrail_input *input)
+{
+    if (input->fd >= 0)
+        close(input->fd);
+    free(input->window);
+    *input = (struct evtrail_input){.fd = -1};
+}
+
+static int make_room(struct evtrail_input *input, size_t bytes)
+{
+    if (bytes <= input->room)
+        return 0;
+    uint8_t *grown = realloc(input->window, bytes);
+    if (!grown)
+        return -ENOMEM;
+    input->window = grown;
+    input->room = bytes;
+    return 0;
+}
+
+/* Reads on until the window holds `wanted` bytes or the stream ends. */
+static int fill(struct evtrail_input *input, size_t wanted)
+{
+    int r = make_room(input, wanted);
+    while (r == 0 && input->used < wanted && !input->ended) {
+        const ssize_t n = read(input->fd, input->window + input->used, wanted - input->used);
+        if (n < 0)
+            r = -errno;
+        else if (n == 0)
+            input->ended = true;
+        else
+            input->used += (size_t)n;
+    }
+    return r;
+}
+
+/* Drops what is before `offset`, reading over what was never looked at. */
+static int advance(struct evtrail_input *input, uint64_t offset)
+{
+    while (offset > input->start) {
+        if (!input->used) {
+            const uint64_t left = offset - input->start;
+            const int r = fill(input, left < 65536 ? (size_t)left : 65536);
+            if (r < 0)
+                return r;
+            if (!input->used)
+                return 0;
+        }
+        const uint64_t left = offset - input->start;
+        const size_t drop = left < input->used ? (size_t)left : input->used;
+        memmove(input->window, input->window + drop, input->used - drop);
+        input->used -= drop;
+        input->start += drop;
+    }
+    return 0;
+}
+
+static ssize_t read_stream(struct evtrail_input *input, uint64_t offset, uint8_t *out, size_t bytes)
+{
+    int r = advance(input, offset);
+    if (r == 0 && offset == input->start)
+        r = fill(input, bytes);
+    if (r < 0)
+        return r;
+    if (offset != input->start)
+        return 0;
+    const size_t there = input->used < bytes ? input->used : bytes;
+    memcpy(out, input->window, there);
+    return (ssize_t)there;
+}
+
+ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t *out, size_t bytes)
+{
+    size_t done = 0;
+    if (input->stream)
+        return read_stream(input, offset, out, bytes);
+    while (done < bytes && offset + done <= INT64_MAX) {
+        const ssize_t n = pread(input->fd, out + done, bytes - done, (off_t)(offset + done));
+        if (n == 0)
+            break;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            return -errno;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
+uint64_t evtrail_input_size(const struct evtrail_input *input)
+{
+    struct stat status;
+    if (input->stream)
+        return UINT64_MAX;
+    return fstat(input->fd, &status) == 0 && status.st_size > 0 ? (uint64_t)status.st_size : 0;
+}

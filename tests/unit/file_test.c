@@ -1,0 +1,519 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Trace files, written and read back: whole, cut at every place, with every header byte changed.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "file_gen.h"
+#include "file/crc32c.h"
+#include "file/frame.h"
+
+#include <errno.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+enum { RINGS = 3 };
+struct fixture {
+    char *directory, *path, *other;
+    struct gen_source source;
+    struct gen_ring *rings;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->directory = gen_directory();
+    f->path = gen_path(f->directory, "a.evt");
+    f->other = gen_path(f->directory, "b.evt");
+    f->rings = calloc(RINGS, sizeof(*f->rings));
+    gen_source_init(&f->source, 42);
+    for (uint32_t i = 0; i < RINGS; i++)
+        gen_ring_init(&f->rings[i], &f->source.source, i, i);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    gen_directory_remove(f->directory);
+    free(f->path);
+    free(f->other);
+    free(f->rings);
+    free(f);
+    return 0;
+}
+
+/* `count` chunks of each ring in turn, of `words` words, into a file; the events in it. */
+static uint64_t write_file(struct fixture *f, const char *path, struct evtrail_file_options options, unsigned count,
+                           size_t words)
+{
+    struct evtrail_file *file;
+    struct evtrail_file_stats stats;
+    uint64_t events = 0;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    for (unsigned i = 0; i < count * RINGS; i++) {
+        const struct evtrail_chunk *chunk = gen_ring_next(&f->rings[i % RINGS], words);
+        events += chunk->events;
+        assert_int_equal(evtrail_file_write_chunk(file, chunk), 0);
+    }
+    assert_int_equal(evtrail_file_close(file, &stats), 0);
+    assert_int_equal(stats.events, events);
+    assert_int_equal(stats.lost, 0);
+    return events;
+}
+
+struct reading {
+    uint64_t events, batches, faults, torn;
+    bool closed;
+    int last;
+};
+
+static struct reading read_all(const char *path)
+{
+    struct reading reading = {0};
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    char *error = NULL;
+    reading.last = evtrail_file_cursor_open(&cursor, path, NULL, &error);
+    free(error);
+    if (reading.last < 0)
+        return reading;
+    for (unsigned calls = 0; calls < 100000; calls++) {
+        reading.last = evtrail_file_cursor_next_chunk(cursor, &batch);
+        if (reading.last == 0)
+            break;
+        if (reading.last == 1) {
+            reading.events += batch->chunk.events;
+            reading.torn += batch->torn;
+            reading.batches++;
+        } else {
+            assert_int_equal(reading.last, -EBADMSG);
+            assert_non_null(strstr(evtrail_file_cursor_error(cursor), path));
+        }
+    }
+    uint64_t torn;
+    evtrail_file_cursor_totals(cursor, &torn, &reading.faults, &reading.closed);
+    assert_int_equal(torn, reading.torn);
+    evtrail_file_cursor_close(cursor);
+    return reading;
+}
+
+static void crc32c__known_vector__both_ways(void **state)
+{
+    (void)state;
+    assert_int_equal(evtrail_crc32c(0, "123456789", 9), 0xe3069283);
+    assert_int_equal(evtrail_crc32c_table(0, "123456789", 9), 0xe3069283);
+    uint8_t bytes[300];
+    for (unsigned i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(i * 7);
+    for (unsigned n = 0; n < sizeof(bytes); n++)
+        assert_int_equal(evtrail_crc32c(n, bytes, n), evtrail_crc32c_table(n, bytes, n));
+}
+
+static void chunks__written__are_read_back_word_for_word(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 4, 32768);
+    for (uint32_t i = 0; i < RINGS; i++)
+        gen_ring_init(&f->rings[i], &f->source.source, i, i);
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    uint64_t seen = 0;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, NULL), 0);
+    for (unsigned i = 0; i < 4 * RINGS; i++) {
+        const struct evtrail_chunk *chunk = gen_ring_next(&f->rings[i % RINGS], 32768);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+        assert_int_equal(batch->chunk.words_count, chunk->words_count);
+        assert_memory_equal(batch->chunk.words, chunk->words, chunk->words_count * 8);
+        assert_int_equal(batch->chunk.events_before, chunk->events_before);
+        assert_int_equal(batch->chunk.state.tid, chunk->state.tid);
+        assert_string_equal(batch->chunk.state.thread_name, "worker");
+        assert_string_equal(batch->chunk.state.labels[1].value, "r-17");
+        assert_string_equal(batch->chunk.source->command, "pool");
+        assert_int_equal(batch->chunk.source->pid, 42);
+        assert_string_equal(batch->chunk.source->types[POOL_FIRST_ID + 3]->name, "pool.step3");
+        assert_true(evtrail_batch_may_have(batch->types, POOL_FIRST_ID));
+        assert_true(batch->from_ns <= batch->to_ns);
+        assert_int_equal(batch->torn, 0);
+        seen += batch->chunk.events;
+    }
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    assert_int_equal(seen, events);
+    evtrail_file_cursor_close(cursor);
+    assert_true(read_all(f->path).closed);
+}
+
+static void small_chunks__of_one_ring__are_joined(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 400, 60);
+    const struct reading reading = read_all(f->path);
+    assert_int_equal(reading.events, events);
+    assert_in_range(reading.batches, RINGS, 2 * RINGS);
+    assert_int_equal(reading.torn, 0);
+}
+
+static void view__of_a_batch__has_counts_and_ticks(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 2, 32768);
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    uint64_t seen = 0;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, NULL), 0);
+    while (evtrail_file_cursor_next(cursor, &batch) == 1) {
+        const struct evtrail_batch_view *view;
+        assert_int_equal(evtrail_file_cursor_view(cursor, &view), 0);
+        assert_int_equal(view->shapes_count, POOL_TYPES);
+        for (uint32_t s = 0; s < view->shapes_count; s++) {
+            const uint64_t *ticks;
+            seen += view->shapes[s].count;
+            assert_int_equal(evtrail_batch_ticks(view, s, &ticks), 0);
+            assert_in_range(ticks[0], batch->chunk.first_ticks, batch->chunk.last_ticks);
+        }
+    }
+    assert_int_equal(seen, events);
+    evtrail_file_cursor_close(cursor);
+}
+
+static bool only_ring_1(void *context, const struct evtrail_chunk *chunk, uint64_t types)
+{
+    (void)context;
+    (void)types;
+    return chunk->ring == 1;
+}
+
+static void wanted__one_ring__others_are_stepped_over(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 3, 32768);
+    const struct evtrail_file_cursor_options options = {.bytes = sizeof(options), .wanted = only_ring_1};
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    unsigned batches = 0;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, &options, NULL), 0);
+    while (evtrail_file_cursor_next_chunk(cursor, &batch) == 1) {
+        assert_int_equal(batch->chunk.ring, 1);
+        batches++;
+    }
+    assert_int_equal(batches, 3);
+    assert_true(events > 0);
+    evtrail_file_cursor_close(cursor);
+}
+
+static void seek__with_and_without_index__finds_the_time(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f, f->path, gen_options(), 30, 32768);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    gen_write_file(f->other, content, bytes - 9); /* no seek table: read from header to header */
+    for (unsigned closed = 0; closed < 2; closed++) {
+        struct evtrail_file_cursor *cursor;
+        struct evtrail_batch *batch;
+        assert_int_equal(evtrail_file_cursor_open(&cursor, closed ? f->path : f->other, NULL, NULL), 0);
+        const int64_t middle =
+            (int64_t)GEN_START_NS + (int64_t)(f->rings[0].pool.base.ticks - GEN_START_TICKS) / 2;
+        assert_int_equal(evtrail_file_cursor_horizon(cursor) <= (int64_t)GEN_START_NS + 1000, 1);
+        assert_int_equal(evtrail_file_cursor_seek(cursor, middle), 0);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+        assert_true(batch->to_ns >= middle && batch->from_ns <= middle);
+        assert_int_equal(batch->torn, 0);
+        assert_true(evtrail_file_cursor_horizon(cursor) > (int64_t)GEN_START_NS);
+        assert_int_equal(evtrail_file_cursor_seek(cursor, INT64_MAX), 0);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch) == 1, !closed && false);
+        evtrail_file_cursor_close(cursor);
+    }
+    free(content);
+}
+
+static void truncation__every_place__all_whole_batches_are_read(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f, f->path, gen_options(), 3, 400);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    uint64_t most = 0;
+    for (size_t cut = 0; cut < bytes; cut++) {
+        gen_write_file(f->other, content, cut);
+        const struct reading reading = read_all(f->other);
+        assert_true(reading.last == 0 || (reading.last == -EBADMSG && cut < 64));
+        assert_true(reading.events >= most);
+        assert_false(reading.closed && cut + 9 < bytes && reading.faults == 0 && reading.events == 0);
+        most = reading.events;
+    }
+    assert_int_equal(most, read_all(f->path).events);
+    free(content);
+}
+
+static void every_byte__changed__is_told_and_the_rest_is_read(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 3, 400);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    const struct reading whole = read_all(f->path);
+    for (size_t i = 0; i < bytes; i++) {
+        content[i] ^= (uint8_t)(1u << i % 8);
+        gen_write_file(f->other, content, bytes);
+        content[i] ^= (uint8_t)(1u << i % 8);
+        const struct reading reading = read_all(f->other);
+        if (reading.last != 0)
+            fail_msg("byte %zu: %d", i, reading.last);
+        if (reading.events + reading.torn != events)
+            fail_msg("byte %zu: %llu events and %llu torn of %llu", i, (unsigned long long)reading.events,
+                     (unsigned long long)reading.torn, (unsigned long long)events);
+        assert_true(reading.batches + 2 > whole.batches);
+    }
+    free(content);
+}
+
+static void stream__through_a_pipe__is_read(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f, f->path, gen_options(), 5, 32768);
+    char *fifo = gen_path(f->directory, "fifo");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    const pid_t child = fork();
+    if (child == 0) {
+        size_t bytes;
+        uint8_t *content = gen_read_file(f->path, &bytes);
+        const int fd = open(fifo, O_WRONLY);
+        for (size_t at = 0; at < bytes; at += 7777)
+            if (write(fd, content + at, bytes - at < 7777 ? bytes - at : 7777) < 0)
+                _exit(1);
+        _exit(0);
+    }
+    const struct reading reading = read_all(fifo);
+    waitpid(child, NULL, 0);
+    assert_int_equal(reading.events, events);
+    assert_int_equal(reading.faults, 0);
+    assert_true(reading.closed);
+    free(fifo);
+}
+
+static void follow__a_growing_file__batches_come_as_they_are_written(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    struct evtrail_file *file;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    assert_int_equal(evtrail_file_flush(file), 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, &follow, NULL), 0);
+    for (unsigned i = 0; i < 6; i++) {
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+        assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 20000)), 0);
+        assert_int_equal(evtrail_file_flush(file), 0);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+        assert_int_equal(batch->chunk.events, f->rings[0].chunk.events);
+    }
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    uint64_t torn, faults;
+    bool closed;
+    evtrail_file_cursor_totals(cursor, &torn, &faults, &closed);
+    assert_int_equal(torn + faults, 0);
+    assert_true(closed);
+    evtrail_file_cursor_close(cursor);
+}
+
+static void killed__before_the_end__what_was_flushed_is_read(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+    evtrail_file_flush(file);
+    const uint64_t events = f->rings[0].chunk.events;
+    evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+    evtrail_file_abandon(file);
+    const struct reading reading = read_all(f->path);
+    assert_int_equal(reading.events, events);
+    assert_false(reading.closed);
+}
+
+static void uring_and_plain_writes__same_chunks__same_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    options.buffer_bytes = 20000;
+    write_file(f, f->path, options, 20, 9000);
+    for (uint32_t i = 0; i < RINGS; i++)
+        gen_ring_init(&f->rings[i], &f->source.source, i, i);
+    setenv("EVTRAIL_NO_URING", "1", 1);
+    write_file(f, f->other, options, 20, 9000);
+    unsetenv("EVTRAIL_NO_URING");
+    size_t bytes, other_bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes), *other = gen_read_file(f->other, &other_bytes);
+    assert_int_equal(bytes, other_bytes);
+    assert_memory_equal(content, other, bytes);
+    free(content);
+    free(other);
+}
+
+static void existing_file__without_force__is_left_alone(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    gen_write_file(f->path, (const uint8_t *)"mine", 4);
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), -EEXIST);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    assert_int_equal(bytes, 4);
+    free(content);
+    options.force = true;
+    const uint64_t events = write_file(f, f->path, options, 1, 300);
+    assert_int_equal(read_all(f->path).events, events);
+}
+
+static void foreign_file__opened__is_refused(void **state)
+{
+    struct fixture *f = *state;
+    char *error = NULL;
+    struct evtrail_file_cursor *cursor;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, "/bin/sh", NULL, &error), -EBADMSG);
+    assert_non_null(strstr(error, "/bin/sh: not a trace file"));
+    free(error);
+    gen_write_file(f->path, (const uint8_t *)"", 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, &error), -EBADMSG);
+    free(error);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->other, NULL, &error), -ENOENT);
+    free(error);
+}
+
+/* In a child, because the limit stays. */
+static void file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    for (unsigned plain = 0; plain < 2; plain++) {
+        const pid_t child = fork();
+        if (child == 0) {
+            struct evtrail_file_options options = gen_options();
+            const struct rlimit limit = {150000, 150000};
+            struct evtrail_file *file;
+            struct evtrail_file_stats stats;
+            uint64_t events = 0;
+            options.no_uring = plain;
+            options.force = true;
+            setrlimit(RLIMIT_FSIZE, &limit);
+            if (evtrail_file_create(&file, f->path, &options) < 0)
+                _exit(2);
+            for (unsigned i = 0; i < 20; i++) {
+                evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+                events += f->rings[0].chunk.events;
+            }
+            if (evtrail_file_close(file, &stats) != -EFBIG || stats.events + stats.lost != events || !stats.lost)
+                _exit(3);
+            _exit(read_all(f->path).events == stats.events ? 0 : 4);
+        }
+        int status;
+        waitpid(child, &status, 0);
+        assert_int_equal(status, 0);
+    }
+}
+
+static void full_device__no_byte_fits__all_is_lost_and_counted(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_file_stats stats;
+    options.force = true;
+    if (access("/dev/full", W_OK) < 0)
+        skip(); /* no /dev/full here */
+    assert_int_equal(evtrail_file_create(&file, "/dev/full", &options), 0);
+    evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+    assert_int_equal(evtrail_file_flush(file), -ENOSPC);
+    assert_int_equal(evtrail_file_close(file, &stats), -ENOSPC);
+    assert_int_equal(stats.events, 0);
+    assert_int_equal(stats.lost, f->rings[0].chunk.events);
+}
+
+static void zstd_command__our_file__accepts_it(void **state)
+{
+    struct fixture *f = *state;
+    write_file(f, f->path, gen_options(), 3, 32768);
+    if (system("zstd --version >/dev/null 2>&1") != 0) {
+        print_message("no zstd command here\n");
+        skip();
+    }
+    char *command = NULL;
+    assert_true(asprintf(&command, "zstd -q -t '%s' && zstd -q -dc '%s' >/dev/null", f->path, f->path) > 0);
+    assert_int_equal(system(command), 0);
+    free(command);
+}
+
+static void two_files__one_after_the_other__are_read(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t events = write_file(f, f->path, gen_options(), 2, 400);
+    events += write_file(f, f->other, gen_options(), 2, 400);
+    size_t bytes, more;
+    uint8_t *content = gen_read_file(f->path, &bytes), *other = gen_read_file(f->other, &more);
+    content = realloc(content, bytes + more);
+    memcpy(content + bytes, other, more);
+    gen_write_file(f->path, content, bytes + more);
+    const struct reading reading = read_all(f->path);
+    assert_int_equal(reading.events, events);
+    assert_int_equal(reading.faults, 0);
+    free(content);
+    free(other);
+}
+
+static void loss__in_a_chunk_without_words__is_kept(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_chunk chunk = {.source = &f->source.source, .ring = 5, .events_before = 10, .missed = 10};
+    chunk.lost_before[3] = 12;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    assert_int_equal(evtrail_file_write_chunk(file, &chunk), 0);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+    assert_int_equal(batch->chunk.missed, 10);
+    assert_int_equal(batch->chunk.lost_before[3], 12);
+    assert_int_equal(batch->chunk.words_count, 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    evtrail_file_cursor_close(cursor);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(crc32c__known_vector__both_ways),
+        TEST(chunks__written__are_read_back_word_for_word),
+        TEST(small_chunks__of_one_ring__are_joined),
+        TEST(view__of_a_batch__has_counts_and_ticks),
+        TEST(wanted__one_ring__others_are_stepped_over),
+        TEST(seek__with_and_without_index__finds_the_time),
+        TEST(truncation__every_place__all_whole_batches_are_read),
+        TEST(every_byte__changed__is_told_and_the_rest_is_read),
+        TEST(stream__through_a_pipe__is_read),
+        TEST(follow__a_growing_file__batches_come_as_they_are_written),
+        TEST(killed__before_the_end__what_was_flushed_is_read),
+        TEST(uring_and_plain_writes__same_chunks__same_bytes),
+        TEST(existing_file__without_force__is_left_alone),
+        TEST(foreign_file__opened__is_refused),
+        TEST(file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted),
+        TEST(full_device__no_byte_fits__all_is_lost_and_counted),
+        TEST(zstd_command__our_file__accepts_it),
+        TEST(two_files__one_after_the_other__are_read),
+        TEST(loss__in_a_chunk_without_words__is_kept),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
