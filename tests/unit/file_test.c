@@ -210,7 +210,7 @@ static void seek__with_and_without_index__finds_the_time(void **state)
 {
     struct fixture *f = *state;
     write_file(f, f->path, gen_options(), 30, 32768);
-    size_t bytes;
+    size_t bytes = 0;
     uint8_t *content = gen_read_file(f->path, &bytes);
     gen_write_file(f->other, content, bytes - 9); /* no seek table: read from header to header */
     for (unsigned closed = 0; closed < 2; closed++) {
@@ -236,7 +236,7 @@ static void truncation__every_place__all_whole_batches_are_read(void **state)
 {
     struct fixture *f = *state;
     write_file(f, f->path, gen_options(), 3, 400);
-    size_t bytes;
+    size_t bytes = 0;
     uint8_t *content = gen_read_file(f->path, &bytes);
     uint64_t most = 0;
     for (size_t cut = 0; cut < bytes; cut++) {
@@ -255,7 +255,7 @@ static void every_byte__changed__is_told_and_the_rest_is_read(void **state)
 {
     struct fixture *f = *state;
     const uint64_t events = write_file(f, f->path, gen_options(), 3, 400);
-    size_t bytes;
+    size_t bytes = 0;
     uint8_t *content = gen_read_file(f->path, &bytes);
     const struct reading whole = read_all(f->path);
     for (size_t i = 0; i < bytes; i++) {
@@ -281,7 +281,7 @@ static void stream__through_a_pipe__is_read(void **state)
     assert_int_equal(mkfifo(fifo, 0600), 0);
     const pid_t child = fork();
     if (child == 0) {
-        size_t bytes;
+        size_t bytes = 0;
         uint8_t *content = gen_read_file(f->path, &bytes);
         const int fd = open(fifo, O_WRONLY);
         for (size_t at = 0; at < bytes; at += 7777)
@@ -352,7 +352,7 @@ static void uring_and_plain_writes__same_chunks__same_bytes(void **state)
     setenv("EVTRAIL_NO_URING", "1", 1);
     write_file(f, f->other, options, 20, 9000);
     unsetenv("EVTRAIL_NO_URING");
-    size_t bytes, other_bytes;
+    size_t bytes = 0, other_bytes = 0;
     uint8_t *content = gen_read_file(f->path, &bytes), *other = gen_read_file(f->other, &other_bytes);
     assert_int_equal(bytes, other_bytes);
     assert_memory_equal(content, other, bytes);
@@ -367,7 +367,7 @@ static void existing_file__without_force__is_left_alone(void **state)
     struct evtrail_file *file;
     gen_write_file(f->path, (const uint8_t *)"mine", 4);
     assert_int_equal(evtrail_file_create(&file, f->path, &options), -EEXIST);
-    size_t bytes;
+    size_t bytes = 0;
     uint8_t *content = gen_read_file(f->path, &bytes);
     assert_int_equal(bytes, 4);
     free(content);
@@ -458,7 +458,7 @@ static void two_files__one_after_the_other__are_read(void **state)
     struct fixture *f = *state;
     uint64_t events = write_file(f, f->path, gen_options(), 2, 400);
     events += write_file(f, f->other, gen_options(), 2, 400);
-    size_t bytes, more;
+    size_t bytes = 0, more = 0;
     uint8_t *content = gen_read_file(f->path, &bytes), *other = gen_read_file(f->other, &more);
     content = realloc(content, bytes + more);
     memcpy(content + bytes, other, more);
