@@ -327,11 +327,12 @@ EVTRAIL_INLINE_ struct evtrail_arg evtrail_arg_f64_(double value)
     memcpy(&bits, &value, sizeof(bits));
     return evtrail_arg_u_(bits);
 }
+#define EVTRAIL_LENGTH_MAX_ 0x0fffffff /* sixteen such lengths do not overflow 32 bits of words; no block holds one */
 EVTRAIL_INLINE_ struct evtrail_arg evtrail_arg_mem_(const void *data, size_t bytes)
 {
     struct evtrail_arg arg = {EVTRAIL_NULL, NULL};
     if (data) {
-        arg.word = bytes < 0x7fffffff ? bytes : 0x7fffffff;
+        arg.word = bytes < EVTRAIL_LENGTH_MAX_ ? bytes : EVTRAIL_LENGTH_MAX_;
         arg.data = data;
     }
     return arg;
