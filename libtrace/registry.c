@@ -28,6 +28,7 @@ struct key {
 
 struct type {
     const struct evtrail_meta_header *entry;
+    struct evtrail_point *point; /* of evtrail_register(), or NULL */
     const char *name;
     struct key key;
     uint8_t level;
@@ -358,7 +359,7 @@ static uint32_t type_of(const struct evtrail_point *point)
     char *name = (char *)b.start + b.used;
     memcpy(name, point->name, name_bytes);
     name[name_bytes] = '\0';
-    registry.types[id] = (struct type){(void *)b.start, name, key, point->level};
+    registry.types[id] = (struct type){(void *)b.start, NULL, name, key, point->level};
     if (publish_type(id) < 0)
         return 0;
     registry.arena_used += (b.used + name_bytes + 8) & ~(size_t)7;
@@ -426,39 +427,61 @@ API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrai
         }
 }
 
+/* The one point of a run-time type; made of `given`, whose strings are the caller's, if it is new. NULL: no room. */
+static struct evtrail_point *point_of(const struct evtrail_point *given, uint32_t id)
+{
+    struct type *type = &registry.types[id];
+    if (!type->point) {
+        struct evtrail_point *point = (void *)arena_room(sizeof(*point));
+        if (!point)
+            return NULL;
+        registry.arena_used += (sizeof(*point) + 7) & ~(size_t)7;
+        *point = (struct evtrail_point){.enabled = (const uint8_t *)&evtrail_process.control->enable[id],
+                                        .head = id << 6,
+                                        .level = given->level,
+                                        .kind = given->kind,
+                                        .fields_count = given->fields_count,
+                                        .abi = EVTRAIL_ABI,
+                                        .name = type->name};
+        type->point = point;
+    }
+    return type->point;
+}
+
+static int register_desc(const struct evtrail_event_desc *desc, struct evtrail_point **ret_point)
+{
+    struct evtrail_point given = {.enabled = &off_byte,
+                                  .level = desc->level,
+                                  .kind = desc->kind,
+                                  .fields_count = (uint8_t)desc->fields_count,
+                                  .abi = EVTRAIL_ABI,
+                                  .name = desc->name,
+                                  .doc = desc->doc,
+                                  .fields = desc->fields};
+    struct evtrail_point *const one = &given;
+    if (!registry_ready())
+        return -ENOMEM;
+    register_points(&one, &one + 1);
+    if (!given.head)
+        return registry.count == EVTRAIL_EVENT_TYPES_MAX ? -ENOSPC : -EINVAL;
+    *ret_point = point_of(&given, given.head >> 6);
+    return *ret_point ? 0 : -ENOMEM;
+}
+
 API int evtrail_register(const struct evtrail_event_desc *desc, const struct evtrail_point **ret_point)
 {
+    struct evtrail_point *point = NULL;
     if (!desc || desc->bytes < sizeof(*desc) || !ret_point || desc->fields_count > EVTRAIL_FIELDS_MAX)
         return -EINVAL;
-    if (!evtrail_session_start())
-        return -ENODEV;
-    int result = -EINVAL;
-    evtrail_registry_lock();
-    struct evtrail_point *point = registry_ready() ? (void *)arena_room(sizeof(struct evtrail_point)) : NULL;
-    if (point) {
-        registry.arena_used += (sizeof(*point) + 7) & ~(size_t)7;
-        *point = (struct evtrail_point){.level = desc->level,
-                                        .kind = desc->kind,
-                                        .fields_count = (uint8_t)desc->fields_count,
-                                        .abi = EVTRAIL_ABI,
-                                        .name = desc->name,
-                                        .doc = desc->doc,
-                                        .fields = desc->fields};
-        point->enabled = &off_byte;
-        register_point(point, copy_rules());
-        if (point->head) {
-            point->name = registry.types[point->head >> 6].name;
-            point->doc = NULL;
-            point->fields = NULL; /* the caller's */
-            *ret_point = point;
-            result = 0;
-        } else if (registry.count == EVTRAIL_EVENT_TYPES_MAX) {
-            result = -ENOSPC;
-        }
-    } else {
-        result = -ENOMEM;
+    int saved = errno, result = -ENODEV;
+    if (evtrail_session_start()) {
+        evtrail_registry_lock();
+        result = register_desc(desc, &point);
+        evtrail_registry_unlock();
     }
-    evtrail_registry_unlock();
+    if (result == 0)
+        *ret_point = point;
+    errno = saved;
     return result;
 }
 
