@@ -125,19 +125,28 @@ static bool geometry_changed(const struct evtrail_ring *ring)
                                                                  memory_order_relaxed) + 1;
 }
 
+/* This thread's main ring, of the size that is set now; NULL: the event was counted as lost. */
+static struct evtrail_ring *main_ring(void)
+{
+    struct evtrail_ring *ring = evtrail_thread_ring();
+    if (!ring && !(ring = evtrail_thread_start()))
+        return NULL;
+    if (UNLIKELY(!ring->writer.busy && geometry_changed(ring)))
+        ring = evtrail_thread_migrate(ring);
+    return ring;
+}
+
 struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words, unsigned meta,
                                             uint64_t caller)
 {
     struct context context;
     if (!(on & EVTRAIL_ENABLE_ON))
         return NULL;
-    struct evtrail_ring *ring = evtrail_thread_ring();
-    if (!ring && !(ring = evtrail_thread_start()))
+    struct evtrail_ring *ring = main_ring();
+    if (!ring)
         return NULL;
     if (UNLIKELY(on & EVTRAIL_ENABLE_WAKE))
         wake_readers(point);
-    if (UNLIKELY(!ring->writer.busy && geometry_changed(ring)))
-        ring = evtrail_thread_migrate(ring);
     ring = choose_ring(ring, on, &meta);
     if (!ring)
         return NULL;
@@ -222,20 +231,31 @@ static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t 
     TEST_POINT("W6");
 }
 
-/* The most payload words that fit the ring that this event will go to. */
-static uint32_t payload_most(void)
+/* The most payload words that fit a block with all that may go before. */
+static uint32_t payload_most(uint32_t block_bytes)
 {
-    struct evtrail_ring *ring = evtrail_thread_ring();
-    if (!ring)
-        ring = evtrail_thread_start();
-    const bool own = ring && !ring->writer.busy; /* else it is a signal handler's, with the smallest blocks */
-    return evtrail_ring_words_max(own ? ring->block_bytes : EVTRAIL_BLOCK_BYTES_MIN) - EVTRAIL_CONTEXT_WORDS_MAX - 2;
+    return evtrail_ring_words_max(block_bytes) - EVTRAIL_CONTEXT_WORDS_MAX - 2;
+}
+
+/* The blocks of the ring that the event is about to go to. */
+static uint32_t block_bytes_for(struct evtrail_ring *main, unsigned on)
+{
+    if (main->writer.busy)
+        return EVTRAIL_BLOCK_BYTES_MIN;
+    const struct evtrail_ring *ring = channel_of(main, on);
+    return ring ? ring->block_bytes : EVTRAIL_BLOCK_BYTES_MIN;
 }
 
 static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
                  unsigned count, uint64_t caller)
 {
-    uint32_t payload = payload_words(args, count), most = payload_most();
+    uint32_t payload = payload_words(args, count), most = payload_most(EVTRAIL_BLOCK_BYTES_MIN);
+    if (payload > most) {
+        struct evtrail_ring *main = on & EVTRAIL_ENABLE_ON ? main_ring() : NULL;
+        if (!main)
+            return;
+        most = payload_most(block_bytes_for(main, on));
+    }
     if (payload <= most) {
         emit_words(point, on, ticks, args, count, payload, 0, caller);
         return;
