@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The memory that the models run on: C11 atomics by views, weaker than what ARM does with them.
+ *
+ * Every location keeps all values ever stored in it, in order. A thread has a view: for each location the oldest value that it may
+ * still read. A load takes any value from there on; this is how loads and stores overtake each other. What a thread
+ * knows travels with what it stores:
+ *     store relaxed    carries the view that the thread had at its last release fence
+ *     store release    carries the thread's view
+ *     load relaxed     puts the carried view aside, until the next acquire fence
+ *     load acquire     joins the carried view to the thread's
+ *     seq_cst          release or acquire; a load sees the last seq_cst store there, or a later one
+ *     seq_cst fence    release and acquire fence, and joins with all such fences before it
+ *     read-modify-write takes the newest value; its store carries on what the value that it read carried
+ * (Kang et al., "A promising semantics for relaxed-memory concurrency", POPL 2017, without promises.) There being no promises, a
+ * store cannot overtake an earlier load; where a protocol forbids it, the mutant does the store early by itself.
+ *
+ * A model defines LOCATIONS, MESSAGES (stores to one location, with the first value 0) and THREADS, then includes this.
+ * MUTANT in the environment is the number of the ordering to leave out; 0: none.
+ */
+#define relaxed 0
+#define acquire 1
+#define release 2
+#define seq_cst 3
+
+c_decl {
+    typedef unsigned char view[LOCATIONS];
+    struct memory {
+        view newest;   /* index of the last message of each location */
+        view strong;   /* of the last one stored seq_cst */
+        view fence;    /* of all seq_cst fences */
+        struct {
+            view own, aside, fence; /* in force; read but not acquired; at the last release fence */
+        } thread[THREADS];
+        struct {
+            unsigned char value;
+            view carried;
+        } message[LOCATIONS][MESSAGES];
+    };
+}
+c_state "struct memory memory" "Global"
+byte mutant;
+byte m_thread, m_location, m_order, m_index, m_value; /* arguments on their way into C; 0 in between */
+
+c_code {
+    static void join(unsigned char *to, const unsigned char *from)
+    {
+        int i;
+        for (i = 0; i < LOCATIONS; i++)
+            if (to[i] < from[i])
+                to[i] = from[i];
+    }
+
+    static void memory_store(struct memory *m, int t, int x, int value, int order, int also)
+    {
+        int n = ++m->newest[x];
+        m->thread[t].own[x] = n;
+        m->message[x][n].value = value;
+        if (also)
+            join(m->message[x][n].carried, m->message[x][n - 1].carried);
+        join(m->message[x][n].carried, order >= release ? m->thread[t].own : m->thread[t].fence);
+        m->message[x][n].carried[x] = n;
+        if (order == seq_cst)
+            m->strong[x] = n;
+    }
+
+    static int memory_oldest(const struct memory *m, int t, int x, int order)
+    {
+        int n = m->thread[t].own[x];
+        return order == seq_cst && n < m->strong[x] ? m->strong[x] : n;
+    }
+
+    static int memory_load(struct memory *m, int t, int x, int n, int order)
+    {
+        m->thread[t].own[x] = n;
+        join(order == relaxed ? m->thread[t].aside : m->thread[t].own, m->message[x][n].carried);
+        return m->message[x][n].value;
+    }
+
+    static void memory_fence(struct memory *m, int t, int order)
+    {
+        if (order == acquire || order == seq_cst) {
+            join(m->thread[t].own, m->thread[t].aside);
+            memset(m->thread[t].aside, 0, LOCATIONS);
+        }
+        if (order == seq_cst) {
+            join(m->thread[t].own, m->fence);
+            join(m->fence, m->thread[t].own);
+        }
+        if (order >= release)
+            join(m->thread[t].fence, m->thread[t].own);
+    }
+}
+
+inline begin()
+{
+    c_code { now.mutant = getenv("MUTANT") ? atoi(getenv("MUTANT")) : 0; };
+}
+
+inline forget()
+{
+    m_thread = 0; m_location = 0; m_order = 0; m_index = 0; m_value = 0;
+}
+
+inline store(thread, location, value, order)
+{
+    d_step {
+        m_thread = thread; m_location = location; m_value = value; m_order = order;
+        c_code { now.m_index = now.memory.newest[now.m_location] + 1; };
+        assert(m_index < MESSAGES);
+        c_code { memory_store(&now.memory, now.m_thread, now.m_location, now.m_value, now.m_order, 0); };
+        forget();
+    }
+}
+
+inline load(thread, location, order, ret)
+{
+    atomic {
+        d_step {
+            m_thread = thread; m_location = location; m_order = order;
+            c_code {
+                now.m_index = memory_oldest(&now.memory, now.m_thread, now.m_location, now.m_order);
+                now.m_value = now.memory.newest[now.m_location];
+            };
+        }
+        do
+        :: m_index < m_value -> m_index++
+        :: d_step {
+               c_code { now.m_value = memory_load(&now.memory, now.m_thread, now.m_location, now.m_index, now.m_order); };
+               ret = m_value;
+               forget();
+           }
+           break
+        od
+    }
+}
+
+/* ret = old value; the new one is (old & keep | set) + add. */
+inline modify(thread, location, keep, set, add, order, ret)
+{
+    d_step {
+        m_thread = thread; m_location = location; m_order = order;
+        c_code {
+            now.m_index = now.memory.newest[now.m_location];
+            now.m_value = memory_load(&now.memory, now.m_thread, now.m_location, now.m_index,
+                                      now.m_order == release ? relaxed : now.m_order);
+        };
+        assert(m_index + 1 < MESSAGES);
+        ret = m_value;
+        m_value = ((m_value & keep) | set) + add;
+        c_code { memory_store(&now.memory, now.m_thread, now.m_location, now.m_value, now.m_order, 1); };
+        forget();
+    }
+}
+
+inline fence(thread, order)
+{
+    d_step {
+        m_thread = thread; m_order = order;
+        c_code { memory_fence(&now.memory, now.m_thread, now.m_order); };
+        forget();
+    }
+}
+
+/* The thread sees all that was stored: the kernel has been between (a process died, a millisecond passed). */
+inline see_all(thread)
+{
+    d_step {
+        m_thread = thread;
+        c_code { join(now.memory.thread[now.m_thread].own, now.memory.newest); };
+        forget();
+    }
+}
