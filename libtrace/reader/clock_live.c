@@ -23,6 +23,11 @@ uint64_t evtrail_monotonic_now(void)
     return clock_ns(CLOCK_MONOTONIC);
 }
 
+int64_t evtrail_realtime_now(void)
+{
+    return (int64_t)clock_ns(CLOCK_REALTIME);
+}
+
 uint64_t evtrail_clock_read(uint32_t kind)
 {
     switch (kind) {

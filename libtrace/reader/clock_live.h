@@ -20,5 +20,6 @@ void evtrail_clock_start(struct evtrail_source *source, const struct evtrail_ses
  * measured: the error stays at that of one reading, some 100 ns. Live sources of this boot only. */
 void evtrail_clock_follow(struct evtrail_source *source);
 uint64_t evtrail_monotonic_now(void);
+int64_t evtrail_realtime_now(void);
 
 #endif /* EVTRAIL_READER_CLOCK_LIVE_H */

@@ -125,8 +125,13 @@ int evtrail_slots_reap(struct evtrail_live *live)
 static int claim(struct evtrail_live *live)
 {
     for (int i = 0; i < EVTRAIL_CONSUMERS_MAX; i++) {
-        uint32_t state = EVTRAIL_CONSUMER_FREE;
-        if (atomic_compare_exchange_strong_explicit(&live->control->consumers[i].state, &state, EVTRAIL_CONSUMER_CLAIMED,
+        struct evtrail_consumer *consumer = &live->control->consumers[i];
+        uint32_t state = atomic_load_explicit(&consumer->state, memory_order_relaxed);
+        if (state != EVTRAIL_CONSUMER_FREE)
+            continue;
+        /* fresh before it is ours, or it would look abandoned in between */
+        atomic_store_explicit(&consumer->renewed_ns, evtrail_monotonic_now(), memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(&consumer->state, &state, EVTRAIL_CONSUMER_CLAIMED,
                                                     memory_order_acq_rel, memory_order_relaxed))
             return i;
     }

@@ -6,12 +6,7 @@
 #define EVTRAIL_READER_RING_READER_H
 
 #include "reader/live.h"
-
-/* Memory for a chunk's words, reused. */
-struct evtrail_words {
-    uint64_t *at;
-    size_t count, capacity;
-};
+#include "reader/reader_private.h"
 
 struct evtrail_ring_reader {
     struct evtrail_live *live;
@@ -53,7 +48,5 @@ int evtrail_ring_reader_next(struct evtrail_ring_reader *ring, struct evtrail_wo
 bool evtrail_ring_reader_ready(const struct evtrail_ring_reader *ring, unsigned flags);
 /* Whether whole blocks wait: touches only the ring's header. */
 bool evtrail_ring_reader_sealed(const struct evtrail_ring_reader *ring);
-
-int evtrail_words_reserve(struct evtrail_words *words, size_t more);
 
 #endif /* EVTRAIL_READER_RING_READER_H */

@@ -1,0 +1,371 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * struct evtrail_reader: its options, sources and faults; the public calls.
+ */
+#include "reader/reader_private.h"
+
+#include "reader/clock_live.h"
+#include "reader/consumer.h"
+#include "reader/schema.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define MEMORY_BYTES ((size_t)48 << 20)
+#define MEMORY_BYTES_MIN ((size_t)1 << 20)
+
+/* ---- faults ---- */
+
+void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault)
+{
+    if (reader->faults_count == EVTRAIL_FAULTS_MAX)
+        return; /* those that are there say enough */
+    reader->faults[reader->faults_count].code = code;
+    reader->faults[reader->faults_count++].fault = *fault;
+}
+
+int evtrail_reader_fail(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault)
+{
+    if (code < 0)
+        reader->fault = *fault;
+    return code;
+}
+
+static int take_fault(struct evtrail_reader *reader)
+{
+    int code = reader->faults[0].code;
+    reader->fault = reader->faults[0].fault;
+    reader->faults_count--;
+    memmove(&reader->faults[0], &reader->faults[1], reader->faults_count * sizeof(reader->faults[0]));
+    return code;
+}
+
+const char *evtrail_reader_error(const struct evtrail_reader *reader)
+{
+    return reader->fault.text;
+}
+
+/* ---- new, free ---- */
+
+static void take_options(struct evtrail_reader *reader, const struct evtrail_reader_options *options)
+{
+    if (options) /* a caller built with an older header has a shorter struct */
+        memcpy(&reader->options, options, options->bytes < sizeof(*options) ? options->bytes : sizeof(*options));
+    if (reader->options.memory_bytes == 0)
+        reader->options.memory_bytes = MEMORY_BYTES;
+    if (reader->options.memory_bytes < MEMORY_BYTES_MIN)
+        reader->options.memory_bytes = MEMORY_BYTES_MIN;
+    snprintf(reader->name, sizeof(reader->name), "%s", reader->options.name ? reader->options.name : "reader");
+}
+
+static int prepare(struct evtrail_reader *reader)
+{
+    const struct evtrail_reader_options *options = &reader->options;
+    int result = evtrail_sessions_directory(options->directory, reader->directory, sizeof(reader->directory));
+    if (result == 0 && options->enable)
+        result = evtrail_rules_check(options->enable, NULL);
+    if (result == 0 && options->enable && !(reader->enable = strdup(options->enable)))
+        result = -ENOMEM;
+    if (result == 0 && (options->spans || (options->filter && evtrail_filter_needs_spans(options->filter))) &&
+        !(reader->spans = evtrail_spans_new()))
+        result = -ENOMEM;
+    return result;
+}
+
+int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options)
+{
+    struct evtrail_reader *reader = calloc(1, sizeof(*reader));
+    if (!reader)
+        return -ENOMEM;
+    take_options(reader, options);
+    int result = prepare(reader);
+    if (result < 0) {
+        evtrail_reader_free(reader);
+        return result;
+    }
+    reader->last_time = INT64_MIN;
+    reader->progress_ns = evtrail_monotonic_now();
+    *ret_reader = reader;
+    return 0;
+}
+
+void evtrail_reader_free(struct evtrail_reader *reader)
+{
+    if (!reader)
+        return;
+    evtrail_watch_free(reader->watch);
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        reader->inputs[i]->operations->close(reader->inputs[i]);
+    for (uint32_t i = 0; i < reader->sources_count; i++)
+        free(reader->skips[i].skip);
+    evtrail_merge_fini(reader);
+    evtrail_spans_free(reader->spans);
+    free(reader->inputs);
+    free(reader->sources);
+    free(reader->skips);
+    free(reader->notices);
+    free(reader->enable);
+    free(reader);
+}
+
+/* ---- sources ---- */
+
+static int grow(void *array, uint32_t count, uint32_t *capacity, size_t bytes)
+{
+    if (count < *capacity)
+        return 0;
+    void **at = array;
+    uint32_t wanted = *capacity * 2 + 8;
+    void *moved = realloc(*at, wanted * bytes);
+    if (!moved)
+        return -ENOMEM;
+    *at = moved;
+    *capacity = wanted;
+    return 0;
+}
+
+int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input *input)
+{
+    if (grow(&reader->inputs, reader->inputs_count, &reader->inputs_capacity, sizeof(struct evtrail_input *)) < 0)
+        return -ENOMEM;
+    reader->inputs[reader->inputs_count++] = input;
+    return 0;
+}
+
+int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source)
+{
+    uint32_t skips_capacity = reader->sources_capacity;
+    if (grow(&reader->skips, reader->sources_count, &skips_capacity, sizeof(struct evtrail_skips)) < 0 ||
+        grow(&reader->sources, reader->sources_count, &reader->sources_capacity, sizeof(struct evtrail_source *)) < 0)
+        return -ENOMEM;
+    source->number = reader->sources_count;
+    source->owner = reader;
+    reader->skips[reader->sources_count] = (struct evtrail_skips){.source = source};
+    reader->sources[reader->sources_count++] = source;
+    return 0;
+}
+
+void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone)
+{
+    struct evtrail_reader *reader = input->reader;
+    if (grow(&reader->notices, reader->notices_count, &reader->notices_capacity, sizeof(struct evtrail_notice)) == 0)
+        reader->notices[reader->notices_count++] = (struct evtrail_notice){source, input, gone};
+}
+
+uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtrail_source *const **ret_sources)
+{
+    *ret_sources = reader->sources;
+    return reader->sources_count;
+}
+
+const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id)
+{
+    return id < source->types_count ? source->types[id] : NULL;
+}
+
+/* ---- what the filter cannot match ---- */
+
+static bool may_be_asked_for(const struct evtrail_reader *reader, const struct evtrail_source *source, uint32_t id)
+{
+    const struct evtrail_event_type *type = evtrail_source_type(source, id);
+    if (!type || (reader->spans && (type->kind == EVTRAIL_KIND_begin || type->kind == EVTRAIL_KIND_end)))
+        return true;
+    return evtrail_filter_may_match(reader->options.filter, source, type, 0, INT64_MIN, INT64_MAX);
+}
+
+const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrail_source *source, uint32_t *ret_count)
+{
+    struct evtrail_skips *skips = &reader->skips[source->number];
+    *ret_count = 0;
+    if (!reader->options.filter)
+        return NULL;
+    if (skips->count != source->types_count) {
+        uint8_t *skip = realloc(skips->skip, source->types_count);
+        if (!skip)
+            return NULL;
+        for (uint32_t id = 0; id < source->types_count; id++)
+            skip[id] = !may_be_asked_for(reader, source, id);
+        skips->skip = skip;
+        skips->count = source->types_count;
+    }
+    *ret_count = skips->count;
+    return skips->skip;
+}
+
+bool evtrail_reader_wants(struct evtrail_reader *reader, struct evtrail_source *source, int64_t from_ns, int64_t to_ns,
+                          uint64_t types)
+{
+    const struct evtrail_reader_options *options = &reader->options;
+    if (!reader->spans && options->from_ns && to_ns < options->from_ns)
+        return false;
+    if (options->to_ns && from_ns > options->to_ns)
+        return false;
+    if (!options->filter || reader->spans)
+        return true;
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < source->types_count; id++) {
+        bool has = types >> ((id * UINT32_C(0x9e3779b1)) >> 26) & 1;
+        const struct evtrail_event_type *type = source->types[id];
+        if (has && (!type || evtrail_filter_may_match(options->filter, source, type, 0, from_ns, to_ns)))
+            return true;
+    }
+    return false;
+}
+
+/* ---- adding ---- */
+
+static int add_session(const char *path, void *context)
+{
+    struct evtrail_reader *reader = context;
+    struct evtrail_fault fault = {""};
+    int result = evtrail_live_input_add(reader, path, &fault);
+    return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
+}
+
+int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name)
+{
+    struct evtrail_fault fault = {""};
+    int result = evtrail_sessions_find(reader->directory, pid_or_name, add_session, reader, &fault);
+    return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;
+}
+
+/* One that cannot be read must not hide the others: it is told by a later call. One that has just gone is none. */
+static int add_any_session(const char *path, void *context)
+{
+    struct evtrail_reader *reader = context;
+    struct evtrail_fault fault = {""};
+    int result = evtrail_live_input_add(reader, path, &fault);
+    if (result < 0 && result != -EEXIST && result != -ENOENT && result != -EAGAIN)
+        evtrail_reader_fault(reader, result, &fault);
+    return 0;
+}
+
+int evtrail_reader_add_all(struct evtrail_reader *reader)
+{
+    struct evtrail_fault fault = {""};
+    mkdir(reader->directory, 0700); /* so that it can be watched */
+    int result = evtrail_sessions_check(reader->directory, &fault);
+    if (result < 0)
+        return evtrail_reader_fail(reader, result, &fault);
+    if (!reader->options.snapshot && !reader->watch)
+        result = evtrail_watch_new(&reader->watch, reader->directory); /* before the scan: none falls between */
+    if (result < 0) {
+        evtrail_fault_set(&fault, result, "%s: cannot watch: %s", reader->directory, strerror(-result));
+        return evtrail_reader_fail(reader, result, &fault);
+    }
+    uint32_t before = reader->inputs_count;
+    result = evtrail_sessions(reader->directory, add_any_session, reader);
+    return result < 0 ? result : (int)(reader->inputs_count - before);
+}
+
+void evtrail_reader_look_for_new(struct evtrail_reader *reader)
+{
+    char path[480];
+    bool rescan = false;
+    if (!reader->watch)
+        return;
+    while (evtrail_watch_next(reader->watch, path, sizeof(path), &rescan))
+        add_any_session(path, reader);
+    if (rescan)
+        evtrail_sessions(reader->directory, add_any_session, reader);
+}
+
+static bool is_session_path(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 6 && strcmp(path + n - 6, ".trail") == 0;
+}
+
+int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path)
+{
+    struct evtrail_fault fault = {""};
+    int result = is_session_path(path) ? evtrail_live_input_add(reader, path, &fault)
+                                       : evtrail_file_input_add(reader, path, &fault);
+    return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
+}
+
+/* ---- reading ---- */
+
+int evtrail_reader_next(struct evtrail_reader *reader, struct evtrail_event **ret_event)
+{
+    evtrail_reader_look_for_new(reader);
+    if (reader->faults_count)
+        return take_fault(reader);
+    int result = evtrail_merge_next(reader, ret_event);
+    return result == 0 && reader->faults_count ? take_fault(reader) : result;
+}
+
+int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chunk **ret_chunk)
+{
+    evtrail_reader_look_for_new(reader);
+    for (uint32_t tries = 0; tries <= reader->inputs_count; tries++) {
+        if (reader->faults_count)
+            return take_fault(reader);
+        if (reader->inputs_turn >= reader->inputs_count)
+            reader->inputs_turn = 0;
+        if (reader->inputs_count == 0)
+            return 0;
+        struct evtrail_input *input = reader->inputs[reader->inputs_turn++];
+        int result = input->done ? 0 : input->operations->next_chunk(input, ret_chunk);
+        if (result != 0)
+            return result;
+    }
+    return reader->faults_count ? take_fault(reader) : 0;
+}
+
+void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, uint64_t *known_lost)
+{
+    reader->delivered += chunk->events;
+    reader->lost[EVTRAIL_CAUSE_overwritten] += chunk->missed;
+    for (int i = 0; i < EVTRAIL_CAUSES; i++) {
+        if (chunk->lost_before[i] <= known_lost[i])
+            continue;
+        reader->lost[i] += chunk->lost_before[i] - known_lost[i];
+        known_lost[i] = chunk->lost_before[i];
+    }
+    int64_t time = evtrail_source_time(chunk->source, chunk->last_ticks);
+    if (time > reader->last_time)
+        reader->last_time = time;
+}
+
+bool evtrail_reader_done(const struct evtrail_reader *reader)
+{
+    if (reader->watch || reader->heap_count || reader->current || reader->faults_count)
+        return false;
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (!reader->inputs[i]->done)
+            return false;
+    return true;
+}
+
+void evtrail_reader_totals(const struct evtrail_reader *reader, uint64_t *ret_delivered, uint64_t *ret_lost)
+{
+    if (ret_delivered)
+        *ret_delivered = reader->delivered;
+    if (ret_lost)
+        memcpy(ret_lost, reader->lost, sizeof(reader->lost));
+}
+
+int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
+{
+    bool more = reader->heap_count != 0;
+    for (uint32_t i = 0; i < reader->inputs_count && !more; i++)
+        more = reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], false);
+    int64_t lag = evtrail_realtime_now() - reader->last_time;
+    return more && reader->last_time != INT64_MIN && lag > 0 ? lag : 0;
+}
+
+int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)
+{
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (!reader->inputs[i]->operations->seek)
+            return -ESPIPE;
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        int result = reader->inputs[i]->operations->seek(reader->inputs[i], realtime_ns);
+        if (result < 0)
+            return result;
+    }
+    reader->last_time = INT64_MIN;
+    return 0;
+}

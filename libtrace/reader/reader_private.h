@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What the files behind struct evtrail_reader share: inputs (a live session, a trace file), streams (one ring of one source in the
+ * merge), pieces (a chunk that waits in a stream).
+ */
+#ifndef EVTRAIL_READER_PRIVATE_H
+#define EVTRAIL_READER_PRIVATE_H
+
+#include <evtrail/reader.h>
+
+#include "reader/decode.h"
+#include "reader/fault.h"
+#include "reader/span.h"
+
+#define EVTRAIL_CHUNK_WORDS ((size_t)256 << 10 >> 3)
+#define EVTRAIL_NO_RING EVTRAIL_RINGS_MAX /* the ring of what was lost before there was a ring */
+
+struct evtrail_words {
+    uint64_t *at;
+    size_t count, capacity;
+};
+int evtrail_words_reserve(struct evtrail_words *words, size_t more);
+
+struct evtrail_piece {
+    struct evtrail_piece *next;
+    struct evtrail_chunk chunk;
+    struct evtrail_words words;
+    uint64_t torn;
+};
+
+struct evtrail_stream {
+    struct evtrail_decoder decoder;
+    struct evtrail_input *input;
+    struct evtrail_source *source;
+    uint32_t ring;
+    uint32_t heap_place; /* 1 + index; 0: not in the heap */
+    int64_t time;        /* of the event that waits in the decoder */
+    struct evtrail_piece *first, *last; /* the first is being decoded */
+    size_t held_words;
+    uint64_t events_counted; /* of decoder.events */
+    bool more;  /* its input holds more of it that was not gathered */
+    bool begun;
+    bool sought; /* the next piece is the first after a seek */
+};
+
+struct evtrail_input_operations {
+    /* Moves records into streams. 1: some came; 0: none now. Moves input->frontier. */
+    int (*gather)(struct evtrail_input *input);
+    /* The same for one stream that ran dry and has more. */
+    int (*refill)(struct evtrail_input *input, struct evtrail_stream *stream);
+    /* 1, 0 or a fault, as evtrail_reader_next_chunk(). */
+    int (*next_chunk)(struct evtrail_input *input, struct evtrail_chunk **ret_chunk);
+    int (*seek)(struct evtrail_input *input, int64_t realtime_ns);
+    void (*close)(struct evtrail_input *input);
+};
+struct evtrail_input {
+    const struct evtrail_input_operations *operations;
+    struct evtrail_reader *reader;
+    int64_t frontier; /* no record that is still to be gathered is older */
+    uint32_t pieces;  /* that wait in its streams */
+    bool live;
+    bool done; /* nothing will come any more */
+};
+
+struct evtrail_notice { /* a SOURCE event that waits */
+    struct evtrail_source *source;
+    struct evtrail_input *input;
+    bool gone;
+};
+
+/* Per source: what the filter lets through. */
+struct evtrail_skips {
+    struct evtrail_source *source;
+    uint8_t *skip;
+    uint32_t count;
+};
+
+#define EVTRAIL_FAULTS_MAX 8
+#define EVTRAIL_NAME_BYTES 24
+
+struct evtrail_watch;
+struct evtrail_reader {
+    struct evtrail_reader_options options;
+    char name[EVTRAIL_NAME_BYTES];
+    char directory[400];
+    char *enable;
+    struct evtrail_input **inputs;
+    uint32_t inputs_count, inputs_capacity, inputs_turn;
+    struct evtrail_source **sources;
+    struct evtrail_skips *skips; /* beside sources */
+    uint32_t sources_count, sources_capacity;
+    struct evtrail_notice *notices;
+    uint32_t notices_count, notices_capacity;
+    struct evtrail_stream **heap;
+    uint32_t heap_count, heap_capacity;
+    struct evtrail_stream **dry; /* streams with more, to be refilled before anything is given out */
+    uint32_t dry_count, dry_capacity;
+    struct evtrail_stream *current; /* gave the last event */
+    struct evtrail_event event;     /* SOURCE */
+    struct evtrail_spans *spans;
+    struct evtrail_piece *spare;
+    uint32_t spare_count;
+    uint32_t streams_count;
+    size_t held_bytes;
+    int64_t last_time;
+    uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
+    uint64_t gathered_ns;  /* monotonic: when live rings were last looked at */
+    uint64_t progress_ns;  /* ... when something was last found there */
+    struct evtrail_watch *watch;
+    bool timer_sharpened;
+    bool armed; /* wake bits were set and nobody has woken us since */
+    struct {
+        int code;
+        struct evtrail_fault fault;
+    } faults[EVTRAIL_FAULTS_MAX];
+    unsigned faults_count;
+    struct evtrail_fault fault; /* the last that was told */
+};
+
+/* reader.c */
+int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input *input);
+int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source);
+void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone);
+/* Queues a fault for the next call to return. */
+void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
+/* Chunk by chunk: adds to the totals. known_lost: [EVTRAIL_CAUSES] of the chunk's ring. */
+void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, uint64_t *known_lost);
+/* Sets the error line at once; returns code. */
+int evtrail_reader_fail(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
+/* Types that cannot match the filter, as decoder->skip. */
+const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrail_source *source, uint32_t *ret_count);
+/* Whether a chunk may hold something that is asked for. types: Bloom of ids, all ones if not known. */
+bool evtrail_reader_wants(struct evtrail_reader *reader, struct evtrail_source *source, int64_t from_ns, int64_t to_ns,
+                          uint64_t types);
+
+/* merge.c */
+struct evtrail_stream *evtrail_stream_new(struct evtrail_input *input, struct evtrail_source *source, uint32_t ring);
+void evtrail_stream_reset(struct evtrail_stream *stream);
+void evtrail_stream_free(struct evtrail_stream *stream);
+struct evtrail_piece *evtrail_piece_new(struct evtrail_reader *reader);
+void evtrail_piece_drop(struct evtrail_reader *reader, struct evtrail_piece *piece);
+/* Hands a piece to its stream. -ENOMEM. */
+int evtrail_stream_push(struct evtrail_stream *stream, struct evtrail_piece *piece);
+size_t evtrail_stream_limit_words(const struct evtrail_reader *reader);
+void evtrail_merge_fini(struct evtrail_reader *reader);
+int evtrail_merge_next(struct evtrail_reader *reader, struct evtrail_event **ret_event);
+
+/* live_input.c */
+struct evtrail_live_input;
+/* -EEXIST: this reader has it already. */
+int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
+bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open);
+struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input);
+/* Renews the lease; looks whether the process lives. */
+void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
+
+/* file_input.c */
+int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
+
+/* sessions.c */
+int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
+int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
+int evtrail_sessions_find(const char *directory, const char *pid_or_name,
+                          int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault);
+
+/* watch.c: new sessions in a directory */
+int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory);
+void evtrail_watch_free(struct evtrail_watch *watch);
+/* The next new session's path, or false. *ret_rescan: some were missed, look at the whole directory. */
+bool evtrail_watch_next(struct evtrail_watch *watch, char *path, size_t bytes, bool *ret_rescan);
+/* Changes, and is woken for, when something new is there. */
+const _Atomic uint32_t *evtrail_watch_word(const struct evtrail_watch *watch);
+
+/* wake.c */
+#define EVTRAIL_POLL_NS 1000000u
+#define EVTRAIL_POLL_FAST_NS 20000u
+
+/* Attaches sessions that have appeared. */
+void evtrail_reader_look_for_new(struct evtrail_reader *reader);
+
+#endif /* EVTRAIL_READER_PRIVATE_H */

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Waiting for events: polls while they come, sleeps on the sessions' futexes when none do.
+ *
+ * An idle reader sets the wake bit in the enable byte of each type that is on, looks at the rings once more, and sleeps: at first for
+ * 1 ms, because a thread that read its enable byte before the bit was set may commit just after that look; then in rounds of 100 ms,
+ * in which leases are renewed and ended processes are noticed.
+ */
+#include "reader/reader_private.h"
+
+#include "reader/clock_live.h"
+#include "reader/futex.h"
+#include "reader/live.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+
+#define IDLE_NS 20000000u      /* without events: then the bits are set */
+#define IDLE_FAST_NS 500000u   /* ... with low_latency */
+#define ROUND_NS 100000000u
+#define BLIND_ROUND_NS 5000000u /* where nobody can wake us */
+#define FOLLOW_NS 20000000u    /* files are looked at so often */
+#define FUTEXES_MAX 128
+
+struct sleeper {
+    struct evtrail_futex futexes[FUTEXES_MAX];
+    size_t count;
+    bool blind; /* some session cannot wake us */
+};
+
+static void listen_to(struct sleeper *sleeper, const _Atomic uint32_t *word)
+{
+    if (sleeper->count == FUTEXES_MAX) {
+        sleeper->blind = true;
+        return;
+    }
+    /* C4 (acquire): before the bits are set and the rings looked at; pairs with the writer's increment. A wake-up in between
+     * changes the word, and the sleep ends before it begins. */
+    sleeper->futexes[sleeper->count++] = (struct evtrail_futex){word, atomic_load_explicit(word, memory_order_acquire)};
+}
+
+/* C3: relaxed is enough, a bit that is seen late is what the bounded first sleep is for. */
+static void set_wake_bits(struct evtrail_live *live)
+{
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < live->source.types_count && id < EVTRAIL_EVENT_TYPES_MAX; id++) {
+        _Atomic uint8_t *byte = &live->control->enable[id];
+        uint8_t state = atomic_load_explicit(byte, memory_order_relaxed);
+        while ((state & EVTRAIL_ENABLE_ON) && !(state & EVTRAIL_ENABLE_WAKE) &&
+               !atomic_compare_exchange_weak_explicit(byte, &state, state | EVTRAIL_ENABLE_WAKE, memory_order_relaxed,
+                                                      memory_order_relaxed))
+            ;
+    }
+}
+
+static void prepare(struct evtrail_reader *reader, struct sleeper *sleeper, bool arm)
+{
+    *sleeper = (struct sleeper){.count = 0};
+    if (reader->watch)
+        listen_to(sleeper, evtrail_watch_word(reader->watch));
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        if (input->done || !input->live)
+            continue;
+        struct evtrail_live *live = evtrail_live_input_live(input);
+        if (!live->control || !live->control_writable) {
+            sleeper->blind = true;
+            continue;
+        }
+        listen_to(sleeper, &live->control->wake);
+        if (arm) {
+            evtrail_live_schema(live, NULL);
+            set_wake_bits(live);
+        }
+    }
+    /* seq_cst fence: the bits are set before the rings are looked at again. It narrows the window that the first sleep covers. */
+    if (arm)
+        atomic_thread_fence(memory_order_seq_cst);
+}
+
+static void tend(struct evtrail_reader *reader, uint64_t now)
+{
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (reader->inputs[i]->live && !reader->inputs[i]->done)
+            evtrail_live_input_tend(reader->inputs[i], now);
+}
+
+static bool ready(struct evtrail_reader *reader)
+{
+    evtrail_reader_look_for_new(reader);
+    if (reader->faults_count || reader->notices_count || reader->heap_count)
+        return true;
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], true))
+            return true;
+    return false;
+}
+
+static bool any_live(const struct evtrail_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (reader->inputs[i]->live && !reader->inputs[i]->done)
+            return true;
+    return reader->watch != NULL;
+}
+
+static bool any_file(const struct evtrail_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (!reader->inputs[i]->live && !reader->inputs[i]->done)
+            return true;
+    return false;
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Sleeps with the bits set. */
+static int sleep_deeply(struct evtrail_reader *reader, uint64_t most_ns)
+{
+    struct sleeper sleeper;
+    bool first = !reader->armed;
+    prepare(reader, &sleeper, first);
+    reader->armed = true;
+    if (ready(reader))
+        return 0;
+    uint64_t round = first ? EVTRAIL_POLL_NS : sleeper.blind ? BLIND_ROUND_NS : ROUND_NS;
+    int result = evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(round, most_ns));
+    for (size_t i = 0; i < sleeper.count; i++)
+        if (atomic_load_explicit(sleeper.futexes[i].word, memory_order_relaxed) != sleeper.futexes[i].expected) {
+            reader->armed = false; /* the event that it was for comes now */
+            reader->progress_ns = evtrail_monotonic_now();
+        }
+    return result;
+}
+
+static int sleep_lightly(struct evtrail_reader *reader, uint64_t now, uint64_t most_ns)
+{
+    bool fast = reader->options.low_latency;
+    uint64_t gap = fast ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS, since = now - reader->gathered_ns;
+    reader->armed = false;
+    if (reader->watch && !fast) { /* a new process may be there and gone within a millisecond */
+        struct sleeper sleeper = {.count = 0};
+        listen_to(&sleeper, evtrail_watch_word(reader->watch));
+        return evtrail_futex_wait_any(sleeper.futexes, 1, least(gap, most_ns));
+    }
+    return evtrail_sleep(least(since < gap && gap - since > gap / 4 ? gap - since : gap, most_ns));
+}
+
+/* The kernel rounds sleeps up by 50 us unless told otherwise. */
+static void sharpen_timer(struct evtrail_reader *reader)
+{
+    if (reader->options.low_latency && !reader->timer_sharpened)
+        prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+    reader->timer_sharpened = true;
+}
+
+int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
+{
+    const uint64_t start = evtrail_monotonic_now(), idle_after = reader->options.low_latency ? IDLE_FAST_NS : IDLE_NS;
+    uint64_t now = start;
+    const uint64_t gap = reader->options.low_latency ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS;
+    sharpen_timer(reader);
+    for (bool slept = false;; slept = true) {
+        bool found = ready(reader);
+        uint64_t most = timeout_ns < 0 ? UINT64_MAX : (uint64_t)timeout_ns - least(now - start, (uint64_t)timeout_ns);
+        if (found)
+            reader->progress_ns = now;
+        if (found && (slept || now - reader->gathered_ns >= gap))
+            return 0;
+        if (most == 0 || (!any_live(reader) && (slept || !any_file(reader) || !reader->options.follow)))
+            return 0;
+        int result;
+        if (any_file(reader))
+            result = evtrail_sleep(least(any_live(reader) ? EVTRAIL_POLL_NS : FOLLOW_NS, most));
+        else if (!found && now - reader->progress_ns >= idle_after)
+            result = sleep_deeply(reader, most);
+        else
+            result = sleep_lightly(reader, now, most);
+        if (result < 0)
+            return result;
+        now = evtrail_monotonic_now();
+        tend(reader, now);
+    }
+}
