@@ -160,11 +160,6 @@ uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtr
     return reader->sources_count;
 }
 
-const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id)
-{
-    return id < source->types_count ? source->types[id] : NULL;
-}
-
 /* ---- what the filter cannot match ---- */
 
 static bool may_be_asked_for(const struct evtrail_reader *reader, const struct evtrail_source *source, uint32_t id)

@@ -12,24 +12,10 @@
 #include "reader/stream_state.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #define JOIN_WORDS_MAX (2 + 4 + (1 + EVTRAIL_LOST_CAUSES) + 4 * EVTRAIL_LABELS_MAX)
 #define SKIPS_MAX 64            /* blocks given up in one call */
 #define LOSS_EVERY_NS 10000000u /* a loss that goes on is told 100 times a second */
-
-int evtrail_words_reserve(struct evtrail_words *words, size_t more)
-{
-    if (words->capacity - words->count >= more)
-        return 0;
-    size_t capacity = words->count + more;
-    uint64_t *at = realloc(words->at, capacity * sizeof(*at));
-    if (!at)
-        return -ENOMEM;
-    words->at = at;
-    words->capacity = capacity;
-    return 0;
-}
 
 void evtrail_ring_reader_init(struct evtrail_ring_reader *ring, struct evtrail_live *live, uint32_t index)
 {
