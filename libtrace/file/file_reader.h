@@ -38,6 +38,7 @@ struct evtrail_part {
     bool open;
     bool complete;  /* all that there is was scanned */
     bool closed;    /* it ends with END and seek table */
+    bool indexed;   /* its index gave the items */
     bool partial;   /* the items were dropped as they were read: no way back, no horizon */
     uint32_t *source_numbers; /* the file's numbers -> the cursor's, or UINT32_MAX */
     uint32_t source_numbers_count;
@@ -54,6 +55,7 @@ struct evtrail_ring_trail {
     uint64_t expected; /* events_before of the next batch, if nothing is missing */
     uint64_t torn, skipped; /* not yet told */
     uint64_t last_ticks;
+    uint64_t lost[EVTRAIL_CAUSES]; /* file_verify.c: the writer's counts at its last batch */
     bool known;
 };
 struct evtrail_file_cursor {
@@ -74,6 +76,7 @@ struct evtrail_file_cursor {
     ZSTD_DCtx *zstd;
     uint8_t *scratch, *compressed, *content;
     uint64_t torn, faults;
+    uint32_t unclosed; /* parts that were left behind without an end */
     char error[768];
 };
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
@@ -84,6 +87,8 @@ int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *p
 void evtrail_part_close(struct evtrail_part *part);
 /* Looks for more items behind what was scanned. 1: there are; 0: not now; < 0: reading failed. */
 int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
+/* Whether the seek table of a closed part lists the file's frames end to end. */
+bool evtrail_part_table_fits(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
 /* Creation time of a file, without the rest. */
 int evtrail_part_created(const char *path, int64_t *ret_created_ns);
 
@@ -108,7 +113,17 @@ void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evt
 bool evtrail_cursor_rest(struct evtrail_file_cursor *cursor);
 void evtrail_cursor_forget_rings(struct evtrail_file_cursor *cursor);
 
+/* ---- file_open.c ---- */
+/* Goes on with the next file of the set. 1: there is one; 0: none. */
+int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor);
+/* Looks for files that were added to the set since. */
+void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor);
+/* An owned line about a file that cannot be opened. */
+void evtrail_cursor_explain(char **ret_error, const char *path, int error);
+
 /* ---- file_reader.c ---- */
+/* A path as people read it. */
+const char *evtrail_cursor_shown(const char *path);
 /* Counts a fault and says it in cursor->error; returns -EBADMSG. */
 int evtrail_cursor_fault(struct evtrail_file_cursor *cursor, const char *path, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RINGS_MAX = 1 << 20 };
+enum { RINGS_MAX = 1 << 18 };
 
 static size_t slot_of(const struct evtrail_ring_trail *rings, size_t room, uint64_t key)
 {

@@ -143,7 +143,7 @@ static int compress(struct evtrail_file *file, const struct evtrail_encoded *enc
     return 0;
 }
 
-static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *header)
+static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *header, const uint8_t *compressed)
 {
     uint8_t *out = evtrail_file_frame(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
     const struct evtrail_chunk *chunk = &header->chunk;
@@ -154,7 +154,7 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
     }
     header->number = file->part_batches;
     const size_t header_bytes = evtrail_frame_put_batch(out, header), bytes = header_bytes + header->compressed_bytes;
-    memcpy(out + header_bytes, file->compressed, header->compressed_bytes);
+    memcpy(out + header_bytes, compressed, header->compressed_bytes);
     const struct evtrail_index_entry entry = {
         .offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes, .source = header->source,
         .ring = chunk->ring, .events = (uint32_t)chunk->events, .first_ticks = chunk->first_ticks,
@@ -172,9 +172,8 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
     file->stats.raw_bytes += chunk->words_count * 8;
 }
 
-/* One batch whose header and compressed bytes are complete. */
-static int write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
-                       const struct evtrail_source *source, const uint16_t *ids, uint32_t ids_count)
+int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
+                             const uint8_t *compressed, const uint16_t *ids, uint32_t ids_count)
 {
     int r = evtrail_file_rotation_step(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
     if (r < 0) {
@@ -182,8 +181,8 @@ static int write_batch(struct evtrail_file *file, struct evtrail_batch_header *h
         file->stats.lost += header->chunk.events;
         return r;
     }
-    evtrail_file_describe(file, header->source, source, ids, ids_count);
-    put_batch(file, header);
+    evtrail_file_describe(file, header->source, header->chunk.source, ids, ids_count);
+    put_batch(file, header, compressed);
     return absorb(file);
 }
 
@@ -208,7 +207,7 @@ static int encode_batch(struct evtrail_file *file, const struct evtrail_chunk *c
         header.types = encoded.types;
     }
     header.chunk.events = encoded.events; /* what is there, whatever the process says */
-    return write_batch(file, &header, chunk->source, encoded.ids, encoded.ids_count);
+    return evtrail_file_write_batch(file, &header, file->compressed, encoded.ids, encoded.ids_count);
 }
 
 static int write_held(struct evtrail_file *file, struct evtrail_gathered *held)

@@ -67,6 +67,9 @@ void evtrail_file_close_part(struct evtrail_file *file);
 uint8_t *evtrail_file_frame(struct evtrail_file *file, size_t bytes);
 /* A frame of ours, other than a batch's, is complete; `indexed`: readers need it before they read batches. */
 void evtrail_file_frame_done(struct evtrail_file *file, size_t bytes, bool indexed);
+/* Adds a batch whose header (but for its number) and compressed bytes are complete; ids: all that its records have. */
+int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
+                             const uint8_t *compressed, const uint16_t *ids, uint32_t ids_count);
 
 /* ---- file_source.c ---- */
 /* The number of a source, new ones added. */

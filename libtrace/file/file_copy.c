@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Copies whole batches from files to a new one: merge, split and repair. Batches keep their compressed bytes; only their
+ * headers are written anew.
+ */
+#include "file/file_reader.h"
+#include "file/file_writer.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { PATHS_MAX = 1024 };
+
+struct origin {
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch; /* the next one; NULL: at its end */
+};
+struct copy {
+    const struct evtrail_file_copy_options *options;
+    struct origin *origins;
+    uint32_t origins_count;
+    struct evtrail_file *file;
+    uint16_t ids[EVTRAIL_EVENT_TYPES_MAX];
+    uint32_t ids_count;
+    uint64_t ids_seen[EVTRAIL_EVENT_TYPES_MAX / 64];
+};
+
+static bool named(const struct evtrail_source *source, const char *name)
+{
+    char pid[16];
+    const char *base = strrchr(source->program, '/') ? strrchr(source->program, '/') + 1 : source->program;
+    snprintf(pid, sizeof(pid), "%u", source->pid);
+    return !strcmp(name, pid) || !strcmp(name, source->command) || !strcmp(name, base);
+}
+
+static bool wanted(void *context, const struct evtrail_chunk *chunk, uint64_t types)
+{
+    const struct evtrail_file_copy_options *options = ((struct copy *)context)->options;
+    (void)types;
+    if (options->from_ns && evtrail_source_time(chunk->source, chunk->last_ticks) < options->from_ns)
+        return false;
+    if (options->to_ns && evtrail_source_time(chunk->source, chunk->first_ticks) > options->to_ns)
+        return false;
+    for (uint32_t i = 0; i < options->sources_count; i++)
+        if (named(chunk->source, options->sources[i]))
+            return true;
+    return !options->sources_count;
+}
+
+static void note_id(struct copy *copy, uint32_t id)
+{
+    const uint64_t bit = UINT64_C(1) << id % 64;
+    if (!(copy->ids_seen[id / 64] & bit))
+        copy->ids[copy->ids_count++] = (uint16_t)id;
+    copy->ids_seen[id / 64] |= bit;
+}
+
+static void note_ids(struct copy *copy, const struct evtrail_batch_view *view)
+{
+    for (uint32_t i = 0; i < copy->ids_count; i++)
+        copy->ids_seen[copy->ids[i] / 64] = 0;
+    copy->ids_count = 0;
+    for (uint32_t s = 0; s < view->shapes_count; s++)
+        note_id(copy, view->shapes[s].id);
+    for (size_t at = 0; at < view->misc_words;) {
+        const uint64_t word = view->misc[at];
+        note_id(copy, (uint32_t)(word & EVTRAIL_SHAPE_MASK) >> 6);
+        at += (word & 63) == 63 ? 2 + (size_t)(uint32_t)view->misc[at + 1] : 1 + (word & 63);
+    }
+}
+
+static void tell(const struct copy *copy, const struct evtrail_file_cursor *cursor)
+{
+    if (copy->options->fault)
+        copy->options->fault(copy->options->context, evtrail_file_cursor_error(cursor));
+}
+
+/* The origin's next batch, past damage. */
+static int advance(const struct copy *copy, struct origin *origin)
+{
+    int r;
+    while ((r = evtrail_file_cursor_next(origin->cursor, &origin->batch)) == -EBADMSG)
+        tell(copy, origin->cursor);
+    if (r != 1)
+        origin->batch = NULL;
+    return r < 0 ? r : 0;
+}
+
+static int copy_batch(struct copy *copy, const struct origin *origin)
+{
+    struct evtrail_file_cursor *cursor = origin->cursor;
+    const struct evtrail_batch_view *view;
+    const struct evtrail_source *source = origin->batch->chunk.source;
+    struct evtrail_batch_header header = {.chunk = origin->batch->chunk};
+    if (cursor->header_valid)
+        header = cursor->header;
+    int r = evtrail_file_cursor_view(cursor, &view); /* checks it, and leaves its bytes in cursor->compressed */
+    if (r == -EBADMSG) {
+        tell(copy, cursor);
+        return 0;
+    }
+    if (r == 0)
+        r = evtrail_file_source_number(copy->file, source, &header.source);
+    if (r < 0)
+        return r;
+    evtrail_file_source_update(copy->file, source, header.source);
+    header.chunk.source = (struct evtrail_source *)source;
+    note_ids(copy, view);
+    return evtrail_file_write_batch(copy->file, &header, cursor->compressed, copy->ids, copy->ids_count);
+}
+
+/* The origin whose next batch is the earliest. */
+static struct origin *earliest(struct copy *copy)
+{
+    struct origin *first = NULL;
+    for (uint32_t i = 0; i < copy->origins_count; i++) {
+        struct origin *origin = &copy->origins[i];
+        if (origin->batch && (!first || origin->batch->from_ns < first->batch->from_ns))
+            first = origin;
+    }
+    return first;
+}
+
+static int run(struct copy *copy)
+{
+    int r = 0;
+    for (uint32_t i = 0; i < copy->origins_count && r == 0; i++)
+        r = advance(copy, &copy->origins[i]);
+    for (struct origin *origin; r == 0 && (origin = earliest(copy));) {
+        r = copy_batch(copy, origin);
+        if (r == 0)
+            r = advance(copy, origin);
+    }
+    return r;
+}
+
+static int open_origins(struct copy *copy, const char *const *paths, uint32_t paths_count, char **ret_error)
+{
+    const struct evtrail_file_cursor_options options = {.bytes = sizeof(options), .wanted = wanted, .context = copy};
+    copy->origins = calloc(paths_count, sizeof(*copy->origins));
+    if (!copy->origins)
+        return -ENOMEM;
+    for (uint32_t i = 0; i < paths_count; i++) {
+        const int r = evtrail_file_cursor_open(&copy->origins[i].cursor, paths[i], &options, ret_error);
+        if (r < 0)
+            return r;
+        copy->origins_count++;
+    }
+    return 0;
+}
+
+static void explain(char **ret_error, const char *path, int error)
+{
+    const char *todo = error == -EEXIST ? "; choose another name, or say --force" : "";
+    if (ret_error && !*ret_error && asprintf(ret_error, "%s: %s%s", path, strerror(-error), todo) < 0)
+        *ret_error = NULL;
+}
+
+/* An output that is one of the inputs would be destroyed before it is read. */
+static bool reads_output(char *const *paths, const char *output)
+{
+    struct stat in, out;
+    if (stat(output, &out) < 0)
+        return false;
+    for (; *paths; paths++)
+        if (stat(*paths, &in) == 0 && in.st_dev == out.st_dev && in.st_ino == out.st_ino)
+            return true;
+    return false;
+}
+
+static int check_output(const struct copy *copy, const char *output)
+{
+    for (uint32_t i = 0; i < copy->origins_count; i++)
+        if (reads_output(copy->origins[i].cursor->paths, output))
+            return -EEXIST;
+    return 0;
+}
+
+int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char *output,
+                      const struct evtrail_file_copy_options *options, struct evtrail_file_stats *ret_stats,
+                      char **ret_error)
+{
+    struct evtrail_file_copy_options own = {0};
+    struct evtrail_file_stats stats = {0};
+    char *error = NULL;
+    struct copy *copy = calloc(1, sizeof(*copy));
+    if (!copy)
+        return -ENOMEM;
+    if (options)
+        memcpy(&own, options, options->bytes && options->bytes < sizeof(own) ? options->bytes : sizeof(own));
+    copy->options = &own;
+    int r = paths_count && paths_count <= PATHS_MAX ? open_origins(copy, paths, paths_count, &error) : -EINVAL;
+    if (r == 0)
+        r = check_output(copy, output);
+    if (r == 0)
+        r = evtrail_file_create(&copy->file, output, &own.file);
+    if (r == 0)
+        r = run(copy);
+    const int closed = evtrail_file_close(copy->file, &stats);
+    r = r < 0 ? r : closed;
+    if (r < 0)
+        explain(&error, output, r);
+    for (uint32_t i = 0; i < copy->origins_count; i++)
+        evtrail_file_cursor_close(copy->origins[i].cursor);
+    free(copy->origins);
+    free(copy);
+    if (ret_stats && r == 0)
+        *ret_stats = stats;
+    if (r < 0 && ret_error)
+        *ret_error = error;
+    else
+        free(error);
+    return r;
+}

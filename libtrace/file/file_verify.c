@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Checks a trace file to the last word: every header, checksum, column and count, and that no batch is missing.
+ */
+#include "file/file_reader.h"
+
+#include "layout.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct check {
+    struct evtrail_file_cursor *cursor;
+    void (*fault)(void *context, const char *line);
+    void *context;
+    struct evtrail_file_report report;
+    uint64_t tables_wrong;
+};
+
+static void tell(struct check *check)
+{
+    if (check->fault)
+        check->fault(check->context, evtrail_file_cursor_error(check->cursor));
+}
+
+/* The last LOST record of a batch goes further than its header. */
+static void note_lost(struct check *check, const struct evtrail_batch *batch, const struct evtrail_batch_view *view)
+{
+    uint64_t values[EVTRAIL_BATCH_WORDS_MAX / EVTRAIL_CAUSES];
+    struct evtrail_ring_trail *ring =
+        evtrail_cursor_ring(check->cursor, batch->chunk.source->number, batch->chunk.ring);
+    if (!ring)
+        return;
+    memcpy(ring->lost, batch->chunk.lost_before, sizeof(ring->lost));
+    for (uint32_t s = 0; s < view->shapes_count; s++) {
+        const struct evtrail_batch_shape *shape = &view->shapes[s];
+        if (shape->id != EVTRAIL_RECORD_LOST || shape->words != EVTRAIL_CAUSES)
+            continue;
+        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++) {
+            evtrail_batch_column(view, s, cause, values);
+            ring->lost[cause] = values[shape->count - 1];
+        }
+    }
+}
+
+/* Events of the view must be those of the header. */
+static uint64_t count_events(const struct evtrail_batch_view *view)
+{
+    uint64_t events = 0;
+    for (uint32_t s = 0; s < view->shapes_count; s++)
+        events += view->shapes[s].id >= EVTRAIL_EVENT_FIRST ? view->shapes[s].count : 0;
+    for (size_t at = 0; at < view->misc_words;) {
+        const uint64_t word = view->misc[at];
+        events += (word & EVTRAIL_SHAPE_MASK) >> 6 >= EVTRAIL_EVENT_FIRST;
+        at += (word & 63) == 63 ? 2 + (size_t)(uint32_t)view->misc[at + 1] : 1 + (word & 63);
+    }
+    return events;
+}
+
+static void check_batch(struct check *check, const struct evtrail_batch *batch)
+{
+    struct evtrail_file_report *report = &check->report;
+    const struct evtrail_batch_view *view;
+    report->lost[EVTRAIL_CAUSE_overwritten] += batch->chunk.missed;
+    if (!batch->bytes) /* made up to tell of torn events */
+        return;
+    const int r = evtrail_file_cursor_view(check->cursor, &view);
+    if (r < 0) {
+        tell(check);
+        return;
+    }
+    note_lost(check, batch, view);
+    if (count_events(view) != batch->chunk.events) {
+        evtrail_cursor_fault(check->cursor, check->cursor->current.path,
+                             "damaged at byte %llu: wanted %llu events, found %llu", (unsigned long long)batch->offset,
+                             (unsigned long long)batch->chunk.events, (unsigned long long)count_events(view));
+        tell(check);
+    }
+    report->from_ns = !report->batches || batch->from_ns < report->from_ns ? batch->from_ns : report->from_ns;
+    report->to_ns = !report->batches || batch->to_ns > report->to_ns ? batch->to_ns : report->to_ns;
+    report->batches++;
+    report->events += batch->chunk.events;
+    report->raw_bytes += batch->chunk.words_count * 8;
+}
+
+/* A file that ends as it should, but with an index that does not fit it. */
+static void check_table(struct check *check, const char *path)
+{
+    struct evtrail_file_cursor *cursor = check->cursor;
+    struct evtrail_part *part = &cursor->current;
+    if (!part->open || !part->closed || part->input.stream || strcmp(part->path, path))
+        return;
+    if (evtrail_part_table_fits(cursor, part))
+        return;
+    evtrail_cursor_fault(cursor, path,
+                         "the index or seek table at its end does not fit what is before it; all batches are read "
+                         "without it; `evtrail repair` writes a new one");
+    tell(check);
+}
+
+static void sum_lost(struct check *check)
+{
+    const struct evtrail_file_cursor *cursor = check->cursor;
+    for (size_t i = 0; i < cursor->rings_room; i++)
+        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
+            check->report.lost[cause] += cursor->rings[i].lost[cause];
+    check->report.lost[EVTRAIL_CAUSE_torn] = cursor->torn;
+}
+
+static int check_all(struct check *check)
+{
+    struct evtrail_batch *batch;
+    const char *path = NULL;
+    char *last = NULL;
+    int r;
+    while ((r = evtrail_file_cursor_next(check->cursor, &batch)) != 0) {
+        const struct evtrail_part *part = &check->cursor->current;
+        if (r < 0 && r != -EBADMSG)
+            break;
+        if (!last || strcmp(last, part->path ? part->path : "")) {
+            free(last);
+            last = strdup(part->path ? part->path : "");
+            path = last;
+            check->report.file_bytes += part->open && !part->input.stream ? evtrail_input_size(&part->input) : 0;
+            if (path)
+                check_table(check, path);
+        }
+        if (r < 0)
+            tell(check);
+        else
+            check_batch(check, batch);
+    }
+    free(last);
+    return r;
+}
+
+int evtrail_file_verify(const char *path, void (*fault)(void *context, const char *line), void *context,
+                        struct evtrail_file_report *ret_report, char **ret_error)
+{
+    struct check check = {.fault = fault, .context = context};
+    int r = evtrail_file_cursor_open(&check.cursor, path, NULL, ret_error);
+    if (r < 0)
+        return r;
+    r = check_all(&check);
+    if (r < 0 && ret_error)
+        *ret_error = strdup(evtrail_file_cursor_error(check.cursor));
+    sum_lost(&check);
+    uint64_t torn;
+    evtrail_file_cursor_totals(check.cursor, &torn, &check.report.faults, &check.report.closed);
+    check.report.sources = check.cursor->sources_count;
+    evtrail_file_cursor_close(check.cursor);
+    if (r == 0)
+        *ret_report = check.report;
+    return r < 0 ? r : check.report.faults || check.report.lost[EVTRAIL_CAUSE_torn] ? 1 : 0;
+}

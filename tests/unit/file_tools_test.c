@@ -1,0 +1,351 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Verify, repair, merge, split, and rotated sets.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "file_gen.h"
+
+#include <errno.h>
+#include <time.h>
+
+struct fixture {
+    char *directory, *path, *other, *set;
+    struct gen_source source, second;
+    struct gen_ring *ring, *ring2;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof(*f));
+    f->directory = gen_directory();
+    f->path = gen_path(f->directory, "a.evt");
+    f->other = gen_path(f->directory, "b.evt");
+    f->set = gen_path(f->directory, "set");
+    f->ring = calloc(1, sizeof(*f->ring));
+    f->ring2 = calloc(1, sizeof(*f->ring2));
+    gen_source_init(&f->source, 42);
+    gen_source_init(&f->second, 43);
+    gen_ring_init(f->ring, &f->source.source, 0, 1);
+    gen_ring_init(f->ring2, &f->second.source, 0, 2);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    gen_directory_remove(f->directory);
+    free(f->path);
+    free(f->other);
+    free(f->set);
+    free(f->ring);
+    free(f->ring2);
+    free(f);
+    return 0;
+}
+
+static uint64_t write_file(const char *path, struct gen_ring *ring, unsigned chunks, struct evtrail_file_options options,
+                           struct evtrail_file_stats *stats)
+{
+    struct evtrail_file *file;
+    uint64_t events = 0;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    for (unsigned i = 0; i < chunks; i++) {
+        const struct evtrail_chunk *chunk = gen_ring_next(ring, 20000);
+        events += chunk->events;
+        assert_int_equal(evtrail_file_write_chunk(file, chunk), 0);
+    }
+    assert_int_equal(evtrail_file_close(file, stats), 0);
+    return events;
+}
+
+static void count_line(void *context, const char *line)
+{
+    assert_non_null(strstr(line, "/"));
+    ++*(unsigned *)context;
+}
+
+static struct evtrail_file_report verify(const char *path, int wanted, unsigned *ret_lines)
+{
+    struct evtrail_file_report report;
+    unsigned lines = 0;
+    char *error = NULL;
+    assert_int_equal(evtrail_file_verify(path, count_line, &lines, &report, &error), wanted);
+    if (ret_lines)
+        *ret_lines = lines;
+    return report;
+}
+
+static void intact_file__verified__has_no_fault(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f->path, f->ring, 5, gen_options(), NULL);
+    const struct evtrail_file_report report = verify(f->path, 0, NULL);
+    assert_int_equal(report.events, events);
+    assert_int_equal(report.batches, 5);
+    assert_int_equal(report.sources, 1);
+    assert_true(report.closed);
+    assert_true(report.to_ns > report.from_ns);
+}
+
+static void damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f->path, f->ring, 6, gen_options(), NULL);
+    size_t bytes = 0;
+    unsigned lines;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    content[bytes / 2] ^= 4;
+    gen_write_file(f->path, content, bytes - 100);
+    free(content);
+    struct evtrail_file_report report = verify(f->path, 1, &lines);
+    assert_true(lines > 0 && report.faults == lines);
+    assert_int_equal(report.batches, 5);
+    assert_int_equal(report.events + report.lost[EVTRAIL_CAUSE_torn], events);
+    assert_false(report.closed);
+    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .file = gen_options()};
+    struct evtrail_file_stats stats;
+    char *error = NULL;
+    assert_int_equal(evtrail_file_repair(f->path, f->other, &options, &stats, &error), 0);
+    assert_int_equal(stats.events, report.events);
+    struct evtrail_file_report repaired = verify(f->other, 1, NULL); /* no fault, but what is gone is gone */
+    assert_int_equal(repaired.faults, 0);
+    assert_true(repaired.closed);
+    assert_int_equal(repaired.events, report.events);
+    assert_int_equal(repaired.lost[EVTRAIL_CAUSE_torn], report.lost[EVTRAIL_CAUSE_torn]);
+    assert_int_equal(evtrail_file_repair(f->other, f->path, &options, &stats, &error), -EEXIST);
+    assert_non_null(strstr(error, f->path));
+    free(error);
+    error = NULL;
+    options.file.force = true;
+    assert_int_equal(evtrail_file_repair(f->other, f->other, &options, &stats, &error), -EEXIST);
+    free(error);
+    assert_int_equal(verify(f->other, 1, NULL).events, report.events);
+}
+
+static void two_files__merged__are_one_in_time_order(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t events = write_file(f->path, f->ring, 4, gen_options(), NULL);
+    events += write_file(f->other, f->ring2, 4, gen_options(), NULL);
+    char *merged = gen_path(f->directory, "m.evt");
+    const char *paths[] = {f->path, f->other};
+    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .file = gen_options()};
+    assert_int_equal(evtrail_file_copy(paths, 2, merged, &options, NULL, NULL), 0);
+    const struct evtrail_file_report report = verify(merged, 0, NULL);
+    assert_int_equal(report.events, events);
+    assert_int_equal(report.sources, 2);
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    int64_t last = INT64_MIN;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, merged, NULL, NULL), 0);
+    while (evtrail_file_cursor_next_chunk(cursor, &batch) == 1) {
+        assert_true(batch->from_ns >= last);
+        assert_string_equal(evtrail_source_type(batch->chunk.source, POOL_FIRST_ID)->name, "pool.step0");
+        last = batch->from_ns;
+    }
+    evtrail_file_cursor_close(cursor);
+    free(merged);
+}
+
+static void split__by_source_and_time__has_just_those(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file *file;
+    const struct evtrail_file_options plain = gen_options();
+    const char *paths[] = {f->path}, *sources[] = {"43"};
+    uint64_t events2 = 0;
+    assert_int_equal(evtrail_file_create(&file, f->path, &plain), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        evtrail_file_write_chunk(file, gen_ring_next(f->ring, 20000));
+        evtrail_file_write_chunk(file, gen_ring_next(f->ring2, 20000));
+        events2 += f->ring2->chunk.events;
+    }
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .sources = sources, .sources_count = 1,
+                                                .file = gen_options()};
+    assert_int_equal(evtrail_file_copy(paths, 1, f->other, &options, NULL, NULL), 0);
+    assert_int_equal(verify(f->other, 0, NULL).events, events2);
+    options.file.force = true;
+    const struct evtrail_file_report whole = verify(f->path, 0, NULL);
+    options.from_ns = whole.from_ns + (whole.to_ns - whole.from_ns) / 2;
+    assert_int_equal(evtrail_file_copy(paths, 1, f->other, &options, NULL, NULL), 0);
+    const struct evtrail_file_report late = verify(f->other, 0, NULL);
+    assert_true(late.events < events2 && late.events > events2 / 3);
+}
+
+static unsigned count_files(const char *set)
+{
+    char **paths;
+    const int count = evtrail_file_list(set, &paths);
+    if (count < 0)
+        return 0;
+    evtrail_file_list_free(paths);
+    return (unsigned)count;
+}
+
+static void rotation__by_size__each_file_reads_alone_and_all_as_one(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file_stats stats;
+    options.rotate_bytes = 100000;
+    const uint64_t events = write_file(f->set, f->ring, 20, options, &stats);
+    assert_true(stats.files >= 5);
+    assert_int_equal(count_files(f->set), stats.files);
+    assert_int_equal(count_files(f->directory), stats.files);
+    char **paths;
+    uint64_t sum = 0;
+    assert_int_equal(evtrail_file_list(f->set, &paths), (int)stats.files);
+    for (unsigned i = 0; paths[i]; i++) {
+        struct stat status;
+        const struct evtrail_file_report report = verify(paths[i], 0, NULL);
+        sum += report.events;
+        assert_true(report.closed);
+        assert_int_equal(stat(paths[i], &status), 0);
+        assert_true(status.st_size <= 100000);
+    }
+    assert_int_equal(sum, events);
+    assert_int_equal(verify(f->set, 0, NULL).events, events);
+    char *glob = gen_path(f->directory, "set.*"), *link = gen_path(f->directory, "set.current"), target[300] = "";
+    assert_int_equal(verify(glob, 0, NULL).events, events);
+    assert_true(readlink(link, target, sizeof(target) - 1) > 0);
+    assert_non_null(strstr(paths[stats.files - 1], target));
+    /* A file from the middle is gone: its events are missed by who reads the set. */
+    unlink(paths[2]);
+    const struct evtrail_file_report report = verify(f->set, 1, NULL);
+    assert_int_equal(report.events + report.lost[EVTRAIL_CAUSE_torn], events);
+    evtrail_file_list_free(paths);
+    free(glob);
+    free(link);
+}
+
+static void set__seek__finds_the_file_and_batch(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    options.rotate_bytes = 100000;
+    write_file(f->set, f->ring, 20, options, NULL);
+    const struct evtrail_file_report whole = verify(f->set, 0, NULL);
+    const int64_t late = whole.from_ns + (whole.to_ns - whole.from_ns) / 10 * 9;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->set, NULL, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_seek(cursor, whole.from_ns), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+    assert_int_equal(evtrail_file_cursor_seek(cursor, late), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+    assert_true(batch->to_ns >= late);
+    evtrail_file_cursor_close(cursor);
+}
+
+static void retention__by_count_and_size__oldest_go_and_strangers_stay(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file_stats stats;
+    char *stranger = gen_path(f->directory, "set.evt"), *neighbour = gen_path(f->directory, "sett.00001.evt");
+    gen_write_file(stranger, (const uint8_t *)"x", 1);
+    gen_write_file(neighbour, (const uint8_t *)"x", 1);
+    options.rotate_bytes = 100000;
+    options.keep_files = 3;
+    write_file(f->set, f->ring, 20, options, &stats);
+    assert_int_equal(count_files(f->set), 3);
+    assert_int_equal(stats.files - stats.files_deleted, 3);
+    assert_int_equal(access(stranger, F_OK), 0);
+    assert_int_equal(access(neighbour, F_OK), 0);
+    options.keep_files = 0;
+    options.keep_bytes = 250000;
+    write_file(f->set, f->ring, 20, options, &stats); /* goes on behind the numbers that are there */
+    assert_true(count_files(f->set) <= 4 && count_files(f->set) >= 2);
+    const unsigned left = count_files(f->set);
+    assert_int_equal(evtrail_file_prune(f->set, 0, 0, 1), (int)left - 1);
+    assert_int_equal(count_files(f->set), 1);
+    free(stranger);
+    free(neighbour);
+}
+
+static void retention__by_age__old_files_go(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    options.rotate_bytes = 100000;
+    write_file(f->set, f->ring, 12, options, NULL);
+    char **paths;
+    const int count = evtrail_file_list(f->set, &paths);
+    const struct timespec old[2] = {{.tv_sec = time(NULL) - 1000}, {.tv_sec = time(NULL) - 1000}};
+    assert_int_equal(utimensat(AT_FDCWD, paths[0], old, 0), 0);
+    assert_int_equal(utimensat(AT_FDCWD, paths[1], old, 0), 0);
+    evtrail_file_list_free(paths);
+    assert_int_equal(evtrail_file_prune(f->set, 0, INT64_C(100000000000), 0), 2);
+    assert_int_equal(count_files(f->set), count - 2);
+}
+
+static void set__followed__goes_on_in_the_next_file(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    struct evtrail_file *file;
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    uint64_t events = 0, seen = 0;
+    options.rotate_bytes = 100000;
+    assert_int_equal(evtrail_file_create(&file, f->set, &options), 0);
+    evtrail_file_flush(file);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->set, &follow, NULL), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        evtrail_file_write_chunk(file, gen_ring_next(f->ring, 20000));
+        events += f->ring->chunk.events;
+        evtrail_file_flush(file);
+        int r;
+        while ((r = evtrail_file_cursor_next_chunk(cursor, &batch)) == 1) {
+            assert_int_equal(batch->torn, 0);
+            seen += batch->chunk.events;
+        }
+        assert_int_equal(r, 0);
+        assert_int_equal(seen, events);
+    }
+    evtrail_file_close(file, NULL);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    evtrail_file_cursor_close(cursor);
+}
+
+static void rotation__by_time__begins_a_new_file(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_file_stats stats;
+    options.rotate_ns = 20000000;
+    assert_int_equal(evtrail_file_create(&file, f->set, &options), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        evtrail_file_write_chunk(file, gen_ring_next(f->ring, 20000));
+        usleep(25000);
+    }
+    assert_int_equal(evtrail_file_close(file, &stats), 0);
+    assert_int_equal(stats.files, 4);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(intact_file__verified__has_no_fault),
+        TEST(damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap),
+        TEST(two_files__merged__are_one_in_time_order),
+        TEST(split__by_source_and_time__has_just_those),
+        TEST(rotation__by_size__each_file_reads_alone_and_all_as_one),
+        TEST(set__seek__finds_the_file_and_batch),
+        TEST(retention__by_count_and_size__oldest_go_and_strangers_stay),
+        TEST(retention__by_age__old_files_go),
+        TEST(set__followed__goes_on_in_the_next_file),
+        TEST(rotation__by_time__begins_a_new_file),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
