@@ -79,6 +79,7 @@ static void show_batch(struct evtrail_file_cursor *cursor, const struct evtrail_
     const uint64_t torn = batch->torn, skipped = batch->skipped;
     *batch = (struct evtrail_batch){.chunk = cursor->header.chunk, .torn = torn, .skipped = skipped};
     batch->chunk.source = cursor->sources[item->source];
+    cursor->batch_source = item->source;
     batch->number = cursor->header.number;
     batch->offset = item->offset;
     batch->types = cursor->header.types;
@@ -179,7 +180,7 @@ int evtrail_file_cursor_next(struct evtrail_file_cursor *cursor, struct evtrail_
 static int tear_batch(struct evtrail_file_cursor *cursor, const char *what)
 {
     const struct evtrail_batch *batch = &cursor->batch;
-    struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, batch->chunk.source->number, batch->chunk.ring);
+    struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, cursor->batch_source, batch->chunk.ring);
     cursor->header_valid = false;
     if (ring) {
         ring->torn += batch->chunk.events + batch->torn;
@@ -335,7 +336,10 @@ const char *evtrail_file_cursor_error(const struct evtrail_file_cursor *cursor)
 void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
                                 bool *ret_closed)
 {
-    *ret_torn = cursor->torn;
-    *ret_faults = cursor->faults;
-    *ret_closed = cursor->current.open && cursor->current.closed && !cursor->unclosed;
+    if (ret_torn)
+        *ret_torn = cursor->torn;
+    if (ret_faults)
+        *ret_faults = cursor->faults;
+    if (ret_closed)
+        *ret_closed = cursor->current.open && cursor->current.closed && !cursor->unclosed;
 }

@@ -69,6 +69,7 @@ struct evtrail_file_cursor {
     struct evtrail_ring_trail *rings;
     size_t rings_count, rings_room, rings_told;
     struct evtrail_batch batch;
+    uint32_t batch_source; /* the cursor's number; source->number is the caller's to change */
     struct evtrail_batch_header header;
     bool header_valid; /* words and view may be asked for */
     const struct evtrail_batch_view *view; /* of the current batch, once decoded */

@@ -29,7 +29,7 @@ static void note_lost(struct check *check, const struct evtrail_batch *batch, co
 {
     uint64_t values[EVTRAIL_BATCH_WORDS_MAX / EVTRAIL_CAUSES];
     struct evtrail_ring_trail *ring =
-        evtrail_cursor_ring(check->cursor, batch->chunk.source->number, batch->chunk.ring);
+        evtrail_cursor_ring(check->cursor, check->cursor->batch_source, batch->chunk.ring);
     if (!ring)
         return;
     memcpy(ring->lost, batch->chunk.lost_before, sizeof(ring->lost));

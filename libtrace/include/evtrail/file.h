@@ -54,7 +54,8 @@ struct evtrail_file_stats {
 /* -EEXIST: the file is there and `force` is not set; -EINVAL; or what open(2) gives. */
 int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const struct evtrail_file_options *options);
 /* Encodes, compresses and buffers one chunk, and whatever of its source's schema and clock the file lacks. A chunk of no
- * words reports loss only. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG: they are not whole records; an earlier or new
+ * words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns): chunk->source must live until the file is flushed or
+ * closed. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG: they are not whole records; an earlier or new
  * failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and
  * stays so. */
 int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk);
@@ -111,12 +112,13 @@ int evtrail_file_cursor_next_chunk(struct evtrail_file_cursor *cursor, struct ev
 int evtrail_file_cursor_seek(struct evtrail_file_cursor *cursor, int64_t realtime_ns);
 /* No batch that is still to come has an event before this time (INT64_MAX: none is to come; INT64_MIN: not known, a stream). */
 int64_t evtrail_file_cursor_horizon(const struct evtrail_file_cursor *cursor);
-/* Sources seen so far; they grow, and stay valid until close. source->owner is not ours: the caller's to use. */
+/* Sources seen so far; they grow, and stay valid until close. source->owner and
+ * source->number are the caller's to change. */
 uint32_t evtrail_file_cursor_sources(const struct evtrail_file_cursor *cursor,
                                      struct evtrail_source *const **ret_sources);
 /* The last fault in one line; "" if none. */
 const char *evtrail_file_cursor_error(const struct evtrail_file_cursor *cursor);
-/* Events known to be torn so far, faults so far, and whether the file ended with its index. */
+/* Events known to be torn so far, faults so far, and whether the file ended with its index. Any may be NULL. */
 void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
                                 bool *ret_closed);
 /* False: the batch has no event of this id. */
