@@ -35,6 +35,7 @@ struct evtrail_part {
     struct evtrail_item *items;
     size_t items_count, items_room, next_item;
     uint64_t scanned; /* where the scan goes on */
+    uint64_t size;    /* when last asked */
     bool open;
     bool complete;  /* all that there is was scanned */
     bool closed;    /* it ends with END and seek table */
@@ -76,6 +77,7 @@ struct evtrail_file_cursor {
     struct evtrail_decoder *decoder;
     ZSTD_DCtx *zstd;
     uint8_t *scratch, *compressed, *content;
+    size_t scratch_used; /* of the last evtrail_part_read_frame(), at least its head */
     uint64_t torn, faults;
     uint32_t unclosed; /* parts that were left behind without an end */
     char error[768];
@@ -88,6 +90,20 @@ int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *p
 void evtrail_part_close(struct evtrail_part *part);
 /* Looks for more items behind what was scanned. 1: there are; 0: not now; < 0: reading failed. */
 int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
+extern const char evtrail_ends_inside_frame[];
+/* A whole frame of ours at `offset`, checked, in cursor->scratch. 1: there; 0: *ret_what says what is wrong. */
+int evtrail_part_read_frame(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
+                            struct evtrail_frame *ret_frame, const char **ret_what);
+/* Takes in a frame that is no batch. NULL or what is wrong with it. */
+const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
+                               const struct evtrail_frame *frame);
+int evtrail_part_add_damage(struct evtrail_part *part, uint64_t offset, uint64_t bytes, const char *what,
+                            uint32_t found);
+int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index_entry *entry, uint32_t source);
+
+/* ---- index_load.c ---- */
+/* 1: the index gave all items; 0: there is none, or it does not fit the file. */
+int evtrail_part_load_index(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
 /* Whether the seek table of a closed part lists the file's frames end to end. */
 bool evtrail_part_table_fits(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
 /* Creation time of a file, without the rest. */

@@ -202,10 +202,12 @@ static void get_text(struct parser *parser, char *room, size_t size)
     get_bytes(parser, get(parser, 2), room, size);
 }
 
+const char evtrail_ends_inside_prefix[] = "the file ends inside a frame's prefix";
+
 const char *evtrail_frame_prefix(const uint8_t *at, size_t bytes, struct evtrail_frame *ret_frame)
 {
     if (bytes < EVTRAIL_FRAME_PREFIX_BYTES)
-        return "the file ends inside a frame's prefix";
+        return evtrail_ends_inside_prefix;
     struct parser parser = {at, at + bytes, false};
     const uint32_t magic = get32(&parser), size = get32(&parser), tag = get32(&parser);
     const bool batch = magic == EVTRAIL_MAGIC_BATCH;

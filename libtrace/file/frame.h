@@ -98,6 +98,7 @@ size_t evtrail_frame_put_schema(uint8_t *out, uint32_t source, size_t entries_by
 size_t evtrail_frame_put_index(uint8_t *out, uint64_t first, const struct evtrail_index_entry *entries, uint32_t count);
 
 /* ---- parsing: bytes come from a file; NULL or what is wrong ---- */
+extern const char evtrail_ends_inside_prefix[]; /* a fault that more bytes may cure */
 /* What the 16 bytes at `at` say, with sizes bounded; the checksum is not looked at. */
 const char *evtrail_frame_prefix(const uint8_t *at, size_t bytes, struct evtrail_frame *ret_frame);
 /* Checks the whole frame's checksum; all parsers below take frames that passed. */
