@@ -119,19 +119,13 @@ static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, 
     return NULL;
 }
 
-static bool geometry_changed(const struct evtrail_ring *ring)
-{
-    return ring->settings_seen != (uint64_t)atomic_load_explicit(&evtrail_process.control->settings.generation,
-                                                                 memory_order_relaxed) + 1;
-}
-
 /* This thread's main ring, of the size that is set now; NULL: the event was counted as lost. */
 static struct evtrail_ring *main_ring(void)
 {
     struct evtrail_ring *ring = evtrail_thread_ring();
     if (!ring && !(ring = evtrail_thread_start()))
         return NULL;
-    if (UNLIKELY(!ring->writer.busy && geometry_changed(ring)))
+    if (UNLIKELY(!ring->writer.busy && evtrail_policy_outdated(ring)))
         ring = evtrail_thread_migrate(ring);
     return ring;
 }
@@ -171,7 +165,7 @@ static bool still_full(unsigned level, unsigned on)
 {
     struct evtrail_ring *ring = evtrail_thread_ring();
     if (!ring || !ring->drop_from || level < ring->drop_from || on != EVTRAIL_ENABLE_ON || ring->writer.busy ||
-        (ring->drops_in_row + 1) % 64 == 0 || evtrail_policy_moved(ring))
+        (ring->drops_in_row + 1) % 64 == 0 || evtrail_policy_outdated(ring) || evtrail_policy_moved(ring))
         return false;
     evtrail_ring_dropped(ring, level);
     return true;

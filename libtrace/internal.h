@@ -171,6 +171,12 @@ static inline bool evtrail_policy_moved(const struct evtrail_ring *ring)
             return true;
     return false;
 }
+/* Something was set, or a consumer came, since this ring last looked. */
+static inline bool evtrail_policy_outdated(const struct evtrail_ring *ring)
+{
+    return ring->settings_seen != (uint64_t)atomic_load_explicit(&evtrail_process.control->settings.generation,
+                                                                 memory_order_relaxed) + 1;
+}
 /* block: waits for it. Returns whether there is room. */
 bool evtrail_policy_wait(struct evtrail_ring *ring);
 bool evtrail_policy_sheds(struct evtrail_ring *ring, unsigned level);

@@ -234,7 +234,7 @@ enum evtrail_enable_bits {
     EVTRAIL_ENABLE_WAKE = 0x80, /* C3: an idle reader wants to be woken by the next event of this type */
 };
 struct evtrail_settings {
-    _Atomic uint32_t generation;  /* C1: +1 after a change */
+    _Atomic uint32_t generation;  /* C1: +1 after a change, and after a consumer has become active */
     _Atomic uint32_t policy;      /* enum evtrail_policy */
     _Atomic uint32_t block_bytes; /* for rings made from now on; a thread moves to such a ring at its next block */
     _Atomic uint32_t blocks;

@@ -20,6 +20,8 @@ static void read_settings(struct evtrail_ring *ring)
     evtrail_settings_read(settings, &values);
     ring->settings_seen = seen;
     ring->policy = ring->kind >= 2 ? ring->kind - 2 : values.policy;
+    ring->drop_from = 0;                                       /* what was full under the old settings */
+    ring->shedding = ring->policy == EVTRAIL_POLICY_shed; /* to be looked at */
     ring->deadline_ns = values.deadline_ns;
     ring->lease_ns = values.lease_ns;
     atomic_store_explicit(&ring->header->policy, ring->policy, memory_order_relaxed);
@@ -73,7 +75,7 @@ void evtrail_policy_evict(struct evtrail_ring *ring)
     for (uint32_t mask = ring->consumers; mask; mask &= mask - 1) {
         unsigned i = (unsigned)__builtin_ctz(mask);
         uint64_t renewed = atomic_load_explicit(&consumers[i].renewed_ns, memory_order_relaxed);
-        if (renewed <= now && now - renewed < ring->lease_ns)
+        if ((renewed <= now ? now - renewed : renewed - now) < ring->lease_ns) /* it may have renewed after `now` */
             continue;
         uint32_t active = EVTRAIL_CONSUMER_ACTIVE;
         atomic_store_explicit(&consumers[i].evicted_ns, now, memory_order_relaxed);

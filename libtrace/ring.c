@@ -280,6 +280,8 @@ static bool whole_block_has_memory(const struct evtrail_ring *ring)
 
 bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t words)
 {
+    if (UNLIKELY(evtrail_policy_outdated(ring)))
+        evtrail_policy_refresh(ring);
     if (ring->shedding && evtrail_policy_sheds(ring, level)) {
         evtrail_policy_evict(ring);
         evtrail_ring_dropped(ring, level);

@@ -154,6 +154,8 @@ static void fill(struct evtrail_slot *slot, struct evtrail_live *live)
      * it a writer may take an old consumer's cursor for ours, and overwrite what we have not read. */
     atomic_store_explicit(&consumer->state, slot->hold ? EVTRAIL_CONSUMER_ACTIVE : EVTRAIL_CONSUMER_PASSIVE,
                           memory_order_release);
+    /* C1 (release): a writer whose ring is full looks for consumers again, and at our cursors from then on. */
+    atomic_fetch_add_explicit(&live->control->settings.generation, 1, memory_order_release);
 }
 
 static int take_slot(struct evtrail_slot *slot, struct evtrail_live *live)

@@ -51,6 +51,14 @@ struct cursor {
     bool has_meta;
 };
 
+static uint64_t stated(const struct trail_ring *ring)
+{
+    uint64_t sum = 0;
+    for (int i = 0; i < EVTRAIL_LOST_CAUSES; i++)
+        sum += ring->stated[i];
+    return sum;
+}
+
 static bool add_event(struct cursor *c, const struct evtrail_walk *walk)
 {
     struct trail *t = c->trail;
@@ -67,7 +75,7 @@ static bool add_event(struct cursor *c, const struct evtrail_walk *walk)
         .ring = c->index, .id = walk->id, .tid = c->tid, .words = walk->words, .block = c->block, .ticks = walk->ticks,
         .payload = walk->payload, .type = type, .name = type ? type->name : "?", .level = type ? type->level : 0,
         .thread = c->thread, .labels = c->labels, .meta = c->has_meta ? c->meta : 0, .cpu = c->cpu, .caller = c->caller,
-        .stack = c->stack, .stack_count = c->stack_count,
+        .stack = c->stack, .stack_count = c->stack_count, .lost = stated(c->ring),
     };
     c->has_meta = false;
     return true;
@@ -398,6 +406,43 @@ size_t trail_count(const struct trail *t, const char *name)
     for (size_t i = 0; i < t->events_count; i++)
         count += strcmp(t->events[i].name, name) == 0;
     return count;
+}
+
+const char *trail_gaps(const struct trail *t, uint32_t index, uint64_t emitted)
+{
+    static char text[160];
+    const struct trail_ring *ring = &t->rings[index];
+    uint64_t next = 0, lost = 0, all = 0, n = 0;
+    for (size_t i = 0; i < t->events_count; i++) {
+        const struct trail_event *e = &t->events[i];
+        if (e->ring != index)
+            continue;
+        if (n++ == 0) { /* what was overwritten before it is the rest */
+            next = e->payload[0] - e->lost - (ring->recorded - ring->read);
+            lost = 0;
+            if (next != 0)
+                goto wrong;
+            next = e->payload[0];
+            lost = e->lost;
+        }
+        if (e->payload[0] != next + (e->lost - lost)) {
+        wrong:
+            snprintf(text, sizeof(text), "event %llu in the place of %llu, lost %llu before it (%llu recorded, %llu read)",
+                     (unsigned long long)e->payload[0], (unsigned long long)next, (unsigned long long)e->lost,
+                     (unsigned long long)ring->recorded, (unsigned long long)ring->read);
+            return text;
+        }
+        next = e->payload[0] + 1;
+        lost = e->lost;
+    }
+    for (int i = 0; i < EVTRAIL_LOST_CAUSES; i++)
+        all += ring->lost[i];
+    if (ring->recorded + all == emitted && next + all - lost == (n ? emitted : 0))
+        return NULL;
+    snprintf(text, sizeof(text), "emitted %llu, recorded %llu, lost %llu, %llu of them before the last event, %llu",
+             (unsigned long long)emitted, (unsigned long long)ring->recorded, (unsigned long long)all,
+             (unsigned long long)lost, (unsigned long long)next);
+    return text;
 }
 
 static uint32_t place(const struct trail_event *event, unsigned index)

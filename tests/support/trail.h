@@ -16,6 +16,7 @@ struct trail_event {
     uint32_t ring, id, tid, words;
     uint32_t meta, cpu, stack_count, level;
     uint64_t block, ticks, caller;
+    uint64_t lost; /* in its ring before it, all causes, as the stream states it */
     const uint64_t *payload, *stack;
     const struct trail_labels *labels;
     const struct evtrail_event_type *type; /* NULL: not in the schema */
@@ -54,6 +55,9 @@ void trail_read(struct trail *trail);
 size_t trail_count(const struct trail *trail, const char *name);
 /* The n-th event of that name, or NULL. */
 const struct trail_event *trail_event(const struct trail *trail, const char *name, size_t n);
+/* The events of one ring hold a running number in field 0: whether each gap is exactly what the stream says was lost there, up to `emitted` in
+ * all. NULL, or what is wrong. */
+const char *trail_gaps(const struct trail *trail, uint32_t ring, uint64_t emitted);
 /* The payload word at which field `index` begins, and a string field's text (NULL for NULL). */
 uint64_t trail_word(const struct trail_event *event, unsigned index);
 const char *trail_text(const struct trail_event *event, unsigned index, uint32_t *ret_bytes);

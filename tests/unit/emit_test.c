@@ -642,6 +642,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof(large); i++)
         large[i] = (char)(i * 31 + i / 7);
     child_main(argc, argv, NULL, 0);
+    cmocka_set_test_filter(argc > 1 ? argv[1] : NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(emit__every_scalar_type__type_and_value_are_read_back),
         cmocka_unit_test(emit__strings_and_bytes__copied_with_their_length_null_is_a_value),
