@@ -28,6 +28,8 @@ struct life {
     char name[NAME_BYTES];
 };
 
+static __thread struct life *this_life __attribute__((tls_model("initial-exec"))); /* NULL: not followed */
+
 static uint64_t thread_id(void)
 {
     return (uint64_t)syscall(SYS_gettid);
@@ -47,6 +49,7 @@ static void tell_name(uint64_t thread, char name[NAME_BYTES])
 static void thread_began(struct life *life, const struct birth *birth)
 {
     *life = (struct life){.began = evtrail_now()};
+    this_life = life;
     if (!libc_trace_thread_state_on())
         return;
     const int keep = libc_emit_begin();
@@ -61,6 +64,7 @@ static void thread_began(struct life *life, const struct birth *birth)
 static void thread_ended(void *context)
 {
     struct life *life = context;
+    this_life = NULL;
     if (!libc_trace_thread_gone_on())
         return;
     const int keep = libc_emit_begin();
@@ -123,7 +127,7 @@ HOOK int pthread_setname_np(pthread_t thread, const char *name)
         !pthread_equal(thread, pthread_self()))
         return result;
     const int keep = libc_emit_begin();
-    libc_trace_thread_name(thread_id(), name);
+    tell_name(thread_id(), this_life ? this_life->name : (char[NAME_BYTES]){""});
     libc_emit_end(keep);
     return result;
 }

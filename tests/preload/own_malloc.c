@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#pragma GCC visibility push(default)
+
 static _Alignas(64) char memory[32 << 20];
 static size_t taken;
 
