@@ -48,11 +48,18 @@ static int is_session(const struct dirent *entry)
     return n > 6 && isdigit((unsigned char)entry->d_name[0]) && strcmp(entry->d_name + n - 6, ".trail") == 0;
 }
 
-static int visit_directory(const char *directory, int (*visit)(const char *path, void *context), void *context)
+/* Folders of `evtrail record -- PROGRAM`, each for one program and its children. */
+static int is_run(const struct dirent *entry)
+{
+    return strncmp(entry->d_name, "run-", 4) == 0;
+}
+
+static int visit_entries(const char *directory, int (*select)(const struct dirent *entry),
+                         int (*visit)(const char *path, void *context), void *context)
 {
     struct dirent **entries;
     char path[480];
-    int count = scandir(directory, &entries, is_session, versionsort), result = 0;
+    int count = scandir(directory, &entries, select, versionsort), result = 0;
     if (count < 0)
         return -errno;
     for (int i = 0; i < count; i++) {
@@ -63,6 +70,27 @@ static int visit_directory(const char *directory, int (*visit)(const char *path,
     }
     free(entries);
     return result;
+}
+
+struct run_visit {
+    int (*visit)(const char *path, void *context);
+    void *context;
+};
+
+static int visit_run(const char *directory, void *context)
+{
+    const struct run_visit *run = context;
+    int result = evtrail_sessions_check(directory, NULL) == 0
+                     ? visit_entries(directory, is_session, run->visit, run->context)
+                     : 0;
+    return result == -ENOENT ? 0 : result; /* it ended just now */
+}
+
+static int visit_directory(const char *directory, int (*visit)(const char *path, void *context), void *context)
+{
+    struct run_visit run = {visit, context};
+    int result = visit_entries(directory, is_session, visit, context);
+    return result == 0 ? visit_entries(directory, is_run, visit_run, &run) : result;
 }
 
 int evtrail_sessions(const char *directory, int (*visit)(const char *path, void *context), void *context)
