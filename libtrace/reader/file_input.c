@@ -4,6 +4,8 @@
  */
 #include "reader/reader_private.h"
 
+#include "reader/stream_state.h"
+
 #include <evtrail/file.h>
 
 #include <errno.h>
@@ -181,6 +183,18 @@ static int refill(struct evtrail_input *input, struct evtrail_stream *stream)
     return 0; /* file streams never say that they have more: the frontier does */
 }
 
+/* The writer's counts of losses at the chunk's end. */
+static void lost_after(const struct evtrail_chunk *chunk, uint64_t *lost)
+{
+    struct evtrail_stream_state state = chunk->state;
+    struct evtrail_walk walk;
+    memcpy(lost, chunk->lost_before, sizeof(chunk->lost_before));
+    evtrail_walk_init(&walk, chunk->words, chunk->words_count, state.reference_ticks);
+    while (evtrail_walk_next(&walk))
+        if (walk.id == EVTRAIL_RECORD_LOST)
+            evtrail_state_apply(&state, &walk, lost);
+}
+
 static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_chunk)
 {
     struct file_input *in = of(input);
@@ -191,7 +205,9 @@ static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_ch
     struct evtrail_stream *stream = stream_of(in, batch->chunk.source, batch->chunk.ring);
     if (!stream)
         return evtrail_reader_fail(input->reader, -ENOMEM, &(struct evtrail_fault){"no memory for a ring"});
-    evtrail_reader_count(input->reader, &batch->chunk, stream->decoder.known_lost);
+    uint64_t lost[EVTRAIL_CAUSES];
+    lost_after(&batch->chunk, lost);
+    evtrail_reader_count(input->reader, &batch->chunk, lost, stream->decoder.known_lost);
     input->reader->lost[EVTRAIL_CAUSE_torn] += batch->torn;
     in->torn_told += batch->torn;
     *ret_chunk = &batch->chunk;

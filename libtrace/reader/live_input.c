@@ -312,14 +312,14 @@ static bool next_of_pass(struct evtrail_live_input *in)
             memcpy(ring->counted, ring->reader.lost, sizeof(ring->counted));
         if (!got)
             continue;
-        evtrail_reader_count(in->input.reader, &in->chunk, ring->counted);
+        evtrail_reader_count(in->input.reader, &in->chunk, ring->reader.lost, ring->counted);
         return true;
     }
     in->turn = 0;
     if (!session_loss(in, &in->chunk))
         return false;
     in->chunk.words = in->words.at;
-    evtrail_reader_count(in->input.reader, &in->chunk, in->lost_counted);
+    evtrail_reader_count(in->input.reader, &in->chunk, in->chunk.lost_before, in->lost_counted);
     return true;
 }
 

@@ -309,15 +309,16 @@ int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chun
     return reader->faults_count ? take_fault(reader) : 0;
 }
 
-void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, uint64_t *known_lost)
+void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, const uint64_t *lost,
+                          uint64_t *known_lost)
 {
     reader->delivered += chunk->events;
     reader->lost[EVTRAIL_CAUSE_overwritten] += chunk->missed;
     for (int i = 0; i < EVTRAIL_CAUSES; i++) {
-        if (chunk->lost_before[i] <= known_lost[i])
+        if (lost[i] <= known_lost[i])
             continue;
-        reader->lost[i] += chunk->lost_before[i] - known_lost[i];
-        known_lost[i] = chunk->lost_before[i];
+        reader->lost[i] += lost[i] - known_lost[i];
+        known_lost[i] = lost[i];
     }
     int64_t time = evtrail_source_time(chunk->source, chunk->last_ticks);
     if (time > reader->last_time)

@@ -123,8 +123,10 @@ int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_sour
 void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone);
 /* Queues a fault for the next call to return. */
 void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
-/* Chunk by chunk: adds to the totals. known_lost: [EVTRAIL_CAUSES] of the chunk's ring. */
-void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, uint64_t *known_lost);
+/* Chunk by chunk: adds to the totals. lost: the writer's counts at the chunk's end; known_lost: those counted so far; both
+ * [EVTRAIL_CAUSES] of the chunk's ring. */
+void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, const uint64_t *lost,
+                          uint64_t *known_lost);
 /* Sets the error line at once; returns code. */
 int evtrail_reader_fail(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
 /* Types that cannot match the filter, as decoder->skip. */
