@@ -414,6 +414,8 @@ static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **re
     reader->notices_count--;
     memmove(&reader->notices[at], &reader->notices[at + 1], (reader->notices_count - at) * sizeof(notice));
     int64_t time = notice.gone ? INT64_MIN : (int64_t)notice.source->start_realtime_ns;
+    if (reader->heap_count && time > reader->heap[0]->time) /* nothing comes before it that should not */
+        time = reader->heap[0]->time;
     notice.source->gone = notice.gone;
     reader->event = (struct evtrail_event){
         .what = EVTRAIL_EVENT_SOURCE,
@@ -431,10 +433,11 @@ int evtrail_merge_next(struct evtrail_reader *reader, struct evtrail_event **ret
 {
     leave_current(reader);
     for (;;) {
+        bool settled = settle(reader);
         if (give_notice(reader, ret_event))
             return 1;
-        if (!settle(reader))
-            return give_notice(reader, ret_event) ? 1 : 0;
+        if (!settled)
+            return 0;
         if (give(reader, ret_event))
             return 1;
     }

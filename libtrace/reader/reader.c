@@ -15,6 +15,7 @@
 
 #define MEMORY_BYTES ((size_t)48 << 20)
 #define MEMORY_BYTES_MIN ((size_t)1 << 20)
+#define UNREADY_NS 2000000000u /* a session takes well under a millisecond to make */
 
 /* ---- faults ---- */
 
@@ -107,6 +108,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     free(reader->skips);
     free(reader->notices);
     free(reader->enable);
+    free(reader->unready);
     free(reader);
 }
 
@@ -225,15 +227,40 @@ int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or
     return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;
 }
 
-/* One that cannot be read must not hide the others: it is told by a later call. One that has just gone is none. */
-static int add_any_session(const char *path, void *context)
+static void note_unready(struct evtrail_reader *reader, const char *path)
 {
-    struct evtrail_reader *reader = context;
+    if (!reader->unready || reader->unready_count == EVTRAIL_UNREADY_MAX)
+        return;
+    struct evtrail_unready *unready = &reader->unready[reader->unready_count++];
+    snprintf(unready->path, sizeof(unready->path), "%s", path);
+    unready->until_ns = evtrail_monotonic_now() + UNREADY_NS;
+}
+
+/* One that cannot be read must not hide the others: it is told by a later call. One that has just gone is none. */
+static int try_session(struct evtrail_reader *reader, const char *path)
+{
     struct evtrail_fault fault = {""};
     int result = evtrail_live_input_add(reader, path, &fault);
     if (result < 0 && result != -EEXIST && result != -ENOENT && result != -EAGAIN)
         evtrail_reader_fault(reader, result, &fault);
+    return result;
+}
+
+static int add_any_session(const char *path, void *context)
+{
+    if (try_session(context, path) == -EAGAIN)
+        note_unready(context, path);
     return 0;
+}
+
+static void retry_unready(struct evtrail_reader *reader)
+{
+    for (uint32_t i = reader->unready_count; i-- > 0;) {
+        struct evtrail_unready *unready = &reader->unready[i];
+        if (try_session(reader, unready->path) == -EAGAIN && evtrail_monotonic_now() < unready->until_ns)
+            continue;
+        *unready = reader->unready[--reader->unready_count];
+    }
 }
 
 int evtrail_reader_add_all(struct evtrail_reader *reader)
@@ -243,6 +270,8 @@ int evtrail_reader_add_all(struct evtrail_reader *reader)
     int result = evtrail_sessions_check(reader->directory, &fault);
     if (result < 0)
         return evtrail_reader_fail(reader, result, &fault);
+    if (!reader->unready && !(reader->unready = calloc(EVTRAIL_UNREADY_MAX, sizeof(*reader->unready))))
+        return -ENOMEM;
     if (!reader->options.snapshot && !reader->watch)
         result = evtrail_watch_new(&reader->watch, reader->directory); /* before the scan: none falls between */
     if (result < 0) {
@@ -260,6 +289,7 @@ void evtrail_reader_look_for_new(struct evtrail_reader *reader)
     bool rescan = false;
     if (!reader->watch)
         return;
+    retry_unready(reader);
     while (evtrail_watch_next(reader->watch, path, sizeof(path), &rescan))
         add_any_session(path, reader);
     if (rescan)

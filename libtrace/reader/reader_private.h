@@ -75,6 +75,13 @@ struct evtrail_skips {
     uint32_t count;
 };
 
+/* A session that was seen while it was being made: looked at again until it is ready. */
+struct evtrail_unready {
+    char path[480];
+    uint64_t until_ns;
+};
+#define EVTRAIL_UNREADY_MAX 32
+
 #define EVTRAIL_FAULTS_MAX 8
 #define EVTRAIL_NAME_BYTES 24
 
@@ -107,6 +114,8 @@ struct evtrail_reader {
     uint64_t gathered_ns;  /* monotonic: when live rings were last looked at */
     uint64_t progress_ns;  /* ... when something was last found there */
     struct evtrail_watch *watch;
+    struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
+    uint32_t unready_count;
     bool timer_sharpened;
     bool armed; /* wake bits were set and nobody has woken us since */
     struct {

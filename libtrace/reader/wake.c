@@ -21,6 +21,7 @@
 #define ROUND_NS 100000000u
 #define BLIND_ROUND_NS 5000000u /* where nobody can wake us */
 #define FOLLOW_NS 20000000u    /* files are looked at so often */
+#define UNREADY_POLL_NS 100000u /* while a session is being made */
 #define FUTEXES_MAX 128
 
 struct sleeper {
@@ -140,6 +141,8 @@ static int sleep_lightly(struct evtrail_reader *reader, uint64_t now, uint64_t m
 {
     bool fast = reader->options.low_latency;
     uint64_t gap = fast ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS, since = now - reader->gathered_ns;
+    if (reader->unready_count)
+        gap = UNREADY_POLL_NS;
     reader->armed = false;
     if (reader->watch && !fast) { /* a new process may be there and gone within a millisecond */
         struct sleeper sleeper = {.count = 0};
@@ -175,7 +178,7 @@ int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
         int result;
         if (any_file(reader))
             result = evtrail_sleep(least(any_live(reader) ? EVTRAIL_POLL_NS : FOLLOW_NS, most));
-        else if (!found && now - reader->progress_ns >= idle_after)
+        else if (!found && !reader->unready_count && now - reader->progress_ns >= idle_after)
             result = sleep_deeply(reader, most);
         else
             result = sleep_lightly(reader, now, most);

@@ -64,9 +64,9 @@ int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory)
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->stop = eventfd(0, EFD_CLOEXEC);
     int result = 0;
-    /* A session's process closes its descriptor when the session is ready to be read: nothing has to be tried twice. */
+    /* Not IN_CLOSE_WRITE: the mapping keeps the file open until the process ends. */
     if (watch->inotify < 0 || watch->stop < 0 ||
-        inotify_add_watch(watch->inotify, directory, IN_CLOSE_WRITE | IN_MOVED_TO | IN_ONLYDIR) < 0)
+        inotify_add_watch(watch->inotify, directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR) < 0)
         result = -errno;
     if (result == 0)
         result = start_thread(watch);
