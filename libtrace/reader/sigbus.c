@@ -21,9 +21,10 @@ struct guard {
 static struct guard guards[EVTRAIL_GUARDS_MAX];
 static _Atomic unsigned guards_high; /* guards ever used */
 static struct sigaction previous;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static int install_error;
+static pthread_mutex_t install_lock = PTHREAD_MUTEX_INITIALIZER;
 static uintptr_t page_bytes;
+/* A handler that was set over ours and chains to it would go round in circles with us chaining to it. */
+static __thread volatile sig_atomic_t passing_on __attribute__((tls_model("initial-exec")));
 
 /* Zeros from the faulting page to the mapping's end: what is behind a truncation is gone as well, and one mapping for each page would
  * run into the kernel's limit on mappings. */
@@ -52,14 +53,20 @@ static bool handle(uintptr_t address)
 
 static void pass_on(int signal, siginfo_t *info, void *context)
 {
-    if (previous.sa_flags & SA_SIGINFO) {
+    if (passing_on) {
+        sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+    } else if (previous.sa_flags & SA_SIGINFO) {
+        passing_on = 1;
         previous.sa_sigaction(signal, info, context);
+        passing_on = 0;
     } else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
         sigaction(signal, &previous, NULL); /* the instruction runs again and meets what was there before us */
         if (info->si_code <= 0)             /* sent by a process: nothing runs again */
             raise(signal);
     } else {
+        passing_on = 1;
         previous.sa_handler(signal);
+        passing_on = 0;
     }
 }
 
@@ -71,19 +78,28 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     errno = saved;
 }
 
-static void install(void)
+/* At each mapping again: somebody may have set another handler since. */
+static int install(void)
 {
-    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+    struct sigaction action = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER}, now;
+    int result = 0;
+    pthread_mutex_lock(&install_lock);
     page_bytes = (uintptr_t)sysconf(_SC_PAGESIZE);
     sigemptyset(&action.sa_mask);
-    install_error = sigaction(SIGBUS, &action, &previous) < 0 ? -errno : 0;
+    bool ours = sigaction(SIGBUS, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_sigbus;
+    if (!ours) {
+        previous = now;
+        result = sigaction(SIGBUS, &action, NULL) < 0 ? -errno : 0;
+    }
+    pthread_mutex_unlock(&install_lock);
+    return result;
 }
 
 int evtrail_guard_add(void *start, size_t bytes, int protection)
 {
-    pthread_once(&once, install);
-    if (install_error < 0)
-        return install_error;
+    int result = install();
+    if (result < 0)
+        return result;
     for (unsigned i = 0; i < EVTRAIL_GUARDS_MAX; i++) {
         uintptr_t free = 0;
         if (!atomic_compare_exchange_strong_explicit(&guards[i].start, &free, 1, memory_order_acquire,

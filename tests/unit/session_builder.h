@@ -55,8 +55,8 @@ static inline struct evtrail_ring_header *builder_ring_header(struct builder *b,
 
 static inline struct evtrail_block_header *builder_slot(struct builder *b, uint32_t ring, uint64_t block)
 {
-    uint64_t offset = builder_ring_header(b, ring)->offset + block % BUILDER_BLOCKS * BUILDER_BLOCK_BYTES;
-    return (void *)(b->data + offset);
+    uint64_t slot = ring * BUILDER_BLOCKS + block % BUILDER_BLOCKS;
+    return (void *)(b->data + BUILDER_BLOCKS_OFFSET + slot * BUILDER_BLOCK_BYTES);
 }
 
 static inline uint64_t builder_monotonic(void)
