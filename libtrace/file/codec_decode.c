@@ -39,9 +39,11 @@ struct input {
 
 int evtrail_decoder_new(struct evtrail_decoder **ret_decoder)
 {
-    struct evtrail_decoder *decoder = calloc(1, sizeof(*decoder));
+    struct evtrail_decoder *decoder = malloc(sizeof(*decoder)); /* 4 MiB, of which each batch writes what it reads */
     if (!decoder)
         return -ENOMEM;
+    memset(&decoder->view, 0, sizeof(decoder->view));
+    decoder->words_count = 0;
     *ret_decoder = decoder;
     return 0;
 }
