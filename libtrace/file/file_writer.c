@@ -294,28 +294,34 @@ int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chu
     return r;
 }
 
+/* Starts writing what has been in the buffer for too long. */
+static void push_old(struct evtrail_file *file, int64_t now)
+{
+    if (!evtrail_output_buffered(file->output) || file->buffered_since_ns > now - file->options.flush_ns)
+        return;
+    if (file->options.sync)
+        evtrail_output_flush(file->output);
+    else
+        evtrail_output_push(file->output);
+    absorb(file);
+}
+
 int64_t evtrail_file_idle(struct evtrail_file *file)
 {
-    if (file->options.flush_ns < 0 || file->stats.error)
+    const int64_t wait = file->options.flush_ns;
+    if (wait < 0 || file->stats.error || !file->output)
         return INT64_MAX;
-    const int64_t now = evtrail_file_now(), wait = file->options.flush_ns;
-    int64_t next = write_all_held(file, now - wait);
-    if (!file->output || file->stats.error)
-        return INT64_MAX;
-    if (evtrail_output_buffered(file->output)) {
-        if (file->buffered_since_ns <= now - wait) {
-            if (file->options.sync)
-                evtrail_output_flush(file->output);
-            else
-                evtrail_output_push(file->output);
-            absorb(file);
-        } else if (file->buffered_since_ns < next) {
-            next = file->buffered_since_ns;
-        }
+    const int64_t now = evtrail_file_now();
+    if (now >= file->due_ns) { /* what comes in later is due later */
+        const int64_t next = write_all_held(file, now - wait);
+        if (!file->stats.error)
+            push_old(file, now);
+        file->due_ns = (next < now ? next : now) + wait;
+        if (!file->stats.error && evtrail_output_buffered(file->output) && file->buffered_since_ns + wait < file->due_ns)
+            file->due_ns = file->buffered_since_ns + wait;
     }
-    if (next == INT64_MAX)
-        return next;
-    return next + wait > now ? next + wait - now : 0;
+    const bool waits = file->gather.held || (!file->stats.error && evtrail_output_buffered(file->output));
+    return waits ? file->due_ns - now : INT64_MAX;
 }
 
 int evtrail_file_flush(struct evtrail_file *file)

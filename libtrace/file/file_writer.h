@@ -51,6 +51,7 @@ struct evtrail_file {
     uint64_t part_batches, part_events;
     int64_t part_opened_ns;  /* CLOCK_MONOTONIC */
     int64_t buffered_since_ns;
+    int64_t due_ns; /* nothing has waited for too long before this */
     uint32_t part;
     uint64_t set_id;
     uint64_t closed_bytes; /* of the set's other files that this writer wrote */

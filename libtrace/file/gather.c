@@ -120,6 +120,7 @@ int evtrail_gather_add(struct evtrail_gather *gather, struct evtrail_gathered *h
         held->chunk.words_count = 0;
         append(held, chunk->words, chunk->words_count);
         held->since_ns = now_ns;
+        gather->held++;
     }
     held->chunk.words = held->words;
     return 0;
@@ -128,6 +129,7 @@ int evtrail_gather_add(struct evtrail_gather *gather, struct evtrail_gathered *h
 void evtrail_gather_clear(struct evtrail_gather *gather, struct evtrail_gathered *held)
 {
     gather->bytes -= held->room * 8;
+    gather->held -= held->since_ns != 0;
     free(held->words);
     held->words = NULL;
     held->room = 0;

@@ -25,6 +25,7 @@ struct evtrail_gathered {
 struct evtrail_gather {
     struct evtrail_gathered **items; /* by ring, then source: a hash table of open addressing */
     uint32_t items_room, items_count;
+    uint32_t held; /* items that hold something */
     size_t bytes;
 };
 void evtrail_gather_fini(struct evtrail_gather *gather);

@@ -13,6 +13,8 @@
 #include "file/frame.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -453,6 +455,89 @@ static void zstd_command__our_file__accepts_it(void **state)
     free(command);
 }
 
+static void idle__small_chunks_waited_long__are_written(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    options.flush_ns = 20000000;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    usleep(25000);
+    evtrail_file_idle(file);
+    assert_true(evtrail_file_idle(file) > options.flush_ns); /* nothing waits */
+    evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 60));
+    const int64_t wait = evtrail_file_idle(file);
+    assert_true(wait >= 0 && wait <= options.flush_ns);
+    for (unsigned i = 0; i < 3; i++) {
+        usleep(25000);
+        evtrail_file_idle(file);
+    }
+    assert_true(evtrail_file_idle(file) > options.flush_ns);
+    evtrail_file_abandon(file);
+    assert_int_equal(read_all(f->path).events, f->rings[0].chunk.events);
+}
+
+/* In a child, because the limit stays. The file takes the last descriptor, the ring finds none. */
+static void io_uring__refused__plain_writes_take_over(void **state)
+{
+    struct fixture *f = *state;
+    const pid_t child = fork();
+    if (child == 0) {
+        struct evtrail_file_options options = gen_options();
+        struct evtrail_file *file;
+        struct evtrail_file_stats stats;
+        const int next = dup(0);
+        const struct rlimit limit = {(rlim_t)next + 1, (rlim_t)next + 1};
+        close(next);
+        setrlimit(RLIMIT_NOFILE, &limit);
+        if (evtrail_file_create(&file, f->path, &options) < 0)
+            _exit(2);
+        evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+        _exit(evtrail_file_close(file, &stats) < 0 || stats.uring || stats.events != f->rings[0].chunk.events ? 3 : 0);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(read_all(f->path).events > 0, 1);
+}
+
+/* In a child with a mount namespace of its own. */
+static void full_file_system__whole_batches_stay_and_the_rest_is_counted(void **state)
+{
+    struct fixture *f = *state;
+    char *mounted = gen_path(f->directory, "small"), *path = gen_path(f->directory, "small/a.evt");
+    const pid_t child = fork();
+    if (child == 0) {
+        struct evtrail_file_options options = gen_options();
+        struct evtrail_file *file;
+        struct evtrail_file_stats stats;
+        uint64_t events = 0;
+        if (mkdir(mounted, 0700) < 0 || unshare(CLONE_NEWNS) < 0 || mount("", "/", "", MS_REC | MS_PRIVATE, "") < 0 ||
+            mount("small", mounted, "tmpfs", 0, "size=200k") < 0)
+            _exit(77);
+        options.sync = true;
+        if (evtrail_file_create(&file, path, &options) < 0)
+            _exit(2);
+        for (unsigned i = 0; i < 20; i++) {
+            evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768));
+            events += f->rings[0].chunk.events;
+        }
+        if (evtrail_file_close(file, &stats) != -ENOSPC || stats.events + stats.lost != events || !stats.events)
+            _exit(3);
+        const struct reading reading = read_all(path);
+        _exit(reading.events == stats.events && !reading.faults ? 0 : 4);
+    }
+    int status;
+    waitpid(child, &status, 0);
+    free(mounted);
+    free(path);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+        print_message("no right to mount a small file system here\n");
+        skip();
+    }
+    assert_int_equal(status, 0);
+}
+
 static void two_files__one_after_the_other__are_read(void **state)
 {
     struct fixture *f = *state;
@@ -512,6 +597,9 @@ int main(void)
         TEST(file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted),
         TEST(full_device__no_byte_fits__all_is_lost_and_counted),
         TEST(zstd_command__our_file__accepts_it),
+        TEST(idle__small_chunks_waited_long__are_written),
+        TEST(io_uring__refused__plain_writes_take_over),
+        TEST(full_file_system__whole_batches_stay_and_the_rest_is_counted),
         TEST(two_files__one_after_the_other__are_read),
         TEST(loss__in_a_chunk_without_words__is_kept),
     };
