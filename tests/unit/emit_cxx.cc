@@ -2,16 +2,11 @@
  *
  * Trace points in C++: overloads, enums, and a template that makes one trace point several times.
  */
-#include <evtrail/evtrail.h>
+#include "emit_cxx.h"
 
 extern "C" void emit_cxx(void);
 
 enum class colour : short { red = -1 };
-
-template <typename T> static void passed(T value)
-{
-    EVTRAIL(info, "cxx.template", value);
-}
 
 extern "C" void emit_cxx(void)
 {
@@ -25,4 +20,5 @@ extern "C" void emit_cxx(void)
     passed(2u);
     passed("three");
     passed(4.0);
+    passed_inline(1);
 }

@@ -28,6 +28,8 @@
 #include <evtrail/catalogue.h>
 
 void emit_cxx(void); /* emit_cxx.cc */
+void emit_cxx2(void); /* emit_cxx2.cc */
+void emit_cxx_new(void);
 void emit_same_type(int port); /* emit_other.c */
 
 static void start(const char *rule)
@@ -495,6 +497,37 @@ RUN(emit__from_cxx__types_and_values)
     CHECK_EQ(e->type->fields[3].type, EVTRAIL_TYPE_f64);
     CHECK_EQ(e->type->fields[4].type, EVTRAIL_TYPE_pointer);
     CHECK_EQ(trail_count(t, "cxx.template"), 4); /* each instance is registered at its first pass, and loses nothing */
+    emit_cxx2();
+    emit_cxx();
+    t = finish();
+    CHECK_EQ(trail_count(t, "cxx.template"), 9);
+    CHECK_EQ(trail_count(t, "cxx.inline"), 3);
+    CHECK_EQ(trail_event(t, "cxx.inline", 0)->id, trail_event(t, "cxx.inline", 1)->id);
+}
+
+static void *pass_new(void *barrier)
+{
+    pthread_barrier_wait(barrier);
+    for (int i = 0; i < 1000; i++)
+        emit_cxx_new();
+    return NULL;
+}
+
+RUN(emit__from_cxx_first_passed_by_many_threads__registered_once)
+{
+    start("cxx");
+    pthread_t threads[8];
+    pthread_barrier_t barrier;
+    pthread_barrier_init(&barrier, NULL, 8);
+    for (int i = 0; i < 8; i++)
+        CHECK(pthread_create(&threads[i], NULL, pass_new, &barrier) == 0);
+    for (int i = 0; i < 8; i++)
+        pthread_join(threads[i], NULL);
+    struct trail *t = finish();
+    CHECK_EQ(t->lost_all, 0);
+    CHECK(trail_count(t, "cxx.new") > 2000); /* those that came while it was registered found it off */
+    for (size_t i = 0; i < t->events_count; i++)
+        CHECK(strcmp(t->events[i].name, "cxx.new") == 0);
 }
 #endif
 
@@ -664,6 +697,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(emit__same_type_from_two_places__one_id),
 #ifdef HAVE_CXX
         cmocka_unit_test(emit__from_cxx__types_and_values),
+        cmocka_unit_test(emit__from_cxx_first_passed_by_many_threads__registered_once),
 #endif
         cmocka_unit_test(emit__catalogue__typed_functions),
         cmocka_unit_test(emit__registered_at_run_time__one_type_and_its_fields),

@@ -529,19 +529,22 @@ __attribute__((unused)) static const uint8_t evtrail_off_ = 0;
 /* C++ may instantiate one trace point many times (templates, inline functions), which named sections cannot hold: points
  * are registered when they are first passed, which the byte that says "off" cannot see, so an own byte says "new". */
 #define EVTRAIL_ENABLED_AT_START_ &evtrail_new_
-__attribute__((unused)) static const uint8_t evtrail_new_ = 0xff;
+__attribute__((unused)) static const uint8_t evtrail_new_ = 0xff; /* one a file: its address says nothing */
 #define EVTRAIL_SECTION_(point_)
 EVTRAIL_INLINE_ unsigned evtrail_first_(struct evtrail_point *point, unsigned on)
 {
-    if (EVTRAIL_LIKELY_(point->enabled != &evtrail_new_))
+    if (EVTRAIL_LIKELY_(on != 0xff))
         return on;
-    struct evtrail_point *const one = point;
 #ifdef EVTRAIL_STANDALONE
     if (!evtrail_link_.api)
         return 0;
 #endif
-    __atomic_store_n(&point->enabled, &evtrail_off_, __ATOMIC_RELAXED);
-    EVTRAIL_CALL_(points_add)(&one, &one + 1);
+    /* one of the threads that come here at once registers it; the others find it off until it has */
+    struct evtrail_point *const one = point;
+    const uint8_t *first = __atomic_load_n(&point->enabled, __ATOMIC_ACQUIRE);
+    if (*first == 0xff && __atomic_load_n(&point->head, __ATOMIC_RELAXED) == 0 &&
+        __atomic_compare_exchange_n(&point->enabled, &first, &evtrail_off_, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
+        EVTRAIL_CALL_(points_add)(&one, &one + 1);
     return evtrail_on_(point);
 }
 #else
