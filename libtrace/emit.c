@@ -92,6 +92,16 @@ static void wake_readers(const struct evtrail_point *point)
     evtrail_futex_wake(&control->wake);
 }
 
+/* Counts a loss outside an emission: a signal handler's in the middle of it goes elsewhere, not under it. */
+static inline void lost_beside(struct evtrail_ring *ring, void (*count)(struct evtrail_ring *, unsigned), unsigned what)
+{
+    __atomic_store_n(&ring->writer.busy, 1, __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    count(ring, what);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
+}
+
 static struct evtrail_ring *channel_of(struct evtrail_ring *ring, unsigned on)
 {
     unsigned channel = (on & EVTRAIL_ENABLE_CHANNEL_MASK) >> EVTRAIL_ENABLE_CHANNEL_SHIFT;
@@ -112,11 +122,20 @@ static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, 
     }
     if (ring && !ring->writer.busy)
         return ring;
-    if (*meta & EVTRAIL_META_SIGNAL)
+    if (ring || *meta & EVTRAIL_META_SIGNAL)
         evtrail_count_nested(main);
     else
-        evtrail_ring_lost(main, EVTRAIL_LOST_MEMORY);
+        lost_beside(main, evtrail_ring_lost, EVTRAIL_LOST_MEMORY);
     return NULL;
+}
+
+/* Whether we are a signal handler inside an emission into one of the thread's rings: they must not be handed on. */
+static bool in_use(const struct evtrail_ring *main)
+{
+    bool busy = main->writer.busy;
+    for (int i = 0; i < EVTRAIL_POLICIES; i++)
+        busy |= main->channel[i] && main->channel[i]->writer.busy;
+    return busy;
 }
 
 /* This thread's main ring, of the size that is set now; NULL: the event was counted as lost. */
@@ -125,7 +144,7 @@ static struct evtrail_ring *main_ring(void)
     struct evtrail_ring *ring = evtrail_thread_ring();
     if (!ring && !(ring = evtrail_thread_start()))
         return NULL;
-    if (UNLIKELY(!ring->writer.busy && evtrail_policy_outdated(ring)))
+    if (UNLIKELY(evtrail_policy_outdated(ring) && !in_use(ring)))
         ring = evtrail_thread_migrate(ring);
     return ring;
 }
@@ -167,7 +186,7 @@ static bool still_full(unsigned level, unsigned on)
     if (!ring || !ring->drop_from || level < ring->drop_from || on != EVTRAIL_ENABLE_ON || ring->writer.busy ||
         (ring->drops_in_row + 1) % 64 == 0 || evtrail_policy_outdated(ring) || evtrail_policy_moved(ring))
         return false;
-    evtrail_ring_dropped(ring, level);
+    lost_beside(ring, evtrail_ring_dropped, level);
     return true;
 }
 

@@ -21,7 +21,8 @@ void evtrail_ring_lost(struct evtrail_ring *ring, unsigned cause)
 {
     uint64_t lost = ++ring->lost[cause];
     atomic_store_explicit(&ring->header->lost[cause], lost, memory_order_relaxed); /* a plain count: nothing hangs on it */
-    ring->pending |= PENDING_LOST;
+    if (!(ring->pending & PENDING_LOST))
+        __atomic_fetch_or(&ring->pending, PENDING_LOST, __ATOMIC_RELAXED); /* a handler sets flags too */
     ring->writer.limit = 0;
 }
 
@@ -81,10 +82,16 @@ static void put_thread(struct evtrail_ring *ring)
     evtrail_ring_put(ring, name[1]);
 }
 
+/* From a copy: a signal handler may set a label meanwhile, and the lengths must fit the bytes. */
 static void put_labels(struct evtrail_ring *ring)
 {
-    for (unsigned i = 0; i < EVTRAIL_LABELS_MAX && ring->labels_used; i++) {
-        const char *key = ring->labels[i].key, *value = *key ? ring->labels[i].value : NULL;
+    char key[EVTRAIL_LABEL_BYTES + 1], text[EVTRAIL_LABEL_BYTES + 1];
+    for (unsigned i = 0; i < EVTRAIL_LABELS_MAX; i++) {
+        memcpy(key, ring->labels[i].key, sizeof(key));
+        memcpy(text, ring->labels[i].value, sizeof(text));
+        key[EVTRAIL_LABEL_BYTES] = text[EVTRAIL_LABEL_BYTES] = '\0';
+        __asm__("" : "+m"(key), "+m"(text)); /* the copy is what counts: the compiler may not look at the label again */
+        const char *value = *key ? text : NULL;
         evtrail_ring_put_header(ring, EVTRAIL_RECORD_LABEL, 1 + string_words(key) + string_words(value));
         evtrail_ring_put(ring, i);
         put_string(ring, key);
@@ -92,22 +99,24 @@ static void put_labels(struct evtrail_ring *ring)
     }
 }
 
-static uint32_t pending_words(const struct evtrail_ring *ring)
+static uint32_t pending_words(uint32_t pending)
 {
     uint32_t words = 0;
-    if (ring->pending & PENDING_LOST)
+    if (pending & PENDING_LOST)
         words += 1 + EVTRAIL_LOST_CAUSES;
-    if (ring->pending & PENDING_THREAD)
+    if (pending & PENDING_THREAD)
         words += 4;
-    if (ring->pending & PENDING_LABELS && ring->labels_used)
+    if (pending & PENDING_LABELS)
         words += EVTRAIL_LABELS_MAX * 20;
     return words;
 }
 
-/* Only this thread and its signal handlers set flags: one set while we write is kept for the next event. */
-static void put_pending(struct evtrail_ring *ring)
+/* Only this thread and its signal handlers set flags. Those that a handler sets after room was looked for wait for the next event. */
+static void put_pending(struct evtrail_ring *ring, uint32_t pending)
 {
-    uint32_t pending = __atomic_exchange_n(&ring->pending, 0, __ATOMIC_RELAXED);
+    if (!pending)
+        return;
+    __atomic_fetch_and(&ring->pending, ~pending, __ATOMIC_RELAXED);
     if (pending & PENDING_LOST)
         put_lost(ring);
     if (pending & PENDING_THREAD)
@@ -138,9 +147,12 @@ static bool allocate(struct evtrail_ring *ring, uint64_t slot, uint32_t from, ui
         return false;
     }
     uint64_t offset = (uint64_t)(ring->blocks_base - evtrail_process.data) + slot * ring->block_bytes + from;
-    if (budget(bytes) && evtrail_data_allocate(offset, bytes) == 0) {
-        ring->memory_failures = 0;
-        return true;
+    if (budget(bytes)) {
+        if (evtrail_data_allocate(offset, bytes) == 0) {
+            ring->memory_failures = 0;
+            return true;
+        }
+        atomic_fetch_sub_explicit(&evtrail_process.memory_used, bytes, memory_order_relaxed);
     }
     ring->memory_failures++;
     return false;
@@ -198,6 +210,8 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     ring->events_before += ring->writer.commit >> 32;
     ring->writer.limit = 0;
     ring->writer.open_ticks = evtrail_clock_ticks();
+    /* The header is about to say it; what a handler loses from here on is said again. */
+    __atomic_fetch_and(&ring->pending, ~(uint32_t)(PENDING_LOST | PENDING_THREAD), __ATOMIC_RELAXED);
     TEST_POINT("W0");
     /* W1 (relaxed, ordered by W2): the block may not be believed from here on. */
     atomic_store_explicit(&block->number, 0, memory_order_relaxed);
@@ -221,9 +235,8 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     /* W4 (release): all of block s - 1, sealed by this, and the number of s; pairs with R1. */
     atomic_store_explicit(&ring->header->head_block, s + 1, memory_order_release);
     TEST_POINT("W4");
-    ring->pending &= ~(uint32_t)(PENDING_LOST | PENDING_THREAD); /* the header says it */
     if (ring->labels_used)
-        ring->pending |= PENDING_LABELS;
+        __atomic_fetch_or(&ring->pending, PENDING_LABELS, __ATOMIC_RELAXED);
 }
 
 /* Whether the policy lets block ring->head take its slot; if not, the event has been counted. */
@@ -291,7 +304,8 @@ bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t wo
         evtrail_ring_lost(ring, EVTRAIL_LOST_MEMORY);
         return false;
     }
-    while (!fits(ring, words + pending_words(ring))) {
+    uint32_t pending;
+    while (!fits(ring, words + pending_words(pending = __atomic_load_n(&ring->pending, __ATOMIC_RELAXED)))) {
         if (ring->block && !whole_block_has_memory(ring)) {
             if (grow(ring))
                 continue;
@@ -301,8 +315,11 @@ bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t wo
         if (!next_block(ring, level))
             return false;
     }
-    put_pending(ring);
-    ring->writer.limit = ring->pending || ring->shedding ? 0 : ring->room;
+    put_pending(ring, pending);
+    ring->writer.limit = ring->shedding ? 0 : ring->room;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&ring->pending, __ATOMIC_RELAXED)) /* a handler's, before it could set the limit to 0 for good */
+        ring->writer.limit = 0;
     return true;
 }
 

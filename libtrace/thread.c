@@ -108,6 +108,15 @@ static void release_dead(void)
     }
 }
 
+/* Others may count higher or lower rings at the same time: the count only grows, and covers them all. */
+static void raise_count(_Atomic uint32_t *count, uint32_t index)
+{
+    uint32_t seen = atomic_load_explicit(count, memory_order_relaxed);
+    while (seen <= index && !atomic_compare_exchange_weak_explicit(count, &seen, index + 1, memory_order_release,
+                                                                   memory_order_relaxed))
+        ;
+}
+
 static struct evtrail_ring *claim_unused(void)
 {
     _Atomic uint32_t *total = &evtrail_process.rings_count;
@@ -121,7 +130,7 @@ static struct evtrail_ring *claim_unused(void)
         struct evtrail_ring *ring = evtrail_ring_at(count);
         if (claim(ring, EVTRAIL_RING_UNUSED)) {
             ring->index = count;
-            atomic_compare_exchange_strong_explicit(total, &count, count + 1, memory_order_release, memory_order_relaxed);
+            raise_count(total, count);
             return ring;
         }
         count++;
@@ -136,15 +145,6 @@ static uint64_t take_space(uint64_t bytes)
         return offset;
     atomic_fetch_sub_explicit(&evtrail_process.blocks_next, bytes, memory_order_relaxed);
     return 0;
-}
-
-static void raise_count(uint32_t index)
-{
-    _Atomic uint32_t *shared = &evtrail_process.header->rings_count;
-    uint32_t seen = atomic_load_explicit(shared, memory_order_relaxed);
-    while (seen <= index && !atomic_compare_exchange_weak_explicit(shared, &seen, index + 1, memory_order_release,
-                                                                   memory_order_relaxed))
-        ;
 }
 
 /* Space and a table entry for a new ring. Its blocks get memory as they are opened. */
@@ -171,7 +171,7 @@ static bool build(struct evtrail_ring *ring, struct geometry g)
     ring->header->blocks = g.blocks;
     /* W7 (release): the geometry before the state that makes a reader believe it; pairs with R1. */
     atomic_store_explicit(&ring->header->state, EVTRAIL_RING_SETUP, memory_order_release);
-    raise_count(index);
+    raise_count(&process->header->rings_count, index);
     return true;
 }
 
@@ -202,7 +202,7 @@ struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *ow
     ring->settings_seen = 0;
     memset(ring->thread_name, 0, sizeof(ring->thread_name));
     prctl(PR_GET_NAME, ring->thread_name);
-    ring->pending = PENDING_THREAD | PENDING_LABELS;
+    ring->pending = PENDING_THREAD | (ring->labels_used ? PENDING_LABELS : 0);
     atomic_store_explicit(&ring->header->tid, ring->tid, memory_order_relaxed);
     atomic_store_explicit(&ring->header->state, EVTRAIL_RING_OWNED, memory_order_release); /* W7 */
     atomic_store_explicit(&ring->state, EVTRAIL_RING_OWNED, memory_order_relaxed); /* only this thread asks */
@@ -264,10 +264,8 @@ struct evtrail_ring *evtrail_thread_start(void)
     struct evtrail_ring *ring = evtrail_session_start() ? evtrail_ring_acquire(0, NULL) : NULL;
     if (ring) {
         failures = 0;
-        if (lost_early) {
-            ring->lost[EVTRAIL_LOST_MEMORY] += lost_early;
-            lost_early = 0;
-        }
+        for (; lost_early; lost_early--)
+            evtrail_ring_lost(ring, EVTRAIL_LOST_MEMORY);
         pthread_setspecific(exit_key, ring);
         evtrail_writer_tls = &ring->writer;
     } else {
@@ -278,6 +276,17 @@ struct evtrail_ring *evtrail_thread_start(void)
     return ring;
 }
 
+static void take_labels(struct evtrail_ring *ring, const struct evtrail_ring *from)
+{
+    if (ring != from)
+        memcpy(ring->labels, from->labels, sizeof(ring->labels));
+    if (!from->labels_used)
+        return;
+    ring->labels_used = true;
+    __atomic_fetch_or(&ring->pending, PENDING_LABELS, __ATOMIC_RELAXED);
+    ring->writer.limit = 0;
+}
+
 struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *ring, uint32_t kind)
 {
     struct evtrail_ring **place = kind == 1 ? &ring->signal : &ring->channel[kind - 2];
@@ -286,8 +295,7 @@ struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *ring, uint32_t ki
     starting = 1;
     struct evtrail_ring *extra = evtrail_ring_acquire(kind, ring);
     if (extra) {
-        memcpy(extra->labels, ring->labels, sizeof(extra->labels));
-        extra->labels_used |= ring->labels_used;
+        take_labels(extra, ring);
         *place = extra;
     }
     starting = 0;
@@ -302,8 +310,7 @@ struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
     starting = 1;
     struct evtrail_ring *larger = evtrail_ring_acquire(0, NULL);
     if (larger) {
-        memcpy(larger->labels, ring->labels, sizeof(ring->labels));
-        larger->labels_used |= ring->labels_used;
+        take_labels(larger, ring);
         if (larger->spans < ring->spans)
             larger->spans = ring->spans;
         pthread_setspecific(exit_key, larger);
@@ -327,18 +334,8 @@ API uint64_t evtrail_span_new(void)
     errno = saved;
     if (!ring) /* ids of rings never reach the top bit */
         return UINT64_C(1) << 63 | (atomic_fetch_add_explicit(&without_ring, 1, memory_order_relaxed) + 1);
-    return (uint64_t)(ring->index + 1) << 40 | (++ring->spans & ((UINT64_C(1) << 40) - 1));
-}
-
-static void labels_changed(struct evtrail_ring *ring, const struct evtrail_ring *from)
-{
-    if (!ring)
-        return;
-    if (ring != from)
-        memcpy(ring->labels, from->labels, sizeof(ring->labels));
-    ring->labels_used = true;
-    ring->pending |= PENDING_LABELS;
-    ring->writer.limit = 0;
+    uint64_t span = __atomic_add_fetch(&ring->spans, 1, __ATOMIC_RELAXED); /* in one go: a handler may want one too */
+    return (uint64_t)(ring->index + 1) << 40 | (span & ((UINT64_C(1) << 40) - 1));
 }
 
 static int set_label(struct evtrail_ring *ring, const char *key, const char *value)
@@ -375,10 +372,13 @@ API int evtrail_label(const char *key, const char *value)
         ring = evtrail_thread_start();
     int result = ring ? set_label(ring, key, value) : -ENODEV;
     if (result == 0) {
-        labels_changed(ring, ring);
-        labels_changed(ring->signal, ring);
+        ring->labels_used = true;
+        take_labels(ring, ring);
+        if (ring->signal)
+            take_labels(ring->signal, ring);
         for (int i = 0; i < EVTRAIL_POLICIES; i++)
-            labels_changed(ring->channel[i], ring);
+            if (ring->channel[i])
+                take_labels(ring->channel[i], ring);
     }
     errno = saved;
     return result;
