@@ -145,6 +145,8 @@ void evtrail_registry_apply_rules(void); /* recomputes all enable bytes; returns
 int evtrail_registry_apply_rules_count(void);
 void evtrail_registry_lock(void);
 void evtrail_registry_unlock(void);
+bool evtrail_registry_lock_unless_mine(void); /* false: this thread holds it */
+uint32_t evtrail_registry_types(void);        /* the next id */
 void evtrail_registry_fork_child(void);
 void evtrail_modules_refresh(void); /* loaded objects, for code addresses */
 void evtrail_modules_first(void);   /* unless done */

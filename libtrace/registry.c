@@ -78,6 +78,19 @@ static bool lock_is_mine(void)
     return atomic_load_explicit(&registry.lock, memory_order_relaxed) == evtrail_gettid();
 }
 
+bool evtrail_registry_lock_unless_mine(void)
+{
+    if (lock_is_mine())
+        return false;
+    evtrail_registry_lock();
+    return true;
+}
+
+uint32_t evtrail_registry_types(void)
+{
+    return registry.count;
+}
+
 /* The forking thread held the lock (atfork); the child's thread has another id. */
 void evtrail_registry_fork_child(void)
 {
@@ -377,7 +390,7 @@ static void register_point(struct evtrail_point *point, size_t bytes)
         return;
     if (id >= before)
         apply_rules(id, bytes);
-    point->head = id << 6;
+    __atomic_store_n(&point->head, id << 6, __ATOMIC_RELAXED);
     /* T2 (release): the id before the byte's address; pairs with T1 in trace.h. */
     __atomic_store_n(&point->enabled, (const uint8_t *)&evtrail_process.control->enable[id], __ATOMIC_RELEASE);
 }

@@ -92,12 +92,16 @@ static bool find_directory(char *path, size_t bytes)
     return directory_is_ours(path);
 }
 
+/* A file beyond RLIMIT_FSIZE would raise SIGXFSZ; and where address space is limited, most of it is the program's. */
 static uint64_t file_limit(void)
 {
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur > DATA_BYTES_MAX)
-        return DATA_BYTES_MAX;
-    return limit.rlim_cur & ~(uint64_t)(page_bytes() - 1); /* beyond it, ftruncate would raise SIGXFSZ */
+    uint64_t most = DATA_BYTES_MAX;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / 8 < most)
+        most = limit.rlim_cur / 8 > DATA_BYTES_MIN ? limit.rlim_cur / 8 : DATA_BYTES_MIN;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < most)
+        most = limit.rlim_cur;
+    return most & ~(uint64_t)(page_bytes() - 1);
 }
 
 /* ---- files ---- */
@@ -181,7 +185,8 @@ static struct evtrail_control *map_control(int fd)
     void *map = mmap(NULL, sizeof(struct evtrail_control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
     if (map == MAP_FAILED)
         return NULL;
-    int result = evtrail_populate(map, offsetof(struct evtrail_control, enable) + 1);
+    /* the enable bytes of a parent's types too: its trace points will read them here, and a page that is not there is a SIGBUS */
+    int result = evtrail_populate(map, offsetof(struct evtrail_control, enable) + 1 + evtrail_registry_types());
     if (result == -ENOSYS)
         result = posix_fallocate(fd, 0, sizeof(struct evtrail_control)) == 0 ? 0 : -ENOMEM;
     if (result == 0)
@@ -415,14 +420,18 @@ bool evtrail_session_start(void)
 
 /* ---- fork and exit ---- */
 
+static __thread bool fork_locked __attribute__((tls_model("initial-exec")));
+
+/* A signal handler that forks may have interrupted the lock's holder. */
 static void fork_prepare(void)
 {
-    evtrail_registry_lock();
+    fork_locked = evtrail_registry_lock_unless_mine();
 }
 
 static void fork_parent(void)
 {
-    evtrail_registry_unlock();
+    if (fork_locked)
+        evtrail_registry_unlock();
 }
 
 /* The kernel has wiped rings and `mine` (or does not know how: then it is done here). The session comes with the first
