@@ -378,8 +378,11 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
     bool more = reader->heap_count != 0;
     for (uint32_t i = 0; i < reader->inputs_count && !more; i++)
         more = reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], false);
-    int64_t lag = evtrail_realtime_now() - reader->last_time;
-    return more && reader->last_time != INT64_MIN && lag > 0 ? lag : 0;
+    int64_t lag;
+    if (!more || reader->last_time == INT64_MIN ||
+        __builtin_sub_overflow(evtrail_realtime_now(), reader->last_time, &lag))
+        return 0;
+    return lag > 0 ? lag : 0;
 }
 
 int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)

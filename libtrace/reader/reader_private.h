@@ -117,6 +117,7 @@ struct evtrail_reader {
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;
+    unsigned woken; /* looks in quick order that are left after a wake-up */
     bool armed; /* wake bits were set and nobody has woken us since */
     struct {
         int code;

@@ -22,6 +22,7 @@
 #define BLIND_ROUND_NS 5000000u /* where nobody can wake us */
 #define FOLLOW_NS 20000000u    /* files are looked at so often */
 #define UNREADY_POLL_NS 100000u /* while a session is being made */
+#define WOKEN_LOOKS 5
 #define FUTEXES_MAX 128
 
 struct sleeper {
@@ -131,7 +132,8 @@ static int sleep_deeply(struct evtrail_reader *reader, uint64_t most_ns)
     int result = evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(round, most_ns));
     for (size_t i = 0; i < sleeper.count; i++)
         if (atomic_load_explicit(sleeper.futexes[i].word, memory_order_relaxed) != sleeper.futexes[i].expected) {
-            reader->armed = false; /* the event that it was for comes now */
+            reader->armed = false;
+            reader->woken = WOKEN_LOOKS; /* the event that it was for comes in a moment */
             reader->progress_ns = evtrail_monotonic_now();
         }
     return result;
@@ -143,6 +145,10 @@ static int sleep_lightly(struct evtrail_reader *reader, uint64_t now, uint64_t m
     uint64_t gap = fast ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS, since = now - reader->gathered_ns;
     if (reader->unready_count)
         gap = UNREADY_POLL_NS;
+    if (reader->woken) {
+        reader->woken--;
+        return evtrail_sleep(least(EVTRAIL_POLL_FAST_NS, most_ns));
+    }
     reader->armed = false;
     if (reader->watch && !fast) { /* a new process may be there and gone within a millisecond */
         struct sleeper sleeper = {.count = 0};

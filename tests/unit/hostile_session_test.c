@@ -284,7 +284,7 @@ static void *lie(void *argument)
         atomic_store(&header->head_block, atomic_load(&header->head_block) + random_next(&seed) % 3);
         atomic_store(&block->number, atomic_load(&header->head_block) - random_next(&seed) % 4);
         atomic_store(&block->committed, random_next(&seed) % 500 | (random_next(&seed) % 100) << 32);
-        block->events_before = random_next(&seed);
+        __atomic_store_n(&block->events_before, random_next(&seed), __ATOMIC_RELAXED);
         for (int i = 0; i < 40; i++)
             __atomic_store_n((uint64_t *)(void *)block + 32 + random_next(&seed) % 480, odd_value(&seed), __ATOMIC_RELAXED);
     }
