@@ -356,6 +356,23 @@ static void clock__rates_and_back__exact_enough(void **state)
     evtrail_source_ticks(&s, INT64_MIN);
 }
 
+/* The reader told a loss from the ring's header; a record that was written before it states an earlier count. */
+static void decode__lower_count_after_a_higher_one__nothing_counted_twice(void **state)
+{
+    uint64_t words[32] = {header(2100, EVTRAIL_RECORD_LOST, 10)};
+    words[1 + EVTRAIL_LOST_FULL] = 8;
+    words[11] = header(2200, EVTRAIL_RECORD_LOST, 10);
+    words[12 + EVTRAIL_LOST_FULL] = 12;
+    struct evtrail_chunk chunk = a_chunk(words, 22, 0);
+    chunk.lost_before[EVTRAIL_LOST_FULL] = 10;
+    struct evtrail_decoder decoder;
+    evtrail_decoder_init(&decoder);
+    evtrail_decoder_begin(&decoder, &chunk);
+    while (evtrail_decoder_next(&decoder) > 0)
+        assert_int_equal(decoder.event.what, EVTRAIL_EVENT_LOST);
+    assert_int_equal(decoder.lost[EVTRAIL_LOST_FULL], 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -368,6 +385,7 @@ int main(void)
         cmocka_unit_test(span__begin_and_end__duration_once),
         cmocka_unit_test(span__never_closed__oldest_forgotten),
         cmocka_unit_test(clock__rates_and_back__exact_enough),
+        cmocka_unit_test(decode__lower_count_after_a_higher_one__nothing_counted_twice),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
