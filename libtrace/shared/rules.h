@@ -30,7 +30,7 @@ bool evtrail_pattern_match(const char *pattern, const char *name);
 
 /* "critical" .. "trace", or 0. And back; "?" outside 1..6. */
 unsigned evtrail_level_parse(const char *text, size_t bytes);
-const char *evtrail_level_name(unsigned level);
+__attribute__((visibility("default"))) const char *evtrail_level_name(unsigned level); /* format.h has it too */
 /* "overwrite" .. "shed", or -EINVAL. And back. */
 int evtrail_policy_parse(const char *text, size_t bytes);
 const char *evtrail_policy_name(unsigned policy);

@@ -18,6 +18,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 enum evtrail_time_style {
     EVTRAIL_TIME_local = 0,    /* 2026-11-21T11:00:00.123456789+01:00 */
@@ -107,6 +108,7 @@ int evtrail_parse_time(const char *text, int64_t now_ns, int64_t *ret_time_ns);
 size_t evtrail_symbol_name(const struct evtrail_source *source, uint64_t address, bool lines, char *buffer,
                            size_t size);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif
