@@ -269,8 +269,7 @@ int run_bench(const struct args *args)
     int code = CODE_ok;
     if (parse(&bench, args->operands, &peer, &code))
         return code;
-    ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-    self[n > 0 ? n : 0] = '\0';
+    snprintf(self, sizeof(self), "%s", bench_command);
     bench.self = self;
     bench.libexec = find_libexec(libexec, sizeof(libexec), self);
     if (!mkdtemp(work)) {

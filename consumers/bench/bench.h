@@ -65,4 +65,7 @@ void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);
 void bench_peer_lttng(struct bench *bench);
 
+/* Path of the evtrail command that is measured. */
+extern const char *bench_command;
+
 #endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Starting a program to be traced. Its sessions get a directory of their own inside the usual one, so that those of its
+ * children, however short-lived, are known to be its own; `evtrail ls` looks there as well.
+ */
+#include "program.h"
+
+#include "skeleton.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#ifndef EVTRAIL_LIBDIR
+#define EVTRAIL_LIBDIR "/usr/local/lib"
+#endif
+
+int sessions_directory(const char *base, char *path, size_t bytes)
+{
+    const char *const named = base ? base : getenv("EVTRAIL_DIR");
+    const int n = named && *named ? snprintf(path, bytes, "%s", named)
+                                  : snprintf(path, bytes, "/dev/shm/evtrail-%u", (unsigned)geteuid());
+    return n > 0 && (size_t)n < bytes ? 0 : -ENAMETOOLONG;
+}
+
+int program_directory(struct program *program, const char *base)
+{
+    char path[400];
+    const int named = sessions_directory(base, path, sizeof path);
+    if (named < 0)
+        return named;
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return -errno;
+    struct stat status;
+    if (lstat(path, &status) < 0)
+        return -errno;
+    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+        return -EPERM;
+    char *const real = realpath(path, NULL); /* the program may change its directory */
+    if (!real)
+        return -errno;
+    const int m = snprintf(program->directory, sizeof program->directory, "%s/run-%u-XXXXXX", real, (unsigned)getpid());
+    free(real);
+    if ((size_t)m < sizeof program->directory && mkdtemp(program->directory))
+        return 0;
+    program->directory[0] = '\0';
+    return (size_t)m < sizeof program->directory ? -errno : -ENAMETOOLONG;
+}
+
+/* name = first, separator, second; either may be NULL or empty. */
+static int environment_join(const char *name, const char *first, char separator, const char *second)
+{
+    char *text;
+    if (!first || !*first)
+        return second && setenv(name, second, 1) < 0 ? -errno : 0;
+    if (!second || !*second)
+        return setenv(name, first, 1) < 0 ? -errno : 0;
+    if (asprintf(&text, "%s%c%s", first, separator, second) < 0)
+        return -ENOMEM;
+    const int r = setenv(name, text, 1) < 0 ? -errno : 0;
+    free(text);
+    return r;
+}
+
+static void child_run(char **argv, const char *directory, const char *settings, const char *preload, int report)
+{
+    signal(SIGPIPE, SIG_DFL);
+    signal(SIGXFSZ, SIG_DFL);
+    int r = environment_join("EVTRAIL", getenv("EVTRAIL"), ' ', settings);
+    if (r == 0)
+        r = environment_join("LD_PRELOAD", preload, ':', getenv("LD_PRELOAD"));
+    if (r == 0 && setenv("EVTRAIL_DIR", directory, 1) < 0)
+        r = -errno;
+    if (r == 0) {
+        execvp(argv[0], argv);
+        r = -errno;
+    }
+    (void)!write(report, &r, sizeof r);
+    _exit(127);
+}
+
+int program_start(struct program *program, char **argv, const char *settings, const char *preload)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return -errno;
+    const pid_t pid = fork();
+    if (pid < 0) {
+        const int error = errno;
+        close(ends[0]);
+        close(ends[1]);
+        return -error;
+    }
+    if (pid == 0)
+        child_run(argv, program->directory, settings, preload, ends[1]);
+    close(ends[1]);
+    signals_program(pid);
+    int error = 0;
+    ssize_t n;
+    do
+        n = read(ends[0], &error, sizeof error); /* ends when exec has closed the pipe */
+    while (n < 0 && errno == EINTR);
+    close(ends[0]);
+    if (n == (ssize_t)sizeof error) {
+        signals_program(0);
+        waitpid(pid, NULL, 0);
+        program->ended = program->failed = true;
+        program->code = error == -ENOENT ? 127 : 126;
+        return error;
+    }
+    program->pid = pid;
+    return 0;
+}
+
+bool program_poll(struct program *program)
+{
+    int status;
+    if (program->pid == 0 || waitpid(program->pid, &status, WNOHANG) != program->pid)
+        return program->ended;
+    program->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    program->ended = true;
+    program->pid = 0;
+    signals_program(0);
+    return true;
+}
+
+static int remove_dead(const char *path, void *context)
+{
+    (void)context;
+    struct evtrail_session *session;
+    if (evtrail_session_open(&session, path, NULL) < 0)
+        return 0;
+    evtrail_session_remove(session);
+    evtrail_session_close(session);
+    return 0;
+}
+
+void program_clean(struct program *program, bool keep_sessions)
+{
+    if (!program->directory[0])
+        return;
+    if (!keep_sessions)
+        evtrail_sessions(program->directory, remove_dead, NULL);
+    rmdir(program->directory); /* fails while a child of the program still runs: `evtrail prune` takes it then */
+    program->directory[0] = '\0';
+}
+
+/* ---- --with ------------------------------------------------------------------------------------------------------------ */
+
+static bool library_in(const char *directory, const char *name, char *path, size_t bytes)
+{
+    const int n = snprintf(path, bytes, "%s/%s", directory, name);
+    return n > 0 && (size_t)n < bytes && access(path, R_OK) == 0;
+}
+
+/* The folder of the reader's library: a build tree's, or where things were installed. */
+static bool library_folder(char *folder, size_t bytes)
+{
+    Dl_info info;
+    if (!dladdr((void *)(uintptr_t)evtrail_reader_new, &info) || !info.dli_fname)
+        return false;
+    const char *const slash = strrchr(info.dli_fname, '/');
+    const int n = snprintf(folder, bytes, "%.*s", slash ? (int)(slash - info.dli_fname) : 1, slash ? info.dli_fname : ".");
+    return n > 0 && (size_t)n < bytes;
+}
+
+bool program_file(const char *name, char *path, size_t bytes)
+{
+    static const char *const below[] = {"", "/..", "/evtrail"};
+    char folder[400], place[480];
+    const bool known = library_folder(folder, sizeof folder);
+    for (size_t i = 0; known && i < sizeof below / sizeof *below; i++) {
+        snprintf(place, sizeof place, "%s%s", folder, below[i]);
+        if (library_in(place, name, path, bytes))
+            return true;
+    }
+    return library_in(EVTRAIL_LIBDIR, name, path, bytes) || library_in(EVTRAIL_LIBDIR "/evtrail", name, path, bytes);
+}
+
+static int preload_add(const char *name, char *text, size_t bytes)
+{
+    char found[512], *real;
+    if (!program_file(name, found, sizeof found) || !(real = realpath(found, NULL)))
+        return -ENOENT;
+    const size_t used = strlen(text);
+    const int n = snprintf(text + used, bytes - used, "%s%s", used ? ":" : "", real);
+    free(real);
+    return n > 0 && (size_t)n < bytes - used ? 0 : -ENAMETOOLONG;
+}
+
+int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing, size_t missing_bytes)
+{
+    text[0] = '\0';
+    for (size_t i = 0; i <= count; i++) {
+        char name[128];
+        if (i == 0)
+            snprintf(name, sizeof name, "libevtrail.so.0");
+        else if (strchr(names[i - 1], '/') || strlen(names[i - 1]) > 64)
+            return -EINVAL;
+        else
+            snprintf(name, sizeof name, "libevtrail-%s.so", names[i - 1]);
+        const int r = preload_add(name, text, bytes);
+        if (r < 0) {
+            snprintf(ret_missing, missing_bytes, "%s", name);
+            return r;
+        }
+    }
+    return 0;
+}

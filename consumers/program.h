@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * A program that a consumer starts (`-- PROGRAM`): its environment, its end, and the directory of its sessions.
+ */
+#ifndef EVTRAIL_CONSUMERS_PROGRAM_H
+#define EVTRAIL_CONSUMERS_PROGRAM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct program {
+    pid_t pid; /* 0: none was started, or it ended */
+    int code;  /* its exit code, 128 + signal */
+    bool ended;
+    bool failed; /* it could not be run at all */
+    char directory[512]; /* of its sessions and its children's; "" if none was made */
+};
+
+/* Where sessions are: `base`, else $EVTRAIL_DIR, else the default. 0 or -ENAMETOOLONG. */
+int sessions_directory(const char *base, char *path, size_t bytes);
+/* Makes a directory for the sessions of the program and its children inside `base` (NULL: the default). 0 or a negative
+ * errno. */
+int program_directory(struct program *program, const char *base);
+/* Starts argv with EVTRAIL = what it was, then `settings`; and LD_PRELOAD = `preload` (may be NULL), then what it was. 0, or a negative
+ * errno if it cannot be run. */
+int program_start(struct program *program, char **argv, const char *settings, const char *preload);
+/* Takes note of its end. True once it has ended. */
+bool program_poll(struct program *program);
+/* Removes what dead processes left in the directory, and the directory if nothing is left. */
+void program_clean(struct program *program, bool keep_sessions);
+/* Finds a file of the installation: beside the reader's library (a build tree), or where libraries were installed. */
+bool program_file(const char *name, char *path, size_t bytes);
+/* Libraries for --with, found by program_file(): "libevtrail.so.0:libevtrail-libc.so". 0, -ENOENT, -EINVAL. */
+int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing, size_t missing_bytes);
+
+#endif /* EVTRAIL_CONSUMERS_PROGRAM_H */

@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The sink of evtrail record: chunks go to a trace file.
+ */
+#include "record.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WATCH_BUDGET 100000
+
+static bool rotates(const struct args *args)
+{
+    return args->set[OPT_rotate_size] || args->set[OPT_rotate_time] || args->set[OPT_keep_size] || args->set[OPT_keep_age] ||
+           args->set[OPT_keep_files];
+}
+
+/* What a file name may have of a process's name. */
+static void clean_name(char *text)
+{
+    for (; *text; text++)
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') || strchr("._-+", *text)))
+            *text = '_';
+}
+
+static void name_of_sources(struct recorder *recorder, struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    if (recorder->name[0])
+        return;
+    const bool one = evtrail_reader_sources(consumer->reader, &sources) == 1 && !recorder->args->set[OPT_all];
+    snprintf(recorder->name, sizeof recorder->name, "%s", one && *sources[0]->command ? sources[0]->command : "all");
+}
+
+/* FILE as given, or evtrail-DATE-NAME.evt; NAME.0002.evt for later snapshots; without .evt for a rotated set. */
+static void path_make(struct recorder *recorder)
+{
+    char base[4000], date[32], suffix[16] = "";
+    const time_t now = time(NULL);
+    struct tm parts;
+    localtime_r(&now, &parts);
+    strftime(date, sizeof date, "%Y%m%d-%H%M%S", &parts);
+    clean_name(recorder->name);
+    if (recorder->output)
+        snprintf(base, sizeof base, "%s", recorder->output);
+    else
+        snprintf(base, sizeof base, "evtrail-%s-%s.evt", date, recorder->name);
+    const size_t length = strlen(base);
+    const bool ends = length > 4 && strcmp(base + length - 4, ".evt") == 0;
+    if (ends && (rotates(recorder->args) || recorder->number > 1))
+        base[length - 4] = '\0';
+    if (recorder->number > 1)
+        snprintf(suffix, sizeof suffix, ".%04u.evt", recorder->number);
+    snprintf(recorder->path, sizeof recorder->path, "%s%s", base, suffix);
+}
+
+static struct evtrail_file_options file_options(const struct args *args)
+{
+    struct evtrail_file_options options = {.bytes = sizeof options, .force = args->set[OPT_force], .rotate = rotates(args)};
+    options.no_uring = args->set[OPT_plain_writes];
+    options.level = (int)args->number[OPT_compression];
+    options.flush_ns = args->number[OPT_flush];
+    options.rotate_bytes = (uint64_t)args->number[OPT_rotate_size];
+    options.rotate_ns = args->number[OPT_rotate_time];
+    options.keep_bytes = (uint64_t)args->number[OPT_keep_size];
+    options.keep_ns = args->number[OPT_keep_age];
+    options.keep_files = (uint32_t)args->number[OPT_keep_files];
+    return options;
+}
+
+int recorder_open(struct sink *sink, struct consumer *consumer)
+{
+    struct recorder *const recorder = (struct recorder *)sink;
+    const struct evtrail_file_options options = file_options(recorder->args);
+    name_of_sources(recorder, consumer);
+    path_make(recorder);
+    recorder->started_ns = recorder->shown_ns = monotonic_ns();
+    const int r = evtrail_file_create(&recorder->file, recorder->path, &options);
+    if (r < 0) {
+        const bool exists = r == -EEXIST;
+        fail(exists ? CODE_usage : code_of(r), recorder->path, "%s", exists ? "exists; --force replaces it, -o names another" : strerror(-r));
+        consumer_note(consumer, exists ? CODE_usage : code_of(r));
+        return r;
+    }
+    if (!consumer->snapshot)
+        tuning_apply(&recorder->tuning, consumer);
+    return 0;
+}
+
+static bool until_matched(struct recorder *recorder, struct consumer *consumer)
+{
+    if (!consumer->stopped_ns && watch_poll(&recorder->until, WATCH_BUDGET))
+        consumer->stopped_ns = monotonic_ns(); /* what is there already is still recorded */
+    return consumer->stopped_ns != 0;
+}
+
+int recorder_block(struct sink *sink, struct consumer *consumer, const struct evtrail_chunk *chunk)
+{
+    struct recorder *const recorder = (struct recorder *)sink;
+    const int r = evtrail_file_write_chunk(recorder->file, chunk);
+    if (r < 0) {
+        recorder->error = r;
+        return r;
+    }
+    until_matched(recorder, consumer);
+    return 0;
+}
+
+/* Tells the file which processes have ended. */
+static void note_gone(struct recorder *recorder, struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    if (count > recorder->gone_count) {
+        bool *const gone = realloc(recorder->gone, count * sizeof *gone);
+        if (!gone)
+            return;
+        memset(gone + recorder->gone_count, 0, (count - recorder->gone_count) * sizeof *gone);
+        recorder->gone = gone;
+        recorder->gone_count = count;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (!sources[i]->gone || recorder->gone[i])
+            continue;
+        recorder->gone[i] = true;
+        evtrail_file_source_gone(recorder->file, sources[i]);
+    }
+}
+
+int recorder_flush(struct sink *sink, struct consumer *consumer)
+{
+    struct recorder *const recorder = (struct recorder *)sink;
+    if (!consumer->snapshot)
+        tuning_apply(&recorder->tuning, consumer);
+    note_gone(recorder, consumer);
+    evtrail_file_idle(recorder->file);
+    evtrail_file_stats(recorder->file, &recorder->stats);
+    if (recorder->stats.error < 0) {
+        recorder->error = recorder->stats.error;
+        return recorder->error;
+    }
+    until_matched(recorder, consumer);
+    progress_show(recorder, consumer);
+    return 0;
+}
+
+int recorder_close(struct sink *sink, struct consumer *consumer)
+{
+    struct recorder *const recorder = (struct recorder *)sink;
+    uint64_t delivered;
+    note_gone(recorder, consumer);
+    evtrail_reader_totals(consumer->reader, &delivered, recorder->lost);
+    snprintf(recorder->path, sizeof recorder->path, "%s", evtrail_file_path(recorder->file));
+    int r = evtrail_file_close(recorder->file, &recorder->stats);
+    recorder->file = NULL;
+    if (r == 0)
+        r = recorder->error;
+    progress_clear(recorder);
+    if (r < 0)
+        fail(code_of(r), recorder->path, "%s; %" PRIu64 " events were not written, what was written stays readable", strerror(-r),
+             recorder->stats.lost);
+    if (consumer->program.failed && recorder->stats.events == 0)
+        unlink(recorder->path);
+    else
+        summary_show(recorder, consumer);
+    const bool dead_too = r == 0 && !recorder->args->set[OPT_keep_sessions] && !recorder->args->set[OPT_now] &&
+                          !consumer->stopped_ns && !consumer->filter;
+    if (!consumer->snapshot) /* a snapshot's sessions stay as they are */
+        tuning_restore(&recorder->tuning, consumer, dead_too);
+    watch_close(&recorder->until);
+    free(recorder->gone);
+    recorder->gone = NULL;
+    recorder->gone_count = 0;
+    return r < 0 && code_of(r) != CODE_permission ? -EIO : r;
+}

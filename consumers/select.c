@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Walks the sessions and picks those that the command line names.
+ */
+#include "select.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct walk {
+    const struct args *args;
+    selected_fn *visit;
+    void *context;
+    bool named; /* only those that -p or --all name */
+    uint64_t fitted; /* bit i: the i-th -p fitted a session */
+    int code;
+};
+
+const char *policy_name(unsigned policy)
+{
+    static const char *const names[] = {"overwrite", "drop", "block", "shed"};
+    return policy < 4 ? names[policy] : "?";
+}
+
+bool select_fits(const struct evtrail_session_info *info, const char *name)
+{
+    char pid[16];
+    snprintf(pid, sizeof pid, "%u", info->pid);
+    const char *const slash = strrchr(info->program, '/');
+    return strcmp(name, pid) == 0 || strcmp(name, info->command) == 0 || strcmp(name, slash ? slash + 1 : info->program) == 0;
+}
+
+static bool wanted(struct walk *walk, const struct evtrail_session_info *info)
+{
+    if (!walk->named)
+        return true;
+    if (!info->alive)
+        return false;
+    const struct text_list *const list = &walk->args->list[OPT_process];
+    bool fits = walk->args->set[OPT_all];
+    for (size_t i = 0; i < list->count; i++) {
+        if (!select_fits(info, list->items[i]))
+            continue;
+        fits = true;
+        walk->fitted |= UINT64_C(1) << (i & 63);
+    }
+    return fits;
+}
+
+static int step(const char *path, void *context)
+{
+    struct walk *const walk = context;
+    struct evtrail_session *session;
+    struct evtrail_session_info info;
+    char *error = NULL;
+    int r = evtrail_session_open(&session, path, &error);
+    if (r < 0) {
+        if (r != -ENOENT && walk->args) /* it may have ended just now */
+            warn(NULL, "%s", error ? error : strerror(-r));
+        free(error);
+        return 0;
+    }
+    r = evtrail_session_info(session, &info);
+    if (r >= 0 && wanted(walk, &info))
+        walk->code = walk->visit(session, &info, walk->context);
+    evtrail_session_close(session);
+    return walk->code;
+}
+
+/* Why -p NAME fits nothing. */
+static int unfitted(const char *name)
+{
+    char path[64], *end;
+    struct stat status;
+    const unsigned long pid = strtoul(name, &end, 10);
+    if (*end || end == name)
+        return fail(CODE_missing, name, "no traced process of this name; evtrail ls lists them");
+    snprintf(path, sizeof path, "/proc/%lu", pid);
+    if (stat(path, &status) < 0)
+        return fail(CODE_missing, name, "no such process");
+    if (status.st_uid != geteuid())
+        return fail(CODE_permission, name, "the process belongs to user %u; run evtrail as that user", (unsigned)status.st_uid);
+    return fail(CODE_missing, name, "the process is not traced; link it with libevtrail or start it by evtrail record --with libc");
+}
+
+int select_named(const struct args *args, selected_fn *visit, void *context)
+{
+    const struct text_list *const list = &args->list[OPT_process];
+    if (list->count == 0 && !args->set[OPT_all])
+        return fail(CODE_usage, NULL, "which process? -p PID|NAME or --all");
+    struct walk walk = {.args = args, .visit = visit, .context = context, .named = true};
+    evtrail_sessions(args->text[OPT_directory], step, &walk);
+    for (size_t i = 0; i < list->count && walk.code == 0; i++)
+        if (!(walk.fitted >> (i & 63) & 1))
+            walk.code = unfitted(list->items[i]);
+    return walk.code;
+}
+
+int select_all(const struct args *args, const char *directory, selected_fn *visit, void *context)
+{
+    struct walk walk = {.args = args, .visit = visit, .context = context};
+    const int r = evtrail_sessions(directory, step, &walk);
+    return walk.code ? walk.code : r < 0 && r != -ENOENT ? fail(code_of(r), directory, "%s", strerror(-r)) : 0;
+}

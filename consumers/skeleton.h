@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The common consumer: it attaches to what the command line names, waits, handles signals, and hands events or whole
+ * chunks to a sink. cat, grep, stat, hist and record are sinks.
+ */
+#ifndef EVTRAIL_CONSUMERS_SKELETON_H
+#define EVTRAIL_CONSUMERS_SKELETON_H
+
+#include "cli.h"
+#include "outbuf.h"
+#include "program.h"
+
+#include <evtrail/reader.h>
+
+struct consumer;
+
+/* Operations return 0, CONSUMER_STOP (enough was seen), or a negative errno, which ends the run. All but one of `event`
+ * and `block` may be NULL. */
+enum { CONSUMER_STOP = 1 };
+struct sink {
+    const char *name; /* of the consumer, as `evtrail ls` shows it */
+    bool spans;       /* wants event->duration */
+    bool hold;        /* takes a consumer's slot even without --hold */
+    int (*open)(struct sink *sink, struct consumer *consumer);
+    int (*event)(struct sink *sink, struct consumer *consumer, const struct evtrail_event *event);
+    int (*block)(struct sink *sink, struct consumer *consumer, const struct evtrail_chunk *chunk);
+    /* Called when there is nothing to read for now, and at least every 100 ms while there is. */
+    int (*flush)(struct sink *sink, struct consumer *consumer);
+    int (*close)(struct sink *sink, struct consumer *consumer);
+};
+
+struct consumer {
+    const struct args *args;
+    struct evtrail_reader *reader;
+    struct evtrail_filter *filter;
+    struct evtrail_reader_options options;
+    struct output out;
+    struct program program;
+    char *enable;          /* owned text of options.enable */
+    const char *expression; /* the filter's text, or NULL */
+    const char *settings;   /* rules and settings for a program that is started; NULL: everything on, policy drop */
+    const char *const *preload; /* names for --with */
+    size_t preload_count;
+    char preload_text[1200]; /* their files */
+    int first_file;        /* operands from this one on are files */
+    bool live;             /* processes are among the sources */
+    bool snapshot;         /* read what is there once */
+    enum exit_code code;   /* the worst so far */
+    uint64_t faults;
+    int64_t started_ns, stopped_ns; /* CLOCK_MONOTONIC; 0: not yet */
+    uint64_t limit;        /* events still wanted by --limit; UINT64_MAX: all */
+    unsigned quiet_rounds; /* waits without an event since the program ended */
+    int64_t flushed_ns, looked_ns;
+};
+
+/* The whole run, from attaching to the exit code. `consumer` has args, and what differs from zero. */
+int consumer_run(struct consumer *consumer, struct sink *sink);
+
+/* Pieces, for a subcommand that attaches several times. */
+int consumer_open(struct consumer *consumer, struct sink *sink);
+int consumer_loop(struct consumer *consumer, struct sink *sink);
+void consumer_close(struct consumer *consumer);
+/* Notes a failure: the first one is the exit code. */
+void consumer_note(struct consumer *consumer, enum exit_code code);
+/* Whether --color and NO_COLOR let this output have colour. */
+bool color_wanted(const struct args *args, bool terminal);
+int64_t monotonic_ns(void);
+uint64_t lost_sum(const uint64_t lost[EVTRAIL_CAUSES_ALL]);
+
+/* ---- signals ---------------------------------------------------------------------------------------------------------- */
+
+/* From here on SIGINT, SIGTERM and SIGHUP are counted (a second one ends the process at once), SIGPIPE becomes EPIPE. With a program,
+ * signals that were sent to us go on to it instead. */
+void signals_install(bool with_program);
+void signals_program(int pid);
+unsigned signals_stops(void);
+int signals_last(void);
+
+#endif /* EVTRAIL_CONSUMERS_SKELETON_H */
