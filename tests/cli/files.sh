@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: ISC
+# verify, repair, merge, split, prune.
+. "${0%/*}/common.bash"
+total() { run 0 stat --json "$@" && tail -1 out | value events; }
+
+timeout 30 "$EVTRAIL_COMMAND" record --quiet -o a.evt --flush 50ms -- "$EMITTER" -n 2000 -u 300 || flop "record"
+timeout 30 "$EVTRAIL_COMMAND" record --quiet -o b.evt -- "$EMITTER" -n 1000 || flop "record"
+
+run 0 verify a.evt b.evt
+equal "$(grep -c intact out)" 2
+run 0 verify --json a.evt
+json_lines
+run 0 verify --quiet a.evt
+equal "$(cat out)" ""
+run 2 verify
+
+run 0 merge -o m.evt a.evt b.evt
+says '15030 events'
+equal "$(total m.evt)" 15030
+run 0 verify m.evt
+run 2 merge a.evt b.evt
+run 2 merge -o m.evt a.evt
+says 'exists'
+run 3 merge -o x.evt a.evt nothing.evt
+
+run 0 split --time 200ms a.evt
+parts=(a.0*.evt)
+[ ${#parts[@]} -ge 2 ] || flop "split by time made ${#parts[@]} parts"
+run 0 verify "${parts[@]}"
+sum=0
+for part in "${parts[@]}"; do sum=$((sum + $(total "$part"))); done
+equal $sum 10020 "events of all parts by time"
+run 0 split --size 20K -o s.evt a.evt
+sum=0
+for part in s.0*.evt; do sum=$((sum + $(total "$part"))); done
+equal $sum 10020 "events of all parts by size"
+run 2 split a.evt
+
+# torn: the end is missing
+head -c $(($(stat -c %s a.evt) * 2 / 3)) a.evt >torn.evt
+run 0 repair torn.evt
+run 0 verify torn.evt.repaired
+has intact
+[ "$(total torn.evt.repaired)" -gt 1000 ] || flop "little was repaired"
+run 2 repair torn.evt
+says exists
+run 0 repair -o again.evt torn.evt
+
+# prune
+mkdir old
+for i in 1 2 3 4; do cp b.evt old/$i.evt; touch -d "$i days ago" old/$i.evt; done
+echo text >old/notes
+run 0 prune --dry-run --older 60h old/*.evt
+equal "$(ls old/*.evt | wc -l)" 4
+run 0 prune --older 60h old/*.evt
+equal "$(cd old && echo *.evt)" "1.evt 2.evt"
+run 0 prune --keep-files 1 old/*.evt
+equal "$(cd old && echo *.evt)" "1.evt"
+run 5 prune --keep-files 0 old/notes
+[ -e old/notes ] || flop "prune removed what is no trace"
+run 2 prune old/1.evt
+exec 5>>old/1.evt
+run 0 prune --keep-files 0 old/1.evt
+[ -e old/1.evt ] || flop "prune removed a file that is being written"
+exec 5>&-
+run 0 prune --keep-files 0 old/1.evt
+[ ! -e old/1.evt ] || flop "prune left the file"
+
+# a dead process's session stays until it is pruned
+start -l -u 1000
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+run 0 ls
+has dead
+run 0 prune
+run 0 ls --json
+equal "$(cat out)" ""
+finish
