@@ -290,8 +290,8 @@ static uint64_t events_of(const struct evtrail_encoder *encoder)
     return events;
 }
 
-int evtrail_encode(struct evtrail_encoder *encoder, const uint64_t *words, size_t words_count,
-                   uint64_t reference_ticks, struct evtrail_encoded *ret_encoded)
+int evtrail_encode(struct evtrail_encoder *encoder, const uint64_t *words, size_t words_count, uint64_t reference_ticks,
+                   struct evtrail_encoded *ret_encoded)
 {
     if (words_count > EVTRAIL_BATCH_WORDS_MAX)
         return -EMSGSIZE;

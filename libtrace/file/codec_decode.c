@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * A batch's content -> columns (a view) -> words. The content comes from a file: every count and length is checked here, once, before
- * anything is decoded; afterwards nothing can fail.
+ * A batch's content -> columns (a view) -> words. The content comes from a file: every count and length is checked
+ * here, once, before anything is decoded; afterwards nothing can fail.
  */
 #include "file/codec.h"
 
@@ -105,7 +105,8 @@ static const char *read_misc(struct evtrail_decoder *decoder, struct input *inpu
 }
 
 /* Shapes' keys and counts; the words that they and misc make up must be the batch's. */
-static const char *read_shapes(struct evtrail_decoder *decoder, struct input *input, uint32_t count, uint64_t misc_words)
+static const char *read_shapes(struct evtrail_decoder *decoder, struct input *input, uint32_t count,
+                               uint64_t misc_words)
 {
     const uint8_t *at = count <= EVTRAIL_BATCH_SHAPES_MAX ? take(input, (size_t)count * 8) : NULL;
     uint64_t words = misc_words, records = 0;
@@ -130,7 +131,8 @@ static const char *read_shapes(struct evtrail_decoder *decoder, struct input *in
     return NULL;
 }
 
-/* How often each shape comes must be what its count says. Four tables, so that equal neighbours do not wait for each other. */
+/* How often each shape comes must be what its count says. Four tables, so that equal neighbours do not wait for
+ * each other. */
 static const char *check_sequence(const struct evtrail_decoder *decoder)
 {
     uint32_t tables[4][256] = {0};

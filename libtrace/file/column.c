@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * One column of 64-bit values <-> the few bytes that differ. The loops are plain C that compilers turn into vector code; on
- * x86-64 they are compiled twice, once for AVX2, and the first use picks. Both give the same bytes.
+ * One column of 64-bit values <-> the few bytes that differ. The loops are plain C that compilers turn into vector
+ * code; on x86-64 they are compiled twice, once for AVX2, and the first use picks. Both give the same bytes.
  */
 #include "file/column.h"
 
@@ -100,8 +100,8 @@ BODY void gather3_body(const uint8_t *planes, size_t count, const unsigned *shif
     const uint8_t *second = planes + count, *third = second + count;
     const unsigned shift0 = shifts[0], shift1 = shifts[1], shift2 = shifts[2];
     for (size_t i = 0; i < count; i++)
-        values[i] = base + ((uint64_t)planes[i] << shift0) + ((uint64_t)second[i] << shift1) +
-                    ((uint64_t)third[i] << shift2);
+        values[i] =
+            base + ((uint64_t)planes[i] << shift0) + ((uint64_t)second[i] << shift1) + ((uint64_t)third[i] << shift2);
 }
 
 /* One set of kernels, compiled with the attributes given. */

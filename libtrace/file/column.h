@@ -27,16 +27,17 @@ struct evtrail_column {
     uint64_t step;
     const uint8_t *planes; /* decoding: `count` bytes for each bit of mask, lowest first; ROWS: first word of row 0 */
     const uint8_t *dictionary; /* decoding, DICT: `base` words */
-    size_t stride;         /* decoding, ROWS: bytes from row to row */
+    size_t stride;             /* decoding, ROWS: bytes from row to row */
 };
 
 /* Picks the kind with the fewest planes for values[count], count > 0; not ROWS nor DICT. */
 void evtrail_column_plan(const uint64_t *values, size_t count, struct evtrail_column *ret_column);
-/* Looks for a dictionary that would take fewer bytes than a planned column's planes: 1 and index[count], dictionary[256] filled in and the
- * column changed, or 0. */
+/* Looks for a dictionary that would take fewer bytes than a planned column's planes: 1 and index[count],
+ * dictionary[256] filled in and the column changed, or 0. */
 int evtrail_column_dictionary(struct evtrail_column *column, const uint64_t *values, size_t count, uint8_t *index,
                               uint64_t *dictionary);
-/* Writes the planes of a planned column to `out` and returns how many bytes they take: count * planes. Overwrites `values`. */
+/* Writes the planes of a planned column to `out` and returns how many bytes they take: count * planes. Overwrites
+ * `values`. */
 size_t evtrail_column_encode(const struct evtrail_column *column, uint64_t *values, size_t count, uint8_t *out);
 /* The values of a column whose `planes` hold count bytes for each plane. */
 void evtrail_column_decode(const struct evtrail_column *column, uint64_t *values, size_t count);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Copies whole batches from files to a new one: merge, split and repair. Batches keep their compressed bytes; only their
- * headers are written anew.
+ * Copies whole batches from files to a new one: merge, split and repair. Batches keep their compressed bytes; only
+ * their headers are written anew.
  */
 #include "file/file_reader.h"
 #include "file/file_writer.h"

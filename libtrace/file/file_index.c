@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * What a closed file ends with: where each batch is and what it may hold, and zstd's own seek table, for readers that know only
- * that. Both are gathered while the file is written.
+ * What a closed file ends with: where each batch is and what it may hold, and zstd's own seek table, for readers
+ * that know only that. Both are gathered while the file is written.
  */
 #include "file/file_writer.h"
 
@@ -92,8 +92,9 @@ static void put_end(struct evtrail_file *file, uint64_t tail_offset)
         evtrail_file_frame_done(file, evtrail_frame_put_end(out, &end), false);
 }
 
-/* zstd's seekable format: a skippable frame of {compressed, content bytes} for each frame before it, then how many there are, a
- * descriptor (no checksums) and the magic number. Too long for one unit of output, the file ends without. */
+/* zstd's seekable format: a skippable frame of {compressed, content bytes} for each frame before it, then how many
+ * there are, a descriptor (no checksums) and the magic number. Too long for one unit of output, the file ends
+ * without. */
 static void put_seek_table(struct evtrail_file *file)
 {
     const struct evtrail_file_index *index = &file->index;

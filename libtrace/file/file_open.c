@@ -39,7 +39,8 @@ static int allocate(struct evtrail_file_cursor *cursor, const char *path)
     return evtrail_decoder_new(&cursor->decoder);
 }
 
-/* The next file of the list becomes the current part; the one behind it is looked at already, for the horizon. 1: there is one. */
+/* The next file of the list becomes the current part; the one behind it is looked at already, for the horizon. 1:
+ * there is one. */
 int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
 {
     cursor->unclosed += cursor->current.open && !cursor->current.closed;
@@ -52,7 +53,8 @@ int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
         const char *path = cursor->paths[cursor->next_path++];
         r = evtrail_part_open(cursor, &cursor->current, path);
         if (r < 0 && cursor->paths_count > 1 && r != -ENOMEM)
-            return evtrail_cursor_fault(cursor, path, "left out: %s", r == -EBADMSG ? "not a trace file" : strerror(-r));
+            return evtrail_cursor_fault(cursor, path, "left out: %s",
+                                        r == -EBADMSG ? "not a trace file" : strerror(-r));
         r = r < 0 ? r : 1;
     }
     if (r == 1 && cursor->next_path < cursor->paths_count &&
@@ -127,4 +129,3 @@ void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor)
     cursor->paths_count = count;
     cursor->next_path = next + 1;
 }
-

@@ -255,15 +255,16 @@ int evtrail_file_cursor_next_chunk(struct evtrail_file_cursor *cursor, struct ev
 
 /* ---- seek ------------------------------------------------------------------------------------------------------- */
 
-/* The last file that was begun at or before this time: what was recorded before is in earlier ones. */
+/* The last file that was begun before this time: what came before is in earlier ones. One second is left for
+ * clocks that were set and ticks that were converted a little wrong. */
 static int find_path(const struct evtrail_file_cursor *cursor, int64_t realtime_ns)
 {
     int low = 0, high = cursor->paths_count;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        int64_t created_ns = INT64_MIN;
+        int64_t created_ns = 0;
         evtrail_part_created(cursor->paths[middle], &created_ns);
-        if (created_ns <= realtime_ns)
+        if (created_ns < realtime_ns - 1000000000)
             low = middle;
         else
             high = middle;
@@ -271,7 +272,8 @@ static int find_path(const struct evtrail_file_cursor *cursor, int64_t realtime_
     return low;
 }
 
-static void seek_item(struct evtrail_file_cursor *cursor, struct evtrail_part *part, int64_t realtime_ns)
+/* False: all of the part is earlier. */
+static bool seek_item(struct evtrail_file_cursor *cursor, struct evtrail_part *part, int64_t realtime_ns)
 {
     size_t i = 0;
     for (; i < part->items_count; i++) {
@@ -281,13 +283,14 @@ static void seek_item(struct evtrail_file_cursor *cursor, struct evtrail_part *p
             break;
     }
     part->next_item = i;
+    return i < part->items_count;
 }
 
 int evtrail_file_cursor_seek(struct evtrail_file_cursor *cursor, int64_t realtime_ns)
 {
     if (cursor->current.partial)
         return -ESPIPE;
-    const int path = find_path(cursor, realtime_ns);
+    const int path = realtime_ns > 1000000000 ? find_path(cursor, realtime_ns) : 0;
     if (cursor->paths_count > 1 || !cursor->current.open) {
         evtrail_part_close(&cursor->following);
         cursor->next_path = path;
@@ -298,7 +301,10 @@ int evtrail_file_cursor_seek(struct evtrail_file_cursor *cursor, int64_t realtim
     cursor->header_valid = false;
     cursor->view = NULL;
     evtrail_cursor_forget_rings(cursor);
-    seek_item(cursor, &cursor->current, realtime_ns);
+    while (!seek_item(cursor, &cursor->current, realtime_ns))
+        if ((!cursor->following.open && cursor->next_path == cursor->paths_count) ||
+            evtrail_cursor_next_part(cursor) <= 0)
+            break;
     return 0;
 }
 

@@ -25,7 +25,7 @@ struct evtrail_item {
     const char *what;   /* damage: what was wanted */
     uint32_t source;    /* the cursor's number */
     uint32_t ring, events;
-    uint32_t found;     /* damage: the first four bytes there */
+    uint32_t found; /* damage: the first four bytes there */
     uint8_t kind;
 };
 struct evtrail_part {
@@ -37,10 +37,10 @@ struct evtrail_part {
     uint64_t scanned; /* where the scan goes on */
     uint64_t size;    /* when last asked */
     bool open;
-    bool complete;  /* all that there is was scanned */
-    bool closed;    /* it ends with END and seek table */
-    bool indexed;   /* its index gave the items */
-    bool partial;   /* the items were dropped as they were read: no way back, no horizon */
+    bool complete;            /* all that there is was scanned */
+    bool closed;              /* it ends with END and seek table */
+    bool indexed;             /* its index gave the items */
+    bool partial;             /* the items were dropped as they were read: no way back, no horizon */
     uint32_t *source_numbers; /* the file's numbers -> the cursor's, or UINT32_MAX */
     uint32_t source_numbers_count;
 };
@@ -52,8 +52,8 @@ struct evtrail_cursor_source {
 };
 /* What is known of a ring: to find out what is missing. */
 struct evtrail_ring_trail {
-    uint64_t key; /* source << 32 | ring, + 1; 0: free */
-    uint64_t expected; /* events_before of the next batch, if nothing is missing */
+    uint64_t key;           /* source << 32 | ring, + 1; 0: free */
+    uint64_t expected;      /* events_before of the next batch, if nothing is missing */
     uint64_t torn, skipped; /* not yet told */
     uint64_t last_ticks;
     uint64_t lost[EVTRAIL_CAUSES]; /* file_verify.c: the writer's counts at its last batch */
@@ -72,7 +72,7 @@ struct evtrail_file_cursor {
     struct evtrail_batch batch;
     uint32_t batch_source; /* the cursor's number; source->number is the caller's to change */
     struct evtrail_batch_header header;
-    bool header_valid; /* words and view may be asked for */
+    bool header_valid;                     /* words and view may be asked for */
     const struct evtrail_batch_view *view; /* of the current batch, once decoded */
     struct evtrail_decoder *decoder;
     ZSTD_DCtx *zstd;
@@ -85,7 +85,8 @@ struct evtrail_file_cursor {
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
 /* ---- file_scan.c ---- */
-/* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace file. */
+/* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace
+ * file. */
 int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const char *path);
 void evtrail_part_close(struct evtrail_part *part);
 /* Looks for more items behind what was scanned. 1: there are; 0: not now; < 0: reading failed. */

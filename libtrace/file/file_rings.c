@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * What is missing of each ring: batches say how many events came before them, so a gap between two tells what a damaged part
- * between them held.
+ * What is missing of each ring: batches say how many events came before them, so a gap between two tells what a
+ * damaged part between them held.
  */
 #include "file/file_reader.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  *
- * Finds what a file holds: from the index at its end where there is one that agrees with the file, else from header to header. Where
- * neither leads on, the next intact frame is searched for, and the place between is damage.
+ * Finds what a file holds: from the index at its end where there is one that agrees with the file, else from
+ * header to header. Where neither leads on, the next intact frame is searched for, and the place between is
+ * damage.
  */
 #include "file/file_reader.h"
 
@@ -47,7 +48,8 @@ static struct evtrail_item *add_item(struct evtrail_part *part)
     return item;
 }
 
-int evtrail_part_add_damage(struct evtrail_part *part, uint64_t offset, uint64_t bytes, const char *what, uint32_t found)
+int evtrail_part_add_damage(struct evtrail_part *part, uint64_t offset, uint64_t bytes, const char *what,
+                            uint32_t found)
 {
     struct evtrail_item *item = add_item(part);
     if (!item)
@@ -95,7 +97,7 @@ static void set_horizons(struct evtrail_file_cursor *cursor, struct evtrail_part
 
 /* A whole frame of ours at `offset`, checked, in cursor->scratch. 1: there; 0: *ret_what says what is wrong. */
 int evtrail_part_read_frame(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
-                      struct evtrail_frame *ret_frame, const char **ret_what)
+                            struct evtrail_frame *ret_frame, const char **ret_what)
 {
     uint8_t *at = cursor->scratch;
     ssize_t n = evtrail_input_read(&part->input, offset, at, EVTRAIL_HEADER_BYTES_MAX);
@@ -117,7 +119,8 @@ int evtrail_part_read_frame(struct evtrail_file_cursor *cursor, struct evtrail_p
 }
 
 /* Takes in a frame that is no batch. NULL or what is wrong with it. */
-const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const struct evtrail_frame *frame)
+const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
+                               const struct evtrail_frame *frame)
 {
     const uint8_t *at = cursor->scratch;
     const char *what = NULL;
@@ -145,20 +148,25 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
 static struct evtrail_index_entry entry_of(const struct evtrail_batch_header *header, uint64_t offset)
 {
     return (struct evtrail_index_entry){
-        .offset = offset, .bytes = header->header_bytes + header->compressed_bytes, .source = header->source,
-        .ring = header->chunk.ring, .events = (uint32_t)header->chunk.events,
-        .first_ticks = header->chunk.first_ticks, .last_ticks = header->chunk.last_ticks, .types = header->types,
+        .offset = offset,
+        .bytes = header->header_bytes + header->compressed_bytes,
+        .source = header->source,
+        .ring = header->chunk.ring,
+        .events = (uint32_t)header->chunk.events,
+        .first_ticks = header->chunk.first_ticks,
+        .last_ticks = header->chunk.last_ticks,
+        .types = header->types,
     };
 }
 
-/* ---- from header to header ---------------------------------------------------------------------------------------- */
+/* ---- from header to header ----------------------------------------------------------------------------------- */
 
 /* The next intact frame of ours at or behind `offset`, or the end. */
 static int resync(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset, uint64_t limit,
                   uint64_t *ret_offset)
 {
     static const uint8_t magic[3] = {0x2a, 0x4d, 0x18}; /* behind 0x50 or 0x51 */
-    uint8_t *window = cursor->compressed; /* not in use between batches */
+    uint8_t *window = cursor->compressed;               /* not in use between batches */
     while (offset < limit) {
         const ssize_t n = evtrail_input_read(&part->input, offset, window, SEARCH_BYTES);
         if (n < 0)
@@ -318,7 +326,8 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     int r = evtrail_part_read_frame(cursor, part, 0, &frame, &what);
     if (r < 0)
         return r;
-    if (r == 1 && frame.tag == EVTRAIL_TAG_SUPER && !evtrail_frame_parse_super(cursor->scratch, frame.bytes, &part->super)) {
+    if (r == 1 && frame.tag == EVTRAIL_TAG_SUPER &&
+        !evtrail_frame_parse_super(cursor->scratch, frame.bytes, &part->super)) {
         part->scanned = frame.bytes;
         return part->super.version > EVTRAIL_FILE_VERSION ? -EPROTONOSUPPORT : 0;
     }

@@ -163,7 +163,8 @@ void evtrail_file_list_free(char **paths)
 }
 
 /* Deletes from the oldest on. `open_path` stays, and what is counted of it. */
-int evtrail_set_prune(const char *name, const char *open_path, uint64_t keep_bytes, int64_t keep_ns, uint32_t keep_files)
+int evtrail_set_prune(const char *name, const char *open_path, uint64_t keep_bytes, int64_t keep_ns,
+                      uint32_t keep_files)
 {
     struct evtrail_set set;
     int r = evtrail_set_read(&set, name), deleted = 0;
@@ -177,9 +178,9 @@ int evtrail_set_prune(const char *name, const char *open_path, uint64_t keep_byt
         struct evtrail_set_member *member = &set.members[i];
         const bool there = lstat(member->path, &status) == 0 && S_ISREG(status.st_mode);
         member->bytes = there ? (uint64_t)status.st_size : 0;
-        member->age_ns = there ? (now.tv_sec - status.st_mtim.tv_sec) * INT64_C(1000000000) +
-                                     (now.tv_nsec - status.st_mtim.tv_nsec)
-                               : 0;
+        member->age_ns =
+            there ? (now.tv_sec - status.st_mtim.tv_sec) * INT64_C(1000000000) + (now.tv_nsec - status.st_mtim.tv_nsec)
+                  : 0;
         bytes += member->bytes;
     }
     for (size_t i = 0; i < set.count; i++) {

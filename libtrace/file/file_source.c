@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * What a file says of its sources: who they are, their clocks, and of their schemas just what the batches use. A process with 10,000
- * event types of which three are recorded costs each rotated file three.
+ * What a file says of its sources: who they are, their clocks, and of their schemas just what the batches use. A
+ * process with 10,000 event types of which three are recorded costs each rotated file three.
  */
 #include "file/file_writer.h"
 
@@ -20,8 +20,8 @@ static void copy_text(char *room, size_t size, const char *text)
 
 static struct evtrail_clock_frame reading(uint32_t number, uint64_t ticks, uint64_t monotonic_ns, uint64_t realtime_ns)
 {
-    return (struct evtrail_clock_frame){.source = number, .ticks = ticks, .monotonic_ns = monotonic_ns,
-                                        .realtime_ns = realtime_ns};
+    return (struct evtrail_clock_frame){
+        .source = number, .ticks = ticks, .monotonic_ns = monotonic_ns, .realtime_ns = realtime_ns};
 }
 
 void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_source *source, uint32_t number)
@@ -46,9 +46,14 @@ static int add_source(struct evtrail_file *file, const struct evtrail_source *so
     if (!known)
         return -ENOMEM;
     known->frame = (struct evtrail_source_frame){
-        .number = number, .pid = source->pid, .uid = source->uid, .parent_pid = source->parent_pid,
-        .clock_kind = source->clock.kind, .session_id = source->session_id,
-        .start_realtime_ns = source->start_realtime_ns, .hz = source->clock.hz,
+        .number = number,
+        .pid = source->pid,
+        .uid = source->uid,
+        .parent_pid = source->parent_pid,
+        .clock_kind = source->clock.kind,
+        .session_id = source->session_id,
+        .start_realtime_ns = source->start_realtime_ns,
+        .hz = source->clock.hz,
     };
     copy_text(known->frame.command, sizeof(known->frame.command), source->command);
     copy_text(known->frame.program, sizeof(known->frame.program), source->program);

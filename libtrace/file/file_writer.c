@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Writes a trace file: chunks become batches, each with a header that says what it may hold, so that readers can step over it.
+ * Writes a trace file: chunks become batches, each with a header that says what it may hold, so that readers can
+ * step over it.
  */
 #include "file/file_writer.h"
 
@@ -34,8 +35,8 @@ static void commit(struct evtrail_file *file, size_t bytes, bool batch, uint64_t
 
 void evtrail_file_frame_done(struct evtrail_file *file, size_t bytes, bool indexed)
 {
-    const struct evtrail_index_entry entry = {.offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes,
-                                              .ring = EVTRAIL_RING_NONE};
+    const struct evtrail_index_entry entry = {
+        .offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes, .ring = EVTRAIL_RING_NONE};
     if (indexed)
         evtrail_file_index_add(&file->index, &entry);
     evtrail_file_index_frame(&file->index, bytes, 0);
@@ -156,9 +157,14 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
     const size_t header_bytes = evtrail_frame_put_batch(out, header), bytes = header_bytes + header->compressed_bytes;
     memcpy(out + header_bytes, compressed, header->compressed_bytes);
     const struct evtrail_index_entry entry = {
-        .offset = evtrail_output_offset(file->output), .bytes = (uint32_t)bytes, .source = header->source,
-        .ring = chunk->ring, .events = (uint32_t)chunk->events, .first_ticks = chunk->first_ticks,
-        .last_ticks = chunk->last_ticks, .types = header->types,
+        .offset = evtrail_output_offset(file->output),
+        .bytes = (uint32_t)bytes,
+        .source = header->source,
+        .ring = chunk->ring,
+        .events = (uint32_t)chunk->events,
+        .first_ticks = chunk->first_ticks,
+        .last_ticks = chunk->last_ticks,
+        .types = header->types,
     };
     evtrail_file_index_add(&file->index, &entry);
     evtrail_file_index_frame(&file->index, header_bytes, 0);
@@ -172,8 +178,8 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
     file->stats.raw_bytes += chunk->words_count * 8;
 }
 
-int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
-                             const uint8_t *compressed, const uint16_t *ids, uint32_t ids_count)
+int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header, const uint8_t *compressed,
+                             const uint16_t *ids, uint32_t ids_count)
 {
     int r = evtrail_file_rotation_step(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
     if (r < 0) {
@@ -317,7 +323,8 @@ int64_t evtrail_file_idle(struct evtrail_file *file)
         if (!file->stats.error)
             push_old(file, now);
         file->due_ns = (next < now ? next : now) + wait;
-        if (!file->stats.error && evtrail_output_buffered(file->output) && file->buffered_since_ns + wait < file->due_ns)
+        if (!file->stats.error && evtrail_output_buffered(file->output) &&
+            file->buffered_since_ns + wait < file->due_ns)
             file->due_ns = file->buffered_since_ns + wait;
     }
     const bool waits = file->gather.held || (!file->stats.error && evtrail_output_buffered(file->output));

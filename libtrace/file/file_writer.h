@@ -19,8 +19,8 @@
 struct evtrail_file_source {
     struct evtrail_source_frame frame;
     struct evtrail_clock_frame first, last; /* readings of the clock */
-    uint64_t written_realtime_ns; /* of the newest reading in this part */
-    bool described;               /* its SOURCE frame is in this part */
+    uint64_t written_realtime_ns;           /* of the newest reading in this part */
+    bool described;                         /* its SOURCE frame is in this part */
     bool gone;
     uint32_t modules_written;
     uint64_t types_written[EVTRAIL_EVENT_TYPES_MAX / 64];
@@ -37,8 +37,8 @@ struct evtrail_file_index {
 
 struct evtrail_file {
     struct evtrail_file_options options;
-    char *name; /* as given */
-    char *path; /* of the open part */
+    char *name;                    /* as given */
+    char *path;                    /* of the open part */
     struct evtrail_output *output; /* NULL: no part is open */
     struct evtrail_encoder *encoder;
     ZSTD_CCtx *zstd;
@@ -49,7 +49,7 @@ struct evtrail_file {
     uint32_t sources_count, last_source;
     struct evtrail_file_index index;
     uint64_t part_batches, part_events;
-    int64_t part_opened_ns;  /* CLOCK_MONOTONIC */
+    int64_t part_opened_ns; /* CLOCK_MONOTONIC */
     int64_t buffered_since_ns;
     int64_t due_ns; /* nothing has waited for too long before this */
     uint32_t part;
@@ -69,15 +69,16 @@ uint8_t *evtrail_file_frame(struct evtrail_file *file, size_t bytes);
 /* A frame of ours, other than a batch's, is complete; `indexed`: readers need it before they read batches. */
 void evtrail_file_frame_done(struct evtrail_file *file, size_t bytes, bool indexed);
 /* Adds a batch whose header (but for its number) and compressed bytes are complete; ids: all that its records have. */
-int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header,
-                             const uint8_t *compressed, const uint16_t *ids, uint32_t ids_count);
+int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header, const uint8_t *compressed,
+                             const uint16_t *ids, uint32_t ids_count);
 
 /* ---- file_source.c ---- */
 /* The number of a source, new ones added. */
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);
 /* Takes over what a source now says of its clock. */
 void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_source *source, uint32_t number);
-/* Writes what the part lacks of a source: itself, its clock, the types of these ids, its modules. `source` may be NULL: no schema. */
+/* Writes what the part lacks of a source: itself, its clock, the types of these ids, its modules. `source` may be
+ * NULL: no schema. */
 int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source,
                           const uint16_t *ids, uint32_t ids_count);
 /* The last reading of each source's clock that is not written yet. */

@@ -283,7 +283,8 @@ const char *evtrail_frame_parse_clock(const uint8_t *at, size_t bytes, struct ev
 static void get_labels(struct parser *parser, struct evtrail_label *labels)
 {
     while (!parser->bad && parser->at < parser->end) {
-        const unsigned slot = (unsigned)get(parser, 1), key = (unsigned)get(parser, 1), value = (unsigned)get(parser, 1);
+        const unsigned slot = (unsigned)get(parser, 1), key = (unsigned)get(parser, 1),
+                       value = (unsigned)get(parser, 1);
         if (slot >= EVTRAIL_LABELS_MAX || key > EVTRAIL_LABEL_BYTES || value > EVTRAIL_LABEL_BYTES) {
             parser->bad = true;
             return;
@@ -379,7 +380,8 @@ const char *evtrail_frame_parse_schema(const uint8_t *at, size_t bytes, uint32_t
 }
 
 const char *evtrail_frame_parse_index(const uint8_t *at, size_t bytes,
-                                      int (*visit)(void *context, const struct evtrail_index_entry *entry), void *context)
+                                      int (*visit)(void *context, const struct evtrail_index_entry *entry),
+                                      void *context)
 {
     struct parser parser = begin(at, bytes);
     get64(&parser);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC
  *
- * The file's frames, byte by byte: one function writes each kind, one parses it. docs/file-format.md is the text of this.
+ * The file's frames, byte by byte: one function writes each kind, one parses it. docs/file-format.md is the text
+ * of this.
  *
- * Every frame of ours is a skippable zstd frame: u32 magic, u32 bytes that follow, u32 tag, u32 crc32c of all but itself.
+ * Every frame of ours is a skippable zstd frame: u32 magic, u32 bytes that follow, u32 tag, u32 crc32c of all but
+ * itself.
  */
 #ifndef EVTRAIL_FILE_FRAME_H
 #define EVTRAIL_FILE_FRAME_H
@@ -31,11 +33,11 @@ enum {
 
 enum {
     EVTRAIL_FRAME_PREFIX_BYTES = 16,
-    EVTRAIL_FRAME_BYTES_MAX = 1 << 20,  /* of any frame of ours */
-    EVTRAIL_HEADER_BYTES_MAX = 1024,    /* of a batch's header */
+    EVTRAIL_FRAME_BYTES_MAX = 1 << 20, /* of any frame of ours */
+    EVTRAIL_HEADER_BYTES_MAX = 1024,   /* of a batch's header */
     EVTRAIL_COMPRESSED_BYTES_MAX = 2 << 20,
     EVTRAIL_INDEX_ENTRY_BYTES = 48,
-    EVTRAIL_INDEX_ENTRIES_MAX = 16384,  /* in one frame */
+    EVTRAIL_INDEX_ENTRIES_MAX = 16384, /* in one frame */
     EVTRAIL_END_BYTES = 64,
     EVTRAIL_SOURCES_MAX = 65536,
     EVTRAIL_CODEC_NONE = 0,    /* no words follow */
@@ -112,6 +114,7 @@ const char *evtrail_frame_parse_schema(const uint8_t *at, size_t bytes, uint32_t
                                        const uint8_t **ret_entries, size_t *ret_entries_bytes);
 /* Calls `visit` for each entry. */
 const char *evtrail_frame_parse_index(const uint8_t *at, size_t bytes,
-                                      int (*visit)(void *context, const struct evtrail_index_entry *entry), void *context);
+                                      int (*visit)(void *context, const struct evtrail_index_entry *entry),
+                                      void *context);
 
 #endif /* EVTRAIL_FILE_FRAME_H */

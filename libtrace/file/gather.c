@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  *
- * Joining small chunks. Two chunks join when the second begins with the very event that follows the first's last, and the
- * writer lost none between: then one header describes both, and a TIME record at the join states the second's reference.
+ * Joining small chunks. Two chunks join when the second begins with the very event that follows the first's last,
+ * and the writer lost none between: then one header describes both, and a TIME record at the join states the
+ * second's reference.
  */
 #include "file/gather.h"
 

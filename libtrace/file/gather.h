@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 enum {
-    EVTRAIL_GATHER_WORDS = 32768, /* of one batch: 256 KiB */
+    EVTRAIL_GATHER_WORDS = 32768,        /* of one batch: 256 KiB */
     EVTRAIL_GATHER_BYTES_MAX = 16 << 20, /* of all rings together */
 };
 struct evtrail_gathered {

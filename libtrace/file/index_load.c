@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Loads what a closed file's index says it holds. The index is believed only if it fits the file: its entries must lie end to end
- * from the first frame to itself, and its counts must be right.
+ * Loads what a closed file's index says it holds. The index is believed only if it fits the file: its entries must
+ * lie end to end from the first frame to itself, and its counts must be right.
  */
 #include "file/file_reader.h"
 
@@ -108,7 +108,8 @@ static bool read_entries(struct index_load *load, const struct evtrail_end *end,
     while (offset < end_offset) {
         struct evtrail_frame frame;
         const char *what;
-        if (evtrail_part_read_frame(load->cursor, load->part, offset, &frame, &what) != 1 || frame.tag != EVTRAIL_TAG_INDEX ||
+        if (evtrail_part_read_frame(load->cursor, load->part, offset, &frame, &what) != 1 ||
+            frame.tag != EVTRAIL_TAG_INDEX ||
             evtrail_frame_parse_index(load->cursor->scratch, frame.bytes, take_entry, load))
             return false;
         offset += frame.bytes;
@@ -173,4 +174,3 @@ int evtrail_part_load_index(struct evtrail_file_cursor *cursor, struct evtrail_p
     part->closed = part->indexed = true;
     return 1;
 }
-

@@ -12,8 +12,8 @@
 
 struct evtrail_input {
     int fd;
-    bool stream; /* offsets only grow; a window is kept */
-    bool ended;  /* stream: all is read */
+    bool stream;    /* offsets only grow; a window is kept */
+    bool ended;     /* stream: all is read */
     uint64_t start; /* stream: offset of window[0] */
     uint8_t *window;
     size_t used, room;
@@ -21,8 +21,8 @@ struct evtrail_input {
 /* "-" is standard input. -EISDIR, or what open(2) gives. */
 int evtrail_input_open(struct evtrail_input *input, const char *path);
 void evtrail_input_close(struct evtrail_input *input);
-/* Up to `bytes` bytes at `offset` (stream: not before the last call's); fewer only at the end. -EINTR: a signal came while a
- * stream was waited for; -EIO. */
+/* Up to `bytes` bytes at `offset` (stream: not before the last call's); fewer only at the end. -EINTR: a signal
+ * came while a stream was waited for; -EIO. */
 ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t *out, size_t bytes);
 /* The length now; UINT64_MAX for a stream. */
 uint64_t evtrail_input_size(const struct evtrail_input *input);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC
  *
- * Units are gathered in one of three buffers while the others are on their way to the file, through io_uring or, where that is refused,
- * by plain writes: the same bytes at the same offsets. A failure is found when a write ends; then all that are under way are waited
- * for, and the file is cut behind the last unit before the first byte that is missing.
+ * Units are gathered in one of three buffers while the others are on their way to the file, through io_uring or,
+ * where that is refused, by plain writes: the same bytes at the same offsets. A failure is found when a write
+ * ends; then all that are under way are waited for, and the file is cut behind the last unit before the first byte
+ * that is missing.
  */
 #include "file/output.h"
 
@@ -205,7 +206,8 @@ static void send(struct evtrail_output *output, struct buffer *buffer)
         const size_t bytes = within_limit(output, offset, buffer->used - buffer->written);
         int r = bytes ? 0 : -EFBIG;
         if (bytes && output->uring)
-            r = evtrail_uring_write(output->uring, output->fd, (unsigned)(buffer - output->buffers), data, bytes, offset);
+            r = evtrail_uring_write(output->uring, output->fd, (unsigned)(buffer - output->buffers), data, bytes,
+                                    offset);
         else if (bytes)
             r = write_plain(output, data, bytes, offset);
         if (r != 0 || !output->uring || !bytes)

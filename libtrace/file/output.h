@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * A file that grows by whole units (frames that belong together) and never keeps a part of one: after a failure it is cut back to
- * the last unit that was written whole.
+ * A file that grows by whole units (frames that belong together) and never keeps a part of one: after a failure it
+ * is cut back to the last unit that was written whole.
  */
 #ifndef EVTRAIL_FILE_OUTPUT_H
 #define EVTRAIL_FILE_OUTPUT_H
@@ -23,10 +23,12 @@ struct evtrail_output_loss {
 struct evtrail_output;
 int evtrail_output_open(struct evtrail_output **ret_output, const char *path,
                         const struct evtrail_output_options *options);
-/* Room for a unit of at most so many bytes (<= EVTRAIL_OUTPUT_UNIT_MAX). NULL: writing has failed, see evtrail_output_error(). */
+/* Room for a unit of at most so many bytes (<= EVTRAIL_OUTPUT_UNIT_MAX). NULL: writing has failed, see
+ * evtrail_output_error(). */
 uint8_t *evtrail_output_reserve(struct evtrail_output *output, size_t bytes);
 /* `bytes` of the room are a unit now. events and raw_bytes are for the account of a loss; a batch has raw_bytes. */
-void evtrail_output_commit(struct evtrail_output *output, size_t bytes, bool batch, uint64_t events, uint64_t raw_bytes);
+void evtrail_output_commit(struct evtrail_output *output, size_t bytes, bool batch, uint64_t events,
+                           uint64_t raw_bytes);
 /* Starts writing what is buffered. */
 int evtrail_output_push(struct evtrail_output *output);
 /* Writes all, waits, and syncs with option `sync`. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Writing a rotated set: NAME.00001.evt, NAME.00002.evt, ..., each readable alone, NAME.current a symlink to the newest.
+ * Writing a rotated set: NAME.00001.evt, NAME.00002.evt, ..., each readable alone, NAME.current a symlink to the
+ * newest.
  */
 #include "file/file_writer.h"
 
@@ -72,8 +73,8 @@ static int open_and_tidy(struct evtrail_file *file)
         return r;
     point_current(file);
     if (options->keep_bytes || options->keep_ns > 0 || options->keep_files) {
-        const int deleted = evtrail_set_prune(file->name, file->path, options->keep_bytes, options->keep_ns,
-                                              options->keep_files);
+        const int deleted =
+            evtrail_set_prune(file->name, file->path, options->keep_bytes, options->keep_ns, options->keep_files);
         file->stats.files_deleted += deleted > 0 ? (uint64_t)deleted : 0;
     }
     return 0;

@@ -27,7 +27,8 @@ int evtrail_uring_new(struct evtrail_uring **ret_uring, uint8_t *const *buffers,
     }
     for (unsigned i = 0; i < EVTRAIL_URING_BUFFERS; i++)
         vectors[i] = (struct iovec){buffers[i], buffer_bytes};
-    /* Registered buffers save the page look-ups of each write. They count as locked memory on old kernels: do without then. */
+    /* Registered buffers save the page look-ups of each write. They count as locked memory on old kernels: do
+     * without then. */
     uring->registered = io_uring_register_buffers(&uring->ring, vectors, EVTRAIL_URING_BUFFERS) == 0;
     *ret_uring = uring;
     return 0;

@@ -11,7 +11,8 @@
 enum { EVTRAIL_URING_BUFFERS = 3 };
 
 struct evtrail_uring;
-/* buffers[i] are registered where the kernel allows it. Fails (-EPERM, -ENOSYS, -ENOMEM, ...) where io_uring is not to be had. */
+/* buffers[i] are registered where the kernel allows it. Fails (-EPERM, -ENOSYS, -ENOMEM, ...) where io_uring is
+ * not to be had. */
 int evtrail_uring_new(struct evtrail_uring **ret_uring, uint8_t *const *buffers, size_t buffer_bytes);
 void evtrail_uring_free(struct evtrail_uring *uring);
 /* Starts writing data (inside buffers[number]) at `offset`. */

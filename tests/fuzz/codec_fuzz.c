@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Batch contents: 2 bytes of words count, then the content. What decodes must encode to something that decodes to the same.
+ * Batch contents: 2 bytes of words count, then the content. What decodes must encode to something that decodes to
+ * the same.
  */
 #include "file/codec.h"
 

@@ -48,7 +48,8 @@ static inline void gen_header(struct chunk_gen *gen, uint32_t id, uint32_t size)
     gen->events += id >= 16;
 }
 
-/* A thread of the pool: connections live through acquire, sqe, cqe, read or write, release. Two payload words each: {object, argument}. */
+/* A thread of the pool: connections live through acquire, sqe, cqe, read or write, release. Two payload words
+ * each: {object, argument}. */
 struct pool_connection {
     uint32_t object;
     uint8_t step;
@@ -64,19 +65,28 @@ static inline uint64_t pool_argument(struct pool_gen *pool, unsigned step, uint3
 {
     struct random *random = &pool->base.random;
     switch (step) {
-    case 0: return random_below(random, 40); /* waiters */
+    case 0:
+        return random_below(random, 40); /* waiters */
     case 1:
     case 4:
-    case 7: return ++pool->sqe;
+    case 7:
+        return ++pool->sqe;
     case 2:
     case 5:
-    case 8: return pool->sqe - random_below(random, 4);
-    case 3: return 64u << random_below(random, 8); /* bytes read */
-    case 6: return 512 + random_below(random, 3) * 100;
-    case 9: return 0;
-    case 10: return object % 7;
-    case 11: return random_below(random, 2000000); /* ns held */
-    default: return 200;
+    case 8:
+        return pool->sqe - random_below(random, 4);
+    case 3:
+        return 64u << random_below(random, 8); /* bytes read */
+    case 6:
+        return 512 + random_below(random, 3) * 100;
+    case 9:
+        return 0;
+    case 10:
+        return object % 7;
+    case 11:
+        return random_below(random, 2000000); /* ns held */
+    default:
+        return 200;
     }
 }
 
@@ -86,7 +96,8 @@ static inline void pool_event(struct pool_gen *pool)
     struct pool_connection *c = &pool->connections[random_below(&gen->random, POOL_CONNECTIONS)];
     if (!c->object)
         c->object = 1 + (uint32_t)random_below(&gen->random, 4096);
-    gen->ticks += 60 + random_below(&gen->random, 400) + (random_below(&gen->random, 50) ? 0 : random_below(&gen->random, 40000));
+    gen->ticks +=
+        60 + random_below(&gen->random, 400) + (random_below(&gen->random, 50) ? 0 : random_below(&gen->random, 40000));
     gen_header(gen, POOL_FIRST_ID + c->step, 2);
     gen->words[gen->count++] = c->object;
     gen->words[gen->count++] = pool_argument(pool, c->step, c->object);
@@ -113,24 +124,28 @@ static inline void random_fill(struct chunk_gen *gen, unsigned ids, unsigned siz
         const uint32_t n = is_long ? (uint32_t)random_below(random, 300) : size;
         if (!gen_room(gen, 2 + n))
             return;
-        gen->ticks += random_below(random, 20) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
+        gen->ticks +=
+            random_below(random, 20) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
         gen_header(gen, id, is_long ? 63 : size);
         if (is_long)
             gen->words[gen->count++] = n;
         for (uint32_t i = 0; i < n; i++)
-            gen->words[gen->count++] = random_below(random, 3) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
+            gen->words[gen->count++] =
+                random_below(random, 3) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
     }
 }
 
 /* Strings: a fixed host name, a path of varied length, a double. */
 static inline void string_fill(struct chunk_gen *gen)
 {
-    static const char *const paths[] = {"/var/lib/data/table-0001.db", "/etc/hosts", "/usr/lib/x86_64-linux-gnu/libc.so.6",
+    static const char *const paths[] = {"/var/lib/data/table-0001.db", "/etc/hosts",
+                                        "/usr/lib/x86_64-linux-gnu/libc.so.6",
                                         "/home/user/projects/pool/src/connection.c", "/tmp/x"};
     struct random *random = &gen->random;
     for (;;) {
         char text[96] = "";
-        const size_t bytes = strlen(strcat(strcpy(text, paths[random_below(random, 5)]), random_below(random, 2) ? "" : ".old"));
+        const size_t bytes =
+            strlen(strcat(strcpy(text, paths[random_below(random, 5)]), random_below(random, 2) ? "" : ".old"));
         const uint32_t words = (uint32_t)(bytes + 7) / 8;
         if (!gen_room(gen, 8 + words))
             return;

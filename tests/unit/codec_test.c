@@ -39,7 +39,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static const struct evtrail_batch_view *round_trip(struct fixture *f, const uint64_t *words, size_t count, uint64_t ticks)
+static const struct evtrail_batch_view *round_trip(struct fixture *f, const uint64_t *words, size_t count,
+                                                   uint64_t ticks)
 {
     struct evtrail_encoded encoded;
     const struct evtrail_batch_view *view = NULL;
@@ -88,10 +89,18 @@ static void a_column__each_pattern__comes_back(void **state)
             struct random random = {pattern};
             for (unsigned i = 0; i < count; i++) {
                 const uint64_t noise = random_next(&random);
-                const uint64_t values[12] = {7, i, i * UINT64_C(0x123456789abcdef), noise, noise % 3, -noise % 5,
-                                             UINT64_MAX - noise % 300, i & 1 ? INT64_MAX : INT64_MIN,
-                                             (noise % 9) << 40 | 17, UINT64_C(0x7f0011220000) + noise % 4 * 64,
-                                             noise & UINT64_C(0xff00ff0000ff00ff), i * i * i};
+                const uint64_t values[12] = {7,
+                                             i,
+                                             i * UINT64_C(0x123456789abcdef),
+                                             noise,
+                                             noise % 3,
+                                             -noise % 5,
+                                             UINT64_MAX - noise % 300,
+                                             i & 1 ? INT64_MAX : INT64_MIN,
+                                             (noise % 9) << 40 | 17,
+                                             UINT64_C(0x7f0011220000) + noise % 4 * 64,
+                                             noise & UINT64_C(0xff00ff0000ff00ff),
+                                             i * i * i};
                 f->words[2 * i] = (UINT64_C(1000) + i) << 20 | 99 << 6 | 1;
                 f->words[2 * i + 1] = values[pattern];
             }

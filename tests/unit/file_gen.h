@@ -36,18 +36,34 @@ static inline void gen_source_init(struct gen_source *gen, uint32_t pid)
 {
     memset(gen, 0, sizeof(*gen));
     gen->source = (struct evtrail_source){
-        .session_id = UINT64_C(0xabcdef0000000000) + pid, .pid = pid, .uid = 7, .parent_pid = 1,
-        .start_realtime_ns = GEN_START_NS, .command = "pool", .program = "/usr/bin/pool", .host = "here",
-        .boot_id = "b00t", .types = gen->by_id, .types_count = POOL_FIRST_ID + POOL_TYPES,
-        .clock = {.kind = 1, .hz = 0, .first = {GEN_START_TICKS, GEN_START_TICKS, GEN_START_NS},
+        .session_id = UINT64_C(0xabcdef0000000000) + pid,
+        .pid = pid,
+        .uid = 7,
+        .parent_pid = 1,
+        .start_realtime_ns = GEN_START_NS,
+        .command = "pool",
+        .program = "/usr/bin/pool",
+        .host = "here",
+        .boot_id = "b00t",
+        .types = gen->by_id,
+        .types_count = POOL_FIRST_ID + POOL_TYPES,
+        .clock = {.kind = 1,
+                  .hz = 0,
+                  .first = {GEN_START_TICKS, GEN_START_TICKS, GEN_START_NS},
                   .last = {GEN_START_TICKS + 1000000000, GEN_START_TICKS + 1000000000, GEN_START_NS + 1000000000}},
     };
     for (unsigned i = 0; i < POOL_TYPES; i++) {
         struct evtrail_event_type *type = &gen->types[POOL_FIRST_ID + i];
         snprintf(gen->names[i], sizeof(gen->names[i]), "pool.step%u", i);
-        *type = (struct evtrail_event_type){.id = POOL_FIRST_ID + i, .level = EVTRAIL_LEVEL_info, .fields_count = 2,
-                                            .name = gen->names[i], .doc = "", .file = "pool.c", .function = "f",
-                                            .fields = gen_fields, .line = i};
+        *type = (struct evtrail_event_type){.id = POOL_FIRST_ID + i,
+                                            .level = EVTRAIL_LEVEL_info,
+                                            .fields_count = 2,
+                                            .name = gen->names[i],
+                                            .doc = "",
+                                            .file = "pool.c",
+                                            .function = "f",
+                                            .fields = gen_fields,
+                                            .line = i};
         gen->by_id[POOL_FIRST_ID + i] = type;
     }
 }
@@ -137,8 +153,8 @@ static inline void gen_write_file(const char *path, const uint8_t *bytes, size_t
 /* What stays the same whenever and however a file is written. */
 static inline struct evtrail_file_options gen_options(void)
 {
-    return (struct evtrail_file_options){.bytes = sizeof(struct evtrail_file_options), .now_ns = (int64_t)GEN_START_NS,
-                                         .file_id = 77, .flush_ns = -1};
+    return (struct evtrail_file_options){
+        .bytes = sizeof(struct evtrail_file_options), .now_ns = (int64_t)GEN_START_NS, .file_id = 77, .flush_ns = -1};
 }
 
 #endif /* EVTRAIL_TESTS_FILE_GEN_H */

@@ -219,8 +219,7 @@ static void seek__with_and_without_index__finds_the_time(void **state)
         struct evtrail_file_cursor *cursor;
         struct evtrail_batch *batch;
         assert_int_equal(evtrail_file_cursor_open(&cursor, closed ? f->path : f->other, NULL, NULL), 0);
-        const int64_t middle =
-            (int64_t)GEN_START_NS + (int64_t)(f->rings[0].pool.base.ticks - GEN_START_TICKS) / 2;
+        const int64_t middle = (int64_t)GEN_START_NS + (int64_t)(f->rings[0].pool.base.ticks - GEN_START_TICKS) / 2;
         assert_int_equal(evtrail_file_cursor_horizon(cursor) <= (int64_t)GEN_START_NS + 1000, 1);
         assert_int_equal(evtrail_file_cursor_seek(cursor, middle), 0);
         assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);

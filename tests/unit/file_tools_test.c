@@ -49,8 +49,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-static uint64_t write_file(const char *path, struct gen_ring *ring, unsigned chunks, struct evtrail_file_options options,
-                           struct evtrail_file_stats *stats)
+static uint64_t write_file(const char *path, struct gen_ring *ring, unsigned chunks,
+                           struct evtrail_file_options options, struct evtrail_file_stats *stats)
 {
     struct evtrail_file *file;
     uint64_t events = 0;
@@ -167,8 +167,8 @@ static void split__by_source_and_time__has_just_those(void **state)
         events2 += f->ring2->chunk.events;
     }
     assert_int_equal(evtrail_file_close(file, NULL), 0);
-    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .sources = sources, .sources_count = 1,
-                                                .file = gen_options()};
+    struct evtrail_file_copy_options options = {
+        .bytes = sizeof(options), .sources = sources, .sources_count = 1, .file = gen_options()};
     assert_int_equal(evtrail_file_copy(paths, 1, f->other, &options, NULL, NULL), 0);
     assert_int_equal(verify(f->other, 0, NULL).events, events2);
     options.file.force = true;

@@ -17,7 +17,8 @@
 
 /* ---- the file ---------------------------------------------------------------------------------------------------- */
 
-static void add(struct evtrail_chunk *chunk, uint64_t *words, uint64_t ticks, uint32_t id, uint32_t size, const uint64_t *payload)
+static void add(struct evtrail_chunk *chunk, uint64_t *words, uint64_t ticks, uint32_t id, uint32_t size,
+                const uint64_t *payload)
 {
     words[chunk->words_count++] = ticks << 20 | (uint64_t)id << 6 | (size > 62 ? 63 : size);
     if (size > 62)
@@ -88,7 +89,7 @@ static void write_golden(const char *path)
     free(ring);
 }
 
-/* ---- as text ------------------------------------------------------------------------------------------------------ */
+/* ---- as text --------------------------------------------------------------------------------------------------- */
 
 static void show_sources(FILE *out, const struct evtrail_file_cursor *cursor)
 {
@@ -127,9 +128,10 @@ static void show(FILE *out, const char *path)
     }
     while ((r = evtrail_file_cursor_next_chunk(cursor, &batch)) == 1) {
         const struct evtrail_chunk *c = &batch->chunk;
-        fprintf(out, "batch %" PRIu64 ": pid %u ring %u flags %u blocks %" PRIu64 "-%" PRIu64 " ticks %" PRIu64 "-%" PRIu64
-                     " ns %" PRId64 " events %" PRIu64 " before %" PRIu64 " missed %" PRIu64 " lost %" PRIu64
-                     " tid %u %s %s=%s types %" PRIx64 "\n",
+        fprintf(out,
+                "batch %" PRIu64 ": pid %u ring %u flags %u blocks %" PRIu64 "-%" PRIu64 " ticks %" PRIu64 "-%" PRIu64
+                " ns %" PRId64 " events %" PRIu64 " before %" PRIu64 " missed %" PRIu64 " lost %" PRIu64
+                " tid %u %s %s=%s types %" PRIx64 "\n",
                 batch->number, c->source->pid, c->ring, c->flags, c->first_block, c->last_block, c->first_ticks,
                 c->last_ticks, batch->from_ns, c->events, c->events_before, c->missed, c->lost_before[0], c->state.tid,
                 c->state.thread_name, c->state.labels[1].key, c->state.labels[1].value, batch->types);

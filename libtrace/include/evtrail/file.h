@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC
  *
- * Trace files: write, rotate, read batch by batch, look at batches as columns, check, repair, copy. Most programs that read
- * want evtrail_reader (reader.h), which opens files too; this is for those who move or check whole batches. Link with
- * libevtrail-reader. docs/file-format.md has every byte.
+ * Trace files: write, rotate, read batch by batch, look at batches as columns, check, repair, copy. Most programs
+ * that read want evtrail_reader (reader.h), which opens files too; this is for those who move or check whole
+ * batches. Link with libevtrail-reader. docs/file-format.md has every byte.
  *
- * A file is a valid .zst: `zstd -t` checks it. Functions return >= 0 or a negative errno; out-arguments are last and untouched
- * on failure. Nothing here prints or exits. No byte of a file is trusted. Not thread-safe: one object, one thread.
+ * A file is a valid .zst: `zstd -t` checks it. Functions return >= 0 or a negative errno; out-arguments are last
+ * and untouched on failure. Nothing here prints or exits. No byte of a file is trusted. Not thread-safe: one
+ * object, one thread.
  */
 #ifndef EVTRAIL_FILE_H
 #define EVTRAIL_FILE_H
@@ -23,17 +24,17 @@ extern "C" {
 
 struct evtrail_file;
 struct evtrail_file_options {
-    size_t bytes; /* sizeof(struct evtrail_file_options) */
-    bool force;   /* overwrite an existing file */
-    bool sync;    /* fdatasync at each flush and at close */
-    bool no_uring; /* plain writes; also by EVTRAIL_NO_URING=1, and wherever the kernel refuses io_uring */
-    int level;    /* of zstd; 0: 1 */
+    size_t bytes;          /* sizeof(struct evtrail_file_options) */
+    bool force;            /* overwrite an existing file */
+    bool sync;             /* fdatasync at each flush and at close */
+    bool no_uring;         /* plain writes; also by EVTRAIL_NO_URING=1, and wherever the kernel refuses io_uring */
+    int level;             /* of zstd; 0: 1 */
     uint64_t buffer_bytes; /* batches are gathered up to so much before they are written; 0: 256 KiB; at most 1 MiB */
     int64_t flush_ns;      /* what has waited for so long is written; 0: 250 ms; < 0: only when the buffer is full */
     int64_t now_ns;        /* creation time to write into the file; 0: now */
     uint64_t file_id;      /* to write into the file; 0: random */
-    /* A rotated set: `path` is NAME, the files are NAME.00001.evt, ... and NAME.current is a symlink to the newest. On if any
-     * of these is not 0, or `rotate` is set. */
+    /* A rotated set: `path` is NAME, the files are NAME.00001.evt, ... and NAME.current is a symlink to the
+     * newest. On if any of these is not 0, or `rotate` is set. */
     bool rotate;
     uint64_t rotate_bytes;
     int64_t rotate_ns;
@@ -42,26 +43,27 @@ struct evtrail_file_options {
     uint32_t keep_files; /* ... and those beyond so many, the open one included */
 };
 struct evtrail_file_stats {
-    uint64_t events;     /* written */
+    uint64_t events; /* written */
     uint64_t batches;
     uint64_t raw_bytes;  /* of their records */
     uint64_t file_bytes; /* of all files of the set, closed and open */
     uint64_t lost;       /* events handed over and not written (no room on the device, ...) */
     uint64_t files, files_deleted;
-    int error;           /* 0, or the negative errno that stopped the writing */
+    int error; /* 0, or the negative errno that stopped the writing */
     bool uring;
 };
 /* -EEXIST: the file is there and `force` is not set; -EINVAL; or what open(2) gives. */
 int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const struct evtrail_file_options *options);
-/* Encodes, compresses and buffers one chunk, and whatever of its source's schema and clock the file lacks. A chunk of no
- * words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns): chunk->source must live until the file is flushed or
- * closed. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG: they are not whole records; an earlier or new
- * failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and
- * stays so. */
+/* Encodes, compresses and buffers one chunk, and whatever of its source's schema and clock the file lacks. A chunk
+ * of no words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns): chunk->source must
+ * live until the file is flushed or closed. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG:
+ * they are not whole records; an earlier or new failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the
+ * chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and stays so. */
 int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk);
 /* The source's process has ended: its last clock reading is written. */
 int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source);
-/* Writes what has waited for longer than flush_ns; returns ns until the next such time, or INT64_MAX. Call when idle. */
+/* Writes what has waited for longer than flush_ns; returns ns until the next such time, or INT64_MAX. Call when
+ * idle. */
 int64_t evtrail_file_idle(struct evtrail_file *file);
 /* Writes what is buffered, and waits until it is written (and synced, with `sync`). */
 int evtrail_file_flush(struct evtrail_file *file);
@@ -79,38 +81,42 @@ struct evtrail_file_cursor;
 struct evtrail_batch_view;
 struct evtrail_file_cursor_options {
     size_t bytes; /* sizeof(struct evtrail_file_cursor_options) */
-    bool follow;  /* wait for what is appended: evtrail_file_cursor_next() returns 0 at the end and may be called again */
-    /* Batches for which this returns false are stepped over without a look inside. NULL: none is. chunk->words is NULL. */
+    bool
+        follow; /* wait for what is appended: evtrail_file_cursor_next() returns 0 at the end and may be called again */
+    /* Batches for which this returns false are stepped over without a look inside. NULL: none is. chunk->words is
+     * NULL. */
     bool (*wanted)(void *context, const struct evtrail_chunk *chunk, uint64_t types);
     void *context;
 };
 struct evtrail_batch {
     struct evtrail_chunk chunk; /* words NULL until evtrail_file_cursor_words(); words_count is known */
-    uint64_t torn;     /* events of this ring that a damaged part before this batch held */
-    uint64_t skipped;  /* events of this ring in batches before this one that `wanted` refused */
-    uint64_t number;   /* in the file, from 0 */
-    uint64_t offset;   /* in the file */
-    uint64_t types;    /* Bloom: evtrail_batch_may_have() */
-    uint32_t bytes;    /* in the file */
-    int64_t from_ns, to_ns; /* first and last record, realtime */
+    uint64_t torn;              /* events of this ring that a damaged part before this batch held */
+    uint64_t skipped;           /* events of this ring in batches before this one that `wanted` refused */
+    uint64_t number;            /* in the file, from 0 */
+    uint64_t offset;            /* in the file */
+    uint64_t types;             /* Bloom: evtrail_batch_may_have() */
+    uint32_t bytes;             /* in the file */
+    int64_t from_ns, to_ns;     /* first and last record, realtime */
 };
-/* A trace file; "-": one on standard input; a set: NAME of NAME.00001.evt, ..., `NAME.*`, or a directory of them. On failure *ret_error (may be NULL)
- * is an owned line that says what, where, and what to do; free() it. -EBADMSG: not a trace file; -EPROTONOSUPPORT: of a newer version. */
+/* A trace file; "-": one on standard input; a set: NAME of NAME.00001.evt, ..., `NAME.*`, or a directory of them.
+ * On failure *ret_error (may be NULL) is an owned line that says what, where, and what to do; free() it. -EBADMSG:
+ * not a trace file; -EPROTONOSUPPORT: of a newer version. */
 int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char *path,
                              const struct evtrail_file_cursor_options *options, char **ret_error);
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor);
-/* The next batch's header, all checked. 1: a batch, valid until the next call; 0: the end (follow: for now); -EBADMSG: damage, in evtrail_file_cursor_error(): the
- * next call goes on behind it. */
+/* The next batch's header, all checked. 1: a batch, valid until the next call; 0: the end (follow: for now);
+ * -EBADMSG: damage, in evtrail_file_cursor_error(): the next call goes on behind it. */
 int evtrail_file_cursor_next(struct evtrail_file_cursor *cursor, struct evtrail_batch **ret_batch);
 /* The last batch's records, as rows (batch->chunk.words) or as columns. -EBADMSG as above: its events count as torn. */
 int evtrail_file_cursor_words(struct evtrail_file_cursor *cursor);
 int evtrail_file_cursor_view(struct evtrail_file_cursor *cursor, const struct evtrail_batch_view **ret_view);
 /* Both in one: the next batch, decoded. */
 int evtrail_file_cursor_next_chunk(struct evtrail_file_cursor *cursor, struct evtrail_batch **ret_batch);
-/* The next batch is the first that may hold an event at or after this time. Batches of different rings overlap: such a batch may be followed by
- * earlier events of another ring. -ESPIPE: a stream. */
+/* The next batch is the first that may hold an event at or after this time. Batches of different rings overlap:
+ * such a batch may be followed by earlier events of another ring. -ESPIPE: a stream. */
 int evtrail_file_cursor_seek(struct evtrail_file_cursor *cursor, int64_t realtime_ns);
-/* No batch that is still to come has an event before this time (INT64_MAX: none is to come; INT64_MIN: not known, a stream). */
+/* No batch that is still to come has an event before this time (INT64_MAX: none is to come; INT64_MIN: not known,
+ * a stream). */
 int64_t evtrail_file_cursor_horizon(const struct evtrail_file_cursor *cursor);
 /* Sources seen so far; they grow, and stay valid until close. source->owner and
  * source->number are the caller's to change. */
@@ -141,14 +147,17 @@ struct evtrail_batch_view {
     size_t misc_words;
     struct evtrail_decoder *decoder; /* private */
 };
-/* Payload word `word` of all records of a shape, in order: ret_values has room for shapes[shape].count. No allocation; 1 ns a value. -ENOENT. */
+/* Payload word `word` of all records of a shape, in order: ret_values has room for shapes[shape].count. No
+ * allocation; 1 ns a value. -ENOENT. */
 int evtrail_batch_column(const struct evtrail_batch_view *view, uint32_t shape, uint32_t word, uint64_t *ret_values);
-/* Absolute ticks of all records of a shape (255: of misc). The first call decodes those of all shapes, 3 ns each. -ENOENT. */
+/* Absolute ticks of all records of a shape (255: of misc). The first call decodes those of all shapes, 3 ns each.
+ * -ENOENT. */
 int evtrail_batch_ticks(const struct evtrail_batch_view *view, uint32_t shape, const uint64_t **ret_ticks);
 
 /* ---- sets, checking, repairing, copying ------------------------------------------------------------------------- */
 
-/* The files that `path` names, in order: itself, or those of the set (see evtrail_file_cursor_open). Owned: evtrail_file_list_free(). Returns how many; -ENOENT. */
+/* The files that `path` names, in order: itself, or those of the set (see evtrail_file_cursor_open). Owned:
+ * evtrail_file_list_free(). Returns how many; -ENOENT. */
 int evtrail_file_list(const char *path, char ***ret_paths);
 void evtrail_file_list_free(char **paths);
 
@@ -157,32 +166,33 @@ struct evtrail_file_report {
     uint64_t lost[EVTRAIL_CAUSES_ALL]; /* by cause, as the file tells; torn: in damaged parts */
     uint64_t faults;
     uint32_t sources;
-    bool closed;  /* it ends with an index */
+    bool closed; /* it ends with an index */
     int64_t from_ns, to_ns;
 };
-/* Reads and decodes everything; calls `fault` (may be NULL) with one line for each damage. Returns 0: intact; 1: damaged (a missing index alone is no
- * damage: see closed); < 0: not readable at all, *ret_error as above. */
+/* Reads and decodes everything; calls `fault` (may be NULL) with one line for each damage. Returns 0: intact; 1:
+ * damaged (a missing index alone is no damage: see closed); < 0: not readable at all, *ret_error as above. */
 int evtrail_file_verify(const char *path, void (*fault)(void *context, const char *line), void *context,
                         struct evtrail_file_report *ret_report, char **ret_error);
 
 struct evtrail_file_copy_options {
-    size_t bytes; /* sizeof(struct evtrail_file_copy_options) */
-    int64_t from_ns, to_ns;    /* batches that may have events of this range; 0: open */
+    size_t bytes;               /* sizeof(struct evtrail_file_copy_options) */
+    int64_t from_ns, to_ns;     /* batches that may have events of this range; 0: open */
     const char *const *sources; /* pids or commands; NULL: all */
     uint32_t sources_count;
     void (*fault)(void *context, const char *line);
     void *context;
     struct evtrail_file_options file; /* of the output; .bytes 0: defaults */
 };
-/* Writes the whole, intact batches of `paths` (files or sets; several: merged by their first time) to `output`, without compressing them again.
- * Records of a batch that lies partly outside the time range come along. -EEXIST. */
+/* Writes the whole, intact batches of `paths` (files or sets; several: merged by their first time) to `output`,
+ * without compressing them again. Records of a batch that lies partly outside the time range come along. -EEXIST. */
 int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char *output,
                       const struct evtrail_file_copy_options *options, struct evtrail_file_stats *ret_stats,
                       char **ret_error);
 /* The same for one damaged or unclosed file: a clean one with an index, in `output`. */
 int evtrail_file_repair(const char *path, const char *output, const struct evtrail_file_copy_options *options,
                         struct evtrail_file_stats *ret_stats, char **ret_error);
-/* Deletes the oldest closed files of a set until what is left fits (0: no such limit). Returns how many were deleted. */
+/* Deletes the oldest closed files of a set until what is left fits (0: no such limit). Returns how many were
+ * deleted. */
 int evtrail_file_prune(const char *path, uint64_t keep_bytes, int64_t keep_ns, uint32_t keep_files);
 
 #pragma GCC visibility pop
