@@ -287,7 +287,7 @@ int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chu
         file->stats.lost += chunk->events;
         return file->stats.error;
     }
-    if (chunk->ring >= EVTRAIL_RINGS_MAX)
+    if (chunk->ring > EVTRAIL_RINGS_MAX)
         return -EINVAL;
     int r = evtrail_file_source_number(file, chunk->source, &number);
     if (r < 0) {

@@ -322,7 +322,7 @@ static const char *check_batch(const struct evtrail_batch_header *header)
     const bool none = header->codec == EVTRAIL_CODEC_NONE;
     if (header->codec > EVTRAIL_CODEC_COLUMNS)
         return "a batch's codec is not known: written by a newer version?";
-    if (header->source >= EVTRAIL_SOURCES_MAX || chunk->ring >= EVTRAIL_RINGS_MAX)
+    if (header->source >= EVTRAIL_SOURCES_MAX || chunk->ring > EVTRAIL_RINGS_MAX)
         return "a batch's source or ring is out of bounds";
     if (chunk->words_count > EVTRAIL_BATCH_WORDS_MAX || header->content_bytes > EVTRAIL_BATCH_CONTENT_MAX ||
         header->compressed_bytes > EVTRAIL_COMPRESSED_BYTES_MAX || chunk->events > chunk->words_count)

@@ -48,7 +48,7 @@ static int take_entry(void *context, const struct evtrail_index_entry *entry)
     load->entries++;
     if (entry->ring == EVTRAIL_RING_NONE)
         return take_meta(load, entry);
-    if (entry->source >= EVTRAIL_SOURCES_MAX || entry->ring >= EVTRAIL_RINGS_MAX ||
+    if (entry->source >= EVTRAIL_SOURCES_MAX || entry->ring > EVTRAIL_RINGS_MAX ||
         entry->events > EVTRAIL_BATCH_WORDS_MAX)
         return -EBADMSG;
     load->events += entry->events;

@@ -16,7 +16,7 @@
 
 #define SPARE_MAX 16
 #define LIMIT_WORDS_MIN 512
-#define SLIP_MAX_NS 10000000 /* a late live event's time is moved up to the last one's; more than this is no slip */
+#define SLIP_MAX_NS 1000000000 /* a late live event's time is moved up to the last one's; more than this is no slip */
 
 static const struct evtrail_label no_labels[EVTRAIL_LABELS_MAX];
 
@@ -234,7 +234,10 @@ static bool advance(struct evtrail_stream *stream)
         reader->delivered += stream->decoder.events - stream->events_counted;
         stream->events_counted = stream->decoder.events;
         if (result > 0) {
-            stream->time = stream->decoder.event.time;
+            struct evtrail_event *event = &stream->decoder.event;
+            if (event->what == EVTRAIL_EVENT_LOST && event->time < stream->time)
+                event->time = stream->time; /* the ticks of such records are only near */
+            stream->time = event->time;
             return true;
         }
         if (result < 0) {
@@ -301,6 +304,8 @@ static bool wanted(struct evtrail_reader *reader, struct evtrail_event *event)
         reader->lost[event->cause] += event->lost;
     if (reader->spans && event->what == EVTRAIL_EVENT)
         evtrail_spans_follow(reader->spans, event);
+    if (event->time < reader->sought_ns)
+        return false;
     if ((options->from_ns && event->time < options->from_ns) || (options->to_ns && event->time > options->to_ns))
         return false;
     return event->what != EVTRAIL_EVENT || !options->filter || evtrail_filter_match(options->filter, event);

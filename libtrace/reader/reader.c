@@ -86,7 +86,7 @@ int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_
         evtrail_reader_free(reader);
         return result;
     }
-    reader->last_time = INT64_MIN;
+    reader->last_time = reader->sought_ns = INT64_MIN;
     reader->progress_ns = evtrail_monotonic_now();
     *ret_reader = reader;
     return 0;
@@ -396,5 +396,6 @@ int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)
             return result;
     }
     reader->last_time = INT64_MIN;
+    reader->sought_ns = realtime_ns;
     return 0;
 }

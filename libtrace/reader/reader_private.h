@@ -110,6 +110,7 @@ struct evtrail_reader {
     uint32_t streams_count;
     size_t held_bytes;
     int64_t last_time;
+    int64_t sought_ns; /* what is older is passed over */
     uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
     uint64_t gathered_ns;  /* monotonic: when live rings were last looked at */
     uint64_t progress_ns;  /* ... when something was last found there */

@@ -430,6 +430,8 @@ static void all_sessions__those_that_come_later_too(void **state)
         memset(seen.next, 0, sizeof(seen.next));
         see(&seen, event, &last);
         if (seen.events == 200 && first.pid) {
+            wait_for(&first, 'd');
+            wait_for(&second, 'd');
             let_end(&first);
             let_end(&second);
             first.pid = 0;

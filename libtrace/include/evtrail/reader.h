@@ -124,7 +124,7 @@ struct evtrail_stream_state {
 };
 struct evtrail_chunk {
     struct evtrail_source *source;
-    uint32_t ring;
+    uint32_t ring;          /* 4096: no words, what the process lost before it had a ring to count it in */
     uint32_t flags;         /* 1: a thread's ring for signal handlers */
     uint64_t first_block;   /* sequence numbers in the ring */
     uint64_t last_block;
