@@ -107,8 +107,10 @@ static int copy_batch(struct copy *copy, const struct origin *origin)
     if (r < 0)
         return r;
     evtrail_file_source_update(copy->file, source, header.source);
-    header.chunk.source = (struct evtrail_source *)source;
+    evtrail_file_learn_modules(copy->file, header.source, source);
     note_ids(copy, view);
+    for (uint32_t i = 0; i < copy->ids_count; i++)
+        evtrail_file_learn_type(copy->file, header.source, source, copy->ids[i]);
     return evtrail_file_write_batch(copy->file, &header, cursor->compressed, copy->ids, copy->ids_count);
 }
 

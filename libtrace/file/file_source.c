@@ -5,8 +5,6 @@
  */
 #include "file/file_writer.h"
 
-#include "reader/schema.h"
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +53,7 @@ static int add_source(struct evtrail_file *file, const struct evtrail_source *so
         .start_realtime_ns = source->start_realtime_ns,
         .hz = source->clock.hz,
     };
+    evtrail_schema_init(&known->schema);
     copy_text(known->frame.command, sizeof(known->frame.command), source->command);
     copy_text(known->frame.program, sizeof(known->frame.program), source->program);
     copy_text(known->frame.host, sizeof(known->frame.host), source->host);
@@ -151,21 +150,50 @@ static void put_module(struct schema_frame *frame, const struct evtrail_module *
     frame->bytes += bytes;
 }
 
-static void put_types(struct schema_frame *frame, struct evtrail_file_source *known,
-                      const struct evtrail_source *source, const uint16_t *ids, uint32_t ids_count)
+/* An entry that a file must be able to hold: copied, because batches are written later than chunks come, and again in
+ * each file of a set. */
+static void keep_entry(struct evtrail_file *file, struct evtrail_file_source *known, size_t bytes)
 {
+    size_t used;
+    if (bytes <= EVTRAIL_FRAME_BYTES_MAX - EVTRAIL_SCHEMA_HEAD)
+        evtrail_schema_append(&known->schema, file->compressed, bytes, &used);
+}
+
+void evtrail_file_learn_type(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source,
+                             uint32_t id)
+{
+    struct evtrail_file_source *known = file->sources[number];
+    const uint64_t bit = UINT64_C(1) << id % 64;
+    if (known->types_known[id / 64] & bit || id >= source->types_count || !source->types[id])
+        return;
+    known->types_known[id / 64] |= bit;
+    keep_entry(file, known, evtrail_schema_put_type(source->types[id], file->compressed, file->compressed_room));
+}
+
+void evtrail_file_learn_modules(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source)
+{
+    struct evtrail_file_source *known = file->sources[number];
+    for (; known->modules_known < source->modules_count; known->modules_known++)
+        keep_entry(
+            file, known,
+            evtrail_schema_put_module(&source->modules[known->modules_known], file->compressed, file->compressed_room));
+}
+
+static void put_types(struct schema_frame *frame, struct evtrail_file_source *known, const uint16_t *ids,
+                      uint32_t ids_count)
+{
+    const struct evtrail_schema *schema = &known->schema;
     for (uint32_t i = 0; i < ids_count; i++) {
         const uint32_t id = ids[i];
         const uint64_t bit = UINT64_C(1) << id % 64;
-        if (known->types_written[id / 64] & bit || id >= source->types_count || !source->types[id])
+        if (known->types_written[id / 64] & bit || id >= schema->types_count || !schema->types[id])
             continue;
-        put_type(frame, source->types[id]);
+        put_type(frame, schema->types[id]);
         known->types_written[id / 64] |= bit;
     }
 }
 
-int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source,
-                          const uint16_t *ids, uint32_t ids_count)
+int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const uint16_t *ids, uint32_t ids_count)
 {
     struct evtrail_file_source *known = file->sources[number];
     struct schema_frame frame = {.file = file, .source = number};
@@ -174,13 +202,20 @@ int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const stru
         put_source(file, known);
     if (known->last.realtime_ns > known->written_realtime_ns + UINT64_C(1000000000))
         put_clock(file, known, known->last);
-    if (source) {
-        put_types(&frame, known, source, ids, ids_count);
-        for (; known->modules_written < source->modules_count; known->modules_written++)
-            put_module(&frame, &source->modules[known->modules_written]);
-        finish_schema(&frame);
-    }
+    put_types(&frame, known, ids, ids_count);
+    for (; known->modules_written < known->schema.modules_count; known->modules_written++)
+        put_module(&frame, &known->schema.modules[known->modules_written]);
+    finish_schema(&frame);
     return evtrail_output_error(file->output, &loss);
+}
+
+void evtrail_file_free_sources(struct evtrail_file *file)
+{
+    for (uint32_t i = 0; i < file->sources_count; i++) {
+        evtrail_schema_fini(&file->sources[i]->schema);
+        free(file->sources[i]);
+    }
+    free(file->sources);
 }
 
 void evtrail_file_put_clocks(struct evtrail_file *file)

@@ -187,7 +187,7 @@ int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_hea
         file->stats.lost += header->chunk.events;
         return r;
     }
-    evtrail_file_describe(file, header->source, header->chunk.source, ids, ids_count);
+    evtrail_file_describe(file, header->source, ids, ids_count);
     put_batch(file, header, compressed);
     return absorb(file);
 }
@@ -202,6 +202,8 @@ static int encode_batch(struct evtrail_file *file, const struct evtrail_chunk *c
     }
     if (chunk->words_count) {
         int r = evtrail_encode(file->encoder, chunk->words, chunk->words_count, chunk->state.reference_ticks, &encoded);
+        for (uint32_t i = 0; r == 0 && chunk->source && i < encoded.ids_count; i++)
+            evtrail_file_learn_type(file, source, chunk->source, encoded.ids[i]);
         if (r == 0)
             r = compress(file, &encoded, &header.compressed_bytes);
         if (r < 0) {
@@ -220,6 +222,7 @@ static int write_held(struct evtrail_file *file, struct evtrail_gathered *held)
 {
     if (!held->since_ns)
         return 0;
+    held->chunk.source = NULL; /* its source may be gone; what is needed of it was learned */
     const int r = encode_batch(file, &held->chunk, held->source);
     evtrail_gather_clear(&file->gather, held);
     return r;
@@ -241,15 +244,18 @@ static int64_t write_all_held(struct evtrail_file *file, int64_t until_ns)
     return next;
 }
 
-static bool whole_records(const struct evtrail_chunk *chunk)
+/* Steps through a chunk that is to be held: its records must be whole, and its types known when it is written. */
+static bool take_records(struct evtrail_file *file, const struct evtrail_chunk *chunk, uint32_t source)
 {
     size_t at = 0;
     while (at < chunk->words_count) {
-        size_t words = 1 + (chunk->words[at] & EVTRAIL_SIZE_LONG);
+        const uint64_t word = chunk->words[at];
+        size_t words = 1 + (word & EVTRAIL_SIZE_LONG);
         if (words == 1 + EVTRAIL_SIZE_LONG)
             words = at + 1 < chunk->words_count ? 2 + (size_t)(uint32_t)chunk->words[at + 1] : SIZE_MAX;
         if (words > chunk->words_count - at)
             return false;
+        evtrail_file_learn_type(file, source, chunk->source, (uint32_t)(word & EVTRAIL_SHAPE_MASK) >> 6);
         at += words;
     }
     return true;
@@ -265,7 +271,7 @@ static int take_chunk(struct evtrail_file *file, const struct evtrail_chunk *chu
         write_held(file, held);
     if (!held->since_ns && (!chunk->words_count || chunk->words_count >= EVTRAIL_GATHER_WORDS / 2))
         return encode_batch(file, chunk, source);
-    if (!whole_records(chunk)) {
+    if (!take_records(file, chunk, source)) {
         file->stats.lost += chunk->events;
         return -EBADMSG;
     }
@@ -295,6 +301,7 @@ int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chu
         return r;
     }
     evtrail_file_source_update(file, chunk->source, number);
+    evtrail_file_learn_modules(file, number, chunk->source);
     r = take_chunk(file, chunk, number);
     evtrail_file_idle(file);
     return r;
@@ -357,9 +364,7 @@ static void free_file(struct evtrail_file *file)
     evtrail_gather_fini(&file->gather);
     evtrail_encoder_free(file->encoder);
     ZSTD_freeCCtx(file->zstd);
-    for (uint32_t i = 0; i < file->sources_count; i++)
-        free(file->sources[i]);
-    free(file->sources);
+    evtrail_file_free_sources(file);
     free(file->compressed);
     free(file->path);
     free(file->name);

@@ -12,6 +12,7 @@
 #include "file/gather.h"
 #include "file/output.h"
 #include "layout.h"
+#include "reader/schema.h"
 
 #include <zstd.h>
 
@@ -22,7 +23,9 @@ struct evtrail_file_source {
     uint64_t written_realtime_ns;           /* of the newest reading in this part */
     bool described;                         /* its SOURCE frame is in this part */
     bool gone;
-    uint32_t modules_written;
+    struct evtrail_schema schema; /* all that batches so far may need */
+    uint32_t modules_known, modules_written;
+    uint64_t types_known[EVTRAIL_EVENT_TYPES_MAX / 64];
     uint64_t types_written[EVTRAIL_EVENT_TYPES_MAX / 64];
 };
 
@@ -77,10 +80,14 @@ int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_hea
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);
 /* Takes over what a source now says of its clock. */
 void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_source *source, uint32_t number);
-/* Writes what the part lacks of a source: itself, its clock, the types of these ids, its modules. `source` may be
- * NULL: no schema. */
-int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source,
-                          const uint16_t *ids, uint32_t ids_count);
+/* Keeps what a source now says of a type, or of its modules. Uses file->compressed. */
+void evtrail_file_learn_type(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source,
+                             uint32_t id);
+void evtrail_file_learn_modules(struct evtrail_file *file, uint32_t number, const struct evtrail_source *source);
+/* Writes what the part lacks of a source: itself, its clock, the types of these ids as far as they were learned, its
+ * modules. */
+int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const uint16_t *ids, uint32_t ids_count);
+void evtrail_file_free_sources(struct evtrail_file *file);
 /* The last reading of each source's clock that is not written yet. */
 void evtrail_file_put_clocks(struct evtrail_file *file);
 

@@ -16,7 +16,7 @@ enum {
     EVTRAIL_GATHER_BYTES_MAX = 16 << 20, /* of all rings together */
 };
 struct evtrail_gathered {
-    struct evtrail_chunk chunk; /* chunk.words is ours; chunk.source is not used */
+    struct evtrail_chunk chunk; /* chunk.words is ours; chunk.source may be gone */
     uint32_t source;
     uint64_t *words;
     size_t room;

@@ -316,6 +316,26 @@ static void set__followed__goes_on_in_the_next_file(void **state)
     evtrail_file_cursor_close(cursor);
 }
 
+static void source__freed_before_its_events_are_written__types_are_there(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options options = gen_options();
+    struct gen_source *source = malloc(sizeof(*source));
+    struct evtrail_file *file;
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    gen_source_init(source, 44);
+    gen_ring_init(f->ring, &source->source, 0, 1);
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(f->ring, 100)), 0);
+    free(source);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 1);
+    assert_string_equal(evtrail_source_type(batch->chunk.source, POOL_FIRST_ID)->name, "pool.step0");
+    evtrail_file_cursor_close(cursor);
+}
+
 static void rotation__by_time__begins_a_new_file(void **state)
 {
     struct fixture *f = *state;
@@ -345,6 +365,7 @@ int main(void)
         TEST(retention__by_count_and_size__oldest_go_and_strangers_stay),
         TEST(retention__by_age__old_files_go),
         TEST(set__followed__goes_on_in_the_next_file),
+        TEST(source__freed_before_its_events_are_written__types_are_there),
         TEST(rotation__by_time__begins_a_new_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,8 +55,8 @@ struct evtrail_file_stats {
 /* -EEXIST: the file is there and `force` is not set; -EINVAL; or what open(2) gives. */
 int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const struct evtrail_file_options *options);
 /* Encodes, compresses and buffers one chunk, and whatever of its source's schema and clock the file lacks. A chunk
- * of no words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns): chunk->source must
- * live until the file is flushed or closed. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG:
+ * of no words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns). Nothing of the chunk
+ * or its source is needed after the call. About 30 ns per event. -EMSGSIZE: more than 1 MiB of words; -EBADMSG:
  * they are not whole records; an earlier or new failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the
  * chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and stays so. */
 int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk);
