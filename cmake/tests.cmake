@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: ISC
 # Every tests/unit/NAME_test.c is the ctest NAME. Other kinds of test say what they need in tests/KIND/CMakeLists.txt.
+if(CMAKE_CROSSCOMPILING)
+  # Tests that start themselves again do so by the emulator: the kernel cannot run them. execv() wants its full path.
+  list(POP_FRONT CMAKE_CROSSCOMPILING_EMULATOR emulator)
+  find_program(EMULATOR ${emulator} REQUIRED)
+  list(PREPEND CMAKE_CROSSCOMPILING_EMULATOR ${EMULATOR})
+  list(JOIN CMAKE_CROSSCOMPILING_EMULATOR " " TEST_EMULATOR)
+endif()
+
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
 # evtrail_unit_test(NAME SOURCE...): a cmocka program, linked statically so that internals can be tested.
@@ -16,6 +24,9 @@ function(evtrail_unit_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name}_test)
   set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  if(CMAKE_CROSSCOMPILING)
+    set_tests_properties(${name} PROPERTIES ENVIRONMENT "EVTRAIL_TEST_EMULATOR=${TEST_EMULATOR}")
+  endif()
 endfunction()
 
 if(NOT EVTRAIL_FUZZ)

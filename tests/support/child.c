@@ -64,6 +64,31 @@ int child_fork(void (*body)(void *argument), void *argument)
     return child_wait(pid);
 }
 
+/* exec of this program, by its path: valgrind's /proc/self/exe is valgrind. Under qemu-user the kernel does not know the
+ * format, and the build says by what to run it. */
+static void exec_self(char *const argv[])
+{
+    char *words[24], program[512];
+    size_t n = 0;
+    const ssize_t length = readlink("/proc/self/exe", program, sizeof(program) - 1);
+    if (length < 0)
+        return;
+    program[length] = '\0';
+    execv(program, argv);
+    char *emulator = getenv("EVTRAIL_TEST_EMULATOR");
+    if (errno != ENOEXEC || !emulator)
+        return;
+    for (char *word = strtok(strdup(emulator), " "); word && n < 16; word = strtok(NULL, " "))
+        words[n++] = word;
+    words[n++] = (char *)"-0";
+    words[n++] = argv[0];
+    words[n++] = program;
+    for (size_t i = 1; argv[i] && n < 23; i++)
+        words[n++] = argv[i];
+    words[n] = NULL;
+    execv(words[0], words);
+}
+
 pid_t child_scenario_start(const char *name, const char *where, const char *evtrail)
 {
     fflush(NULL);
@@ -75,7 +100,7 @@ pid_t child_scenario_start(const char *name, const char *where, const char *evtr
             setenv("EVTRAIL", evtrail, 1);
         else
             unsetenv("EVTRAIL");
-        execl("/proc/self/exe", "scenario", name, (char *)NULL);
+        exec_self((char *[]){(char *)"scenario", (char *)name, NULL});
         _exit(126);
     }
     return pid;
@@ -124,7 +149,7 @@ void child_main(int argc, char **argv, const struct child_scenario *scenarios, u
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        execv("/proc/self/exe", argv);
+        exec_self(argv);
         _exit(126);
     }
     int status = child_wait(pid);

@@ -311,6 +311,11 @@ EVTRAIL_INLINE_ struct evtrail_arg evtrail_arg_i_(int64_t value)
 {
     return evtrail_arg_u_((uint64_t)value);
 }
+/* A plain char is recorded as signed everywhere, also where the compiler has it unsigned (ARM). */
+EVTRAIL_INLINE_ struct evtrail_arg evtrail_arg_c_(char value)
+{
+    return evtrail_arg_i_((signed char)value);
+}
 EVTRAIL_INLINE_ struct evtrail_arg evtrail_arg_p_(const volatile void *value)
 {
     return evtrail_arg_u_((uint64_t)(uintptr_t)value);
@@ -362,7 +367,7 @@ EVTRAIL_INLINE_ struct evtrail_memory evtrail_bytes(const void *data, size_t byt
 } /* extern "C" */
 
 EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(bool v) { return evtrail_arg_u_(v); }
-EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(char v) { return evtrail_arg_i_(v); }
+EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(char v) { return evtrail_arg_c_(v); }
 EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(signed char v) { return evtrail_arg_i_(v); }
 EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(short v) { return evtrail_arg_i_(v); }
 EVTRAIL_INLINE_ evtrail_arg evtrail_arg_(int v) { return evtrail_arg_i_(v); }
@@ -416,7 +421,7 @@ extern "C" {
 #define EVTRAIL_ARG_(x) \
     _Generic((x), \
         _Bool: evtrail_arg_u_, \
-        char: evtrail_arg_i_, \
+        char: evtrail_arg_c_, \
         signed char: evtrail_arg_i_, \
         short: evtrail_arg_i_, \
         int: evtrail_arg_i_, \
