@@ -249,19 +249,13 @@ void evtrail_count_nested(struct evtrail_ring *ring)
     ring->writer.limit = 0;
 }
 
-struct evtrail_ring *evtrail_thread_start(void)
+/* A signal handler may have come between the caller's look at `starting` and here, and got the ring. */
+static struct evtrail_ring *start_ring(void)
 {
-    if (starting) {
-        evtrail_count_nested(NULL);
-        return NULL;
-    }
-    if (failures & (failures - 1)) { /* again at the 1st, 2nd, 4th, ... event */
-        failures++;
-        count_no_ring();
-        return NULL;
-    }
     starting = 1;
-    struct evtrail_ring *ring = evtrail_session_start() ? evtrail_ring_acquire(0, NULL) : NULL;
+    struct evtrail_ring *ring = evtrail_thread_ring();
+    if (!ring)
+        ring = evtrail_session_start() ? evtrail_ring_acquire(0, NULL) : NULL;
     if (ring) {
         failures = 0;
         for (; lost_early; lost_early--)
@@ -270,10 +264,32 @@ struct evtrail_ring *evtrail_thread_start(void)
         evtrail_writer_tls = &ring->writer;
     } else {
         failures++;
-        count_no_ring();
     }
     starting = 0;
     return ring;
+}
+
+struct evtrail_ring *evtrail_thread_start(void)
+{
+    struct evtrail_ring *ring = NULL;
+    if (starting) {
+        evtrail_count_nested(NULL);
+        return NULL;
+    }
+    if (failures & (failures - 1)) /* again at the 1st, 2nd, 4th, ... event */
+        failures++;
+    else
+        ring = start_ring();
+    if (!ring)
+        count_no_ring();
+    return ring;
+}
+
+/* The thread's ring for what is no event: nothing is lost if there is none. */
+static struct evtrail_ring *own_ring(void)
+{
+    struct evtrail_ring *ring = evtrail_thread_ring();
+    return ring || starting ? ring : start_ring();
 }
 
 static void take_labels(struct evtrail_ring *ring, const struct evtrail_ring *from)
@@ -293,8 +309,8 @@ struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *ring, uint32_t ki
     if (*place || starting)
         return *place;
     starting = 1;
-    struct evtrail_ring *extra = evtrail_ring_acquire(kind, ring);
-    if (extra) {
+    struct evtrail_ring *extra = *place; /* a handler's that came in between */
+    if (!extra && (extra = evtrail_ring_acquire(kind, ring))) {
         take_labels(extra, ring);
         *place = extra;
     }
@@ -308,8 +324,11 @@ struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
     if (starting || (g.block_bytes == ring->block_bytes && g.blocks == ring->blocks))
         return ring;
     starting = 1;
-    struct evtrail_ring *larger = evtrail_ring_acquire(0, NULL);
-    if (larger) {
+    struct evtrail_ring *now = evtrail_thread_ring();
+    struct evtrail_ring *larger = now == ring ? evtrail_ring_acquire(0, NULL) : NULL;
+    if (now != ring) { /* a handler has moved us in between */
+        ring = now ? now : ring;
+    } else if (larger) {
         take_labels(larger, ring);
         if (larger->spans < ring->spans)
             larger->spans = ring->spans;
@@ -328,9 +347,7 @@ API uint64_t evtrail_span_new(void)
 {
     static _Atomic uint64_t without_ring;
     int saved = errno;
-    struct evtrail_ring *ring = evtrail_thread_ring();
-    if (!ring && evtrail_session_ready())
-        ring = evtrail_thread_start();
+    struct evtrail_ring *ring = evtrail_session_ready() ? own_ring() : NULL;
     errno = saved;
     if (!ring) /* ids of rings never reach the top bit */
         return UINT64_C(1) << 63 | (atomic_fetch_add_explicit(&without_ring, 1, memory_order_relaxed) + 1);
@@ -367,9 +384,7 @@ API int evtrail_label(const char *key, const char *value)
     int saved = errno;
     if (!key || !*key)
         return -EINVAL;
-    struct evtrail_ring *ring = evtrail_thread_ring();
-    if (!ring && evtrail_session_start())
-        ring = evtrail_thread_start();
+    struct evtrail_ring *ring = own_ring();
     int result = ring ? set_label(ring, key, value) : -ENODEV;
     if (result == 0) {
         ring->labels_used = true;
