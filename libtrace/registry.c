@@ -37,6 +37,7 @@ struct type {
 static struct registry {
     _Atomic uint32_t lock; /* thread id of the holder */
     uint32_t count;        /* next id */
+    int error;             /* why the last type was refused */
     struct type *types;    /* [EVTRAIL_EVENT_TYPES_MAX] */
     uint16_t *index;       /* [INDEX_SLOTS]: id or 0 */
     uint8_t *arena;
@@ -359,21 +360,26 @@ static uint32_t type_of(const struct evtrail_point *point)
     struct builder b = {arena_room(ENTRY_BYTES_MAX), 0, ENTRY_BYTES_MAX};
     struct key key;
     uint32_t slot = 0, id = registry.count;
+    registry.error = b.start ? -EINVAL : -ENOMEM;
     if (!b.start || !build_entry(&b, point, id, &key))
         return 0;
     uint32_t known = find_type(b.start, &key, &slot);
     if (known)
         return known;
-    if (id == EVTRAIL_EVENT_TYPES_MAX || !finish(&b, EVTRAIL_META_EVENT_TYPE))
+    if (!finish(&b, EVTRAIL_META_EVENT_TYPE))
         return 0;
     size_t name_bytes = strnlen(point->name, 127);
     if (b.used + name_bytes + 1 > ENTRY_BYTES_MAX)
+        return 0;
+    registry.error = id == EVTRAIL_EVENT_TYPES_MAX ? -ENOSPC : 0;
+    if (registry.error)
         return 0;
     char *name = (char *)b.start + b.used;
     memcpy(name, point->name, name_bytes);
     name[name_bytes] = '\0';
     registry.types[id] = (struct type){(void *)b.start, NULL, name, key, point->level};
-    if (publish_type(id) < 0)
+    registry.error = publish_type(id);
+    if (registry.error < 0)
         return 0;
     registry.arena_used += (b.used + name_bytes + 8) & ~(size_t)7;
     registry.index[slot] = (uint16_t)id;
@@ -476,7 +482,7 @@ static int register_desc(const struct evtrail_event_desc *desc, struct evtrail_p
         return -ENOMEM;
     register_points(&one, &one + 1);
     if (!given.head)
-        return registry.count == EVTRAIL_EVENT_TYPES_MAX ? -ENOSPC : -EINVAL;
+        return registry.error;
     *ret_point = point_of(&given, given.head >> 6);
     return *ret_point ? 0 : -ENOMEM;
 }

@@ -39,7 +39,7 @@ int evtrail_set(const char *setting);
 int evtrail_label(const char *key, const char *value);
 
 /* An event type made at run time, for languages that have no C macros. `desc` is copied. The same name, kind and fields give the same
- * type. -EINVAL; -ENOSPC: 16,368 types are registered; -ENODEV. */
+ * type and the same point. -EINVAL; -ENOSPC: 16,368 types are registered; -ENOMEM: no room in the session; -ENODEV. */
 struct evtrail_event_desc {
     size_t bytes; /* sizeof(struct evtrail_event_desc) */
     const char *name;

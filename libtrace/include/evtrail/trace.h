@@ -179,6 +179,7 @@ struct evtrail_link {
     void (*attach)(const struct evtrail_api *api);
 };
 extern const struct evtrail_api *evtrail_api_get(uint32_t abi) __attribute__((weak));
+extern struct evtrail_link evtrail_link_ __attribute__((visibility("hidden")));
 __attribute__((weak, visibility("hidden"), used)) struct evtrail_link evtrail_link_;
 #define EVTRAIL_CALL_(function) evtrail_link_.api->function
 #ifdef __aarch64__
@@ -663,6 +664,7 @@ extern struct evtrail_point *const __stop_evtrail_points[] __attribute__((weak, 
 
 #ifdef EVTRAIL_STANDALONE
 /* Called by libevtrail when it comes later than this object; found through the note below. */
+void evtrail_link_attach_(const struct evtrail_api *api) __attribute__((visibility("hidden")));
 __attribute__((weak, visibility("hidden"), used)) void evtrail_link_attach_(const struct evtrail_api *api)
 {
     if (evtrail_link_.api || !api || api->abi != EVTRAIL_ABI)
