@@ -124,9 +124,14 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
 {
     const uint8_t *at = cursor->scratch;
     const char *what = NULL;
+    struct evtrail_super super;
     struct evtrail_source_frame source;
     struct evtrail_clock_frame clock;
-    if (frame->tag == EVTRAIL_TAG_SOURCE) {
+    if (frame->tag == EVTRAIL_TAG_SUPER) {
+        what = evtrail_frame_parse_super(at, frame->bytes, &super);
+        if (!what && super.version > EVTRAIL_FILE_VERSION)
+            what = "what follows is of a newer version of the format";
+    } else if (frame->tag == EVTRAIL_TAG_SOURCE) {
         what = evtrail_frame_parse_source(at, frame->bytes, &source);
         if (!what && evtrail_cursor_add_source(cursor, part, &source) < 0)
             what = "no memory for another source";

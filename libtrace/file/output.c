@@ -98,7 +98,8 @@ int evtrail_output_open(struct evtrail_output **ret_output, const char *path,
         evtrail_output_close(output);
         return r;
     }
-    output->regular = fstat(output->fd, &status) == 0 && S_ISREG(status.st_mode);
+    /* Standard output may be a file that others append to as well. */
+    output->regular = strcmp(path, "-") && fstat(output->fd, &status) == 0 && S_ISREG(status.st_mode);
     start_uring(output, options->no_uring);
     *ret_output = output;
     return 0;

@@ -8,6 +8,7 @@
 #include <liburing.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct evtrail_uring {
     struct io_uring ring;
@@ -53,10 +54,12 @@ int evtrail_uring_write(struct evtrail_uring *uring, int fd, unsigned number, co
     else
         io_uring_prep_write(sqe, fd, data, (unsigned)bytes, offset);
     io_uring_sqe_set_data64(sqe, number);
-    int r;
-    do
+    int r = io_uring_submit(&uring->ring);
+    while (r == -EINTR || r == -EAGAIN || r == -EBUSY) { /* it is queued: it must go, or the buffer stays taken */
+        const struct timespec moment = {.tv_nsec = 100000};
+        nanosleep(&moment, NULL);
         r = io_uring_submit(&uring->ring);
-    while (r == -EINTR || r == -EAGAIN || r == -EBUSY);
+    }
     return r < 0 ? r : 0;
 }
 

@@ -392,6 +392,19 @@ static void foreign_file__opened__is_refused(void **state)
     free(error);
 }
 
+static void newer_version__opened__is_refused_by_name(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_super super = {.version = EVTRAIL_FILE_VERSION + 1};
+    uint8_t bytes[EVTRAIL_HEADER_BYTES_MAX];
+    struct evtrail_file_cursor *cursor;
+    char *error = NULL;
+    gen_write_file(f->path, bytes, evtrail_frame_put_super(bytes, &super));
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, &error), -EPROTONOSUPPORT);
+    assert_non_null(strstr(error, "newer version"));
+    free(error);
+}
+
 /* In a child, because the limit stays. */
 static void file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted(void **state)
 {
@@ -593,6 +606,7 @@ int main(void)
         TEST(uring_and_plain_writes__same_chunks__same_bytes),
         TEST(existing_file__without_force__is_left_alone),
         TEST(foreign_file__opened__is_refused),
+        TEST(newer_version__opened__is_refused_by_name),
         TEST(file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted),
         TEST(full_device__no_byte_fits__all_is_lost_and_counted),
         TEST(zstd_command__our_file__accepts_it),
