@@ -43,6 +43,7 @@ static int allocate(struct evtrail_file_cursor *cursor, const char *path)
  * there is one. */
 int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
 {
+    cursor->parts++;
     cursor->unclosed += cursor->current.open && !cursor->current.closed;
     evtrail_part_close(&cursor->current);
     cursor->header_valid = false;

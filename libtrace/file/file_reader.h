@@ -79,6 +79,7 @@ struct evtrail_file_cursor {
     uint8_t *scratch, *compressed, *content;
     size_t scratch_used; /* of the last evtrail_part_read_frame(), at least its head */
     uint64_t torn, faults;
+    uint32_t parts;    /* that were opened */
     uint32_t unclosed; /* parts that were left behind without an end */
     char error[768];
 };

@@ -15,7 +15,7 @@ struct check {
     void (*fault)(void *context, const char *line);
     void *context;
     struct evtrail_file_report report;
-    uint64_t tables_wrong;
+    uint32_t parts; /* of the cursor, when the current one was entered */
 };
 
 static void tell(struct check *check)
@@ -85,18 +85,25 @@ static void check_batch(struct check *check, const struct evtrail_batch *batch)
 }
 
 /* A file that ends as it should, but with an index that does not fit it. */
-static void check_table(struct check *check, const char *path)
+static void check_table(struct check *check)
 {
     struct evtrail_file_cursor *cursor = check->cursor;
     struct evtrail_part *part = &cursor->current;
-    if (!part->open || !part->closed || part->input.stream || strcmp(part->path, path))
+    if (!part->open || !part->closed || part->input.stream || evtrail_part_table_fits(cursor, part))
         return;
-    if (evtrail_part_table_fits(cursor, part))
-        return;
-    evtrail_cursor_fault(cursor, path,
+    evtrail_cursor_fault(cursor, part->path,
                          "the index or seek table at its end does not fit what is before it; all batches are read "
                          "without it; `evtrail repair` writes a new one");
     tell(check);
+}
+
+/* Another file of the set has become the current one. */
+static void enter_part(struct check *check)
+{
+    struct evtrail_part *part = &check->cursor->current;
+    check->parts = check->cursor->parts;
+    check->report.file_bytes += part->open && !part->input.stream ? evtrail_input_size(&part->input) : 0;
+    check_table(check);
 }
 
 static void sum_lost(struct check *check)
@@ -111,27 +118,16 @@ static void sum_lost(struct check *check)
 static int check_all(struct check *check)
 {
     struct evtrail_batch *batch;
-    const char *path = NULL;
-    char *last = NULL;
     int r;
-    while ((r = evtrail_file_cursor_next(check->cursor, &batch)) != 0) {
-        const struct evtrail_part *part = &check->cursor->current;
-        if (r < 0 && r != -EBADMSG)
-            break;
-        if (!last || strcmp(last, part->path ? part->path : "")) {
-            free(last);
-            last = strdup(part->path ? part->path : "");
-            path = last;
-            check->report.file_bytes += part->open && !part->input.stream ? evtrail_input_size(&part->input) : 0;
-            if (path)
-                check_table(check, path);
-        }
+    enter_part(check);
+    while ((r = evtrail_file_cursor_next(check->cursor, &batch)) == 1 || r == -EBADMSG) {
         if (r < 0)
             tell(check);
-        else
+        if (check->cursor->parts != check->parts)
+            enter_part(check);
+        if (r == 1)
             check_batch(check, batch);
     }
-    free(last);
     return r;
 }
 
