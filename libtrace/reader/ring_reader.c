@@ -421,7 +421,7 @@ static int trailing_loss(struct making *m)
     bool more = false;
     uint64_t lost[EVTRAIL_LOST_CAUSES];
     for (int i = 0; i < EVTRAIL_LOST_CAUSES; i++) {
-        lost[i] = LOAD(ring->header->lost[i]);
+        lost[i] = atomic_load_explicit(&ring->header->lost[i], memory_order_relaxed);
         more |= lost[i] > ring->lost[i];
     }
     uint64_t now = evtrail_monotonic_now();
@@ -477,7 +477,7 @@ static void forget(struct making *m)
     m->flags |= EVTRAIL_READ_OPEN;
     take_blocks(m);
     for (int i = 0; i < EVTRAIL_LOST_CAUSES; i++) {
-        uint64_t lost = LOAD(ring->header->lost[i]);
+        uint64_t lost = atomic_load_explicit(&ring->header->lost[i], memory_order_relaxed);
         if (lost > ring->lost[i])
             ring->lost[i] = lost;
     }
@@ -553,7 +553,7 @@ static bool has_trailing_loss(const struct evtrail_ring_reader *ring, unsigned f
 {
     bool more = false;
     for (int i = 0; i < EVTRAIL_LOST_CAUSES; i++)
-        more |= LOAD(ring->header->lost[i]) > ring->lost[i];
+        more |= atomic_load_explicit(&ring->header->lost[i], memory_order_relaxed) > ring->lost[i];
     return more && ((flags & EVTRAIL_READ_FINAL) || evtrail_monotonic_now() - ring->loss_told_ns >= LOSS_EVERY_NS);
 }
 

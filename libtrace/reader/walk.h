@@ -31,7 +31,7 @@ struct evtrail_walk {
 
 static inline void evtrail_walk_init(struct evtrail_walk *walk, const uint64_t *words, size_t count, uint64_t reference)
 {
-    *walk = (struct evtrail_walk){.at = words, .end = words + count, .reference = reference};
+    *walk = (struct evtrail_walk){.at = words, .end = count ? words + count : words, .reference = reference};
 }
 
 /* The full tick count nearest to `reference` whose low 44 bits are those of the header word. */
