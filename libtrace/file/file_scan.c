@@ -339,13 +339,15 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     if (r == 1) /* a file that begins in its middle, or whose head is damaged */
         return 0;
     uint64_t next;
+    uint32_t found = 0;
+    memcpy(&found, cursor->scratch, cursor->scratch_used < 4 ? cursor->scratch_used : 4);
     r = resync(cursor, part, 1, FOREIGN_BYTES, &next);
     if (r < 0)
         return r;
     r = evtrail_part_read_frame(cursor, part, next, &frame, &what);
     if (r <= 0)
         return r < 0 ? r : -EBADMSG;
-    r = evtrail_part_add_damage(part, 0, next, "the file's header is damaged", 0);
+    r = evtrail_part_add_damage(part, 0, next, "the file's header is damaged", found);
     part->scanned = next;
     return r;
 }
