@@ -28,6 +28,13 @@ static inline uint64_t random_below(struct random *random, uint64_t n)
     return random_next(random) % n;
 }
 
+/* A number of any size, small ones as often as large ones. */
+static inline uint64_t random_size(struct random *random)
+{
+    const uint64_t shift = random_below(random, 64);
+    return random_next(random) >> shift;
+}
+
 /* Where a chunk's words go. */
 struct chunk_gen {
     struct random random;
@@ -96,8 +103,9 @@ static inline void pool_event(struct pool_gen *pool)
     struct pool_connection *c = &pool->connections[random_below(&gen->random, POOL_CONNECTIONS)];
     if (!c->object)
         c->object = 1 + (uint32_t)random_below(&gen->random, 4096);
-    gen->ticks +=
-        60 + random_below(&gen->random, 400) + (random_below(&gen->random, 50) ? 0 : random_below(&gen->random, 40000));
+    gen->ticks += 60 + random_below(&gen->random, 400);
+    if (!random_below(&gen->random, 50))
+        gen->ticks += random_below(&gen->random, 40000);
     gen_header(gen, POOL_FIRST_ID + c->step, 2);
     gen->words[gen->count++] = c->object;
     gen->words[gen->count++] = pool_argument(pool, c->step, c->object);
@@ -125,13 +133,13 @@ static inline void random_fill(struct chunk_gen *gen, unsigned ids, unsigned siz
         if (!gen_room(gen, 2 + n))
             return;
         gen->ticks +=
-            random_below(random, 20) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
+            random_below(random, 20) ? random_below(random, 1000) : random_size(random);
         gen_header(gen, id, is_long ? 63 : size);
         if (is_long)
             gen->words[gen->count++] = n;
         for (uint32_t i = 0; i < n; i++)
             gen->words[gen->count++] =
-                random_below(random, 3) ? random_below(random, 1000) : random_next(random) >> random_below(random, 64);
+                random_below(random, 3) ? random_below(random, 1000) : random_size(random);
     }
 }
 
@@ -144,8 +152,9 @@ static inline void string_fill(struct chunk_gen *gen)
     struct random *random = &gen->random;
     for (;;) {
         char text[96] = "";
-        const size_t bytes =
-            strlen(strcat(strcpy(text, paths[random_below(random, 5)]), random_below(random, 2) ? "" : ".old"));
+        strcpy(text, paths[random_below(random, 5)]);
+        strcat(text, random_below(random, 2) ? "" : ".old");
+        const size_t bytes = strlen(text);
         const uint32_t words = (uint32_t)(bytes + 7) / 8;
         if (!gen_room(gen, 8 + words))
             return;
