@@ -97,13 +97,14 @@ static bool thread_is_dead(uint32_t tid)
     return dead;
 }
 
-/* Threads that no destructor saw (raw clones, ends in the last destructor round) leave their ring owned. */
+/* Threads that no destructor saw (raw clones, a signal handler's event behind the last destructor) leave their ring owned. */
 static void release_dead(void)
 {
-    for (uint32_t i = 0; i < EVTRAIL_RINGS_MAX; i++) {
+    uint32_t count = atomic_load_explicit(&evtrail_process.rings_count, memory_order_acquire);
+    for (uint32_t i = 0; i < count; i++) {
         struct evtrail_ring *ring = evtrail_ring_at(i);
-        if (atomic_load_explicit(&ring->state, memory_order_relaxed) == EVTRAIL_RING_OWNED && thread_is_dead(ring->tid) &&
-            claim(ring, EVTRAIL_RING_OWNED))
+        if (atomic_load_explicit(&ring->state, memory_order_acquire) == EVTRAIL_RING_OWNED &&
+            thread_is_dead(__atomic_load_n(&ring->tid, __ATOMIC_RELAXED)) && claim(ring, EVTRAIL_RING_OWNED))
             atomic_store_explicit(&ring->state, EVTRAIL_RING_IDLE, memory_order_release);
     }
 }
@@ -116,6 +117,9 @@ static void raise_count(_Atomic uint32_t *count, uint32_t index)
                                                                    memory_order_relaxed))
         ;
 }
+
+#define RINGS_BETWEEN_LOOKS 64 /* for dead owners: a system call a ring; and when all rings are used, always */
+static_assert(EVTRAIL_RINGS_MAX % RINGS_BETWEEN_LOOKS == 0, "looks when all are used");
 
 static struct evtrail_ring *claim_unused(void)
 {
@@ -179,15 +183,14 @@ struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *ow
 {
     struct geometry g = geometry_for(kind);
     struct evtrail_ring *ring = claim_idle(g);
-    if (!ring) {
-        ring = claim_unused();
-        if (!ring) {
-            release_dead();
-            ring = claim_idle(g);
-        } else if (!build(ring, g)) {
-            atomic_store_explicit(&ring->state, EVTRAIL_RING_UNUSED, memory_order_release);
-            ring = NULL;
-        }
+    uint32_t count = atomic_load_explicit(&evtrail_process.rings_count, memory_order_relaxed);
+    if (!ring && count && count % RINGS_BETWEEN_LOOKS == 0) {
+        release_dead();
+        ring = claim_idle(g);
+    }
+    if (!ring && (ring = claim_unused()) && !build(ring, g)) {
+        atomic_store_explicit(&ring->state, EVTRAIL_RING_UNUSED, memory_order_release);
+        ring = NULL;
     }
     if (!ring)
         return NULL;
@@ -198,14 +201,14 @@ struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *ow
     ring->signal = NULL;
     memset(ring->channel, 0, sizeof(ring->channel));
     memset(ring->labels, 0, sizeof(ring->labels));
-    ring->tid = owner ? owner->tid : evtrail_gettid();
+    __atomic_store_n(&ring->tid, owner ? owner->tid : evtrail_gettid(), __ATOMIC_RELAXED);
     ring->settings_seen = 0;
     memset(ring->thread_name, 0, sizeof(ring->thread_name));
     prctl(PR_GET_NAME, ring->thread_name);
     ring->pending = PENDING_THREAD | (ring->labels_used ? PENDING_LABELS : 0);
     atomic_store_explicit(&ring->header->tid, ring->tid, memory_order_relaxed);
     atomic_store_explicit(&ring->header->state, EVTRAIL_RING_OWNED, memory_order_release); /* W7 */
-    atomic_store_explicit(&ring->state, EVTRAIL_RING_OWNED, memory_order_relaxed); /* only this thread asks */
+    atomic_store_explicit(&ring->state, EVTRAIL_RING_OWNED, memory_order_release); /* the owner, for release_dead() */
     return ring;
 }
 
