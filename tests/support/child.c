@@ -66,7 +66,7 @@ int child_fork(void (*body)(void *argument), void *argument)
 
 /* exec of this program, by its path: valgrind's /proc/self/exe is valgrind. Under qemu-user the kernel does not know the
  * format, and the build says by what to run it. */
-static void exec_self(char *const argv[])
+void child_exec(char *const argv[])
 {
     char *words[24], program[512];
     size_t n = 0;
@@ -100,7 +100,7 @@ pid_t child_scenario_start(const char *name, const char *where, const char *evtr
             setenv("EVTRAIL", evtrail, 1);
         else
             unsetenv("EVTRAIL");
-        exec_self((char *[]){(char *)"scenario", (char *)name, NULL});
+        child_exec((char *[]){(char *)"scenario", (char *)name, NULL});
         _exit(126);
     }
     return pid;
@@ -149,7 +149,7 @@ void child_main(int argc, char **argv, const struct child_scenario *scenarios, u
     pid_t pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        exec_self(argv);
+        child_exec(argv);
         _exit(126);
     }
     int status = child_wait(pid);

