@@ -34,8 +34,9 @@ struct evtrail_part {
     struct evtrail_super super;
     struct evtrail_item *items;
     size_t items_count, items_room, next_item;
-    uint64_t scanned; /* where the scan goes on */
-    uint64_t size;    /* when last asked */
+    uint64_t scanned;  /* where the scan goes on */
+    uint64_t size;     /* when last asked */
+    uint64_t searched; /* bytes of large frames that were looked at behind damage */
     bool open;
     bool complete;            /* all that there is was scanned */
     bool closed;              /* it ends with END and seek table */

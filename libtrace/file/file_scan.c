@@ -12,6 +12,7 @@
 
 enum {
     SEARCH_BYTES = 64 << 10,
+    SEARCH_COST_MAX = 256 << 20,
     FOREIGN_BYTES = 1 << 20, /* a file whose head is not ours is searched no further */
     SCAN_ITEMS = 4096,       /* following: at a time */
     SEEK_FOOTER_BYTES = 9,
@@ -166,36 +167,56 @@ static struct evtrail_index_entry entry_of(const struct evtrail_batch_header *he
 
 /* ---- from header to header ----------------------------------------------------------------------------------- */
 
+/* Where the next prefix of a frame of ours may stand in window[n], from `at` on; if nowhere, the first place that needs
+ * more bytes to tell. */
+static size_t next_candidate(const uint8_t *window, size_t n, size_t at, struct evtrail_frame *ret_frame)
+{
+    static const uint8_t magic[3] = {0x2a, 0x4d, 0x18}; /* behind 0x50 or 0x51 */
+    const size_t end = n - EVTRAIL_FRAME_PREFIX_BYTES + 1;
+    while (at < end) {
+        const uint8_t *found = memmem(window + at + 1, n - at - 1, magic, sizeof(magic));
+        at = found ? (size_t)(found - 1 - window) : end;
+        if (at < end && !evtrail_frame_prefix(window + at, n - at, ret_frame))
+            return at;
+        at++;
+    }
+    return end;
+}
+
+/* Large frames cost much to check: a file made of their prefixes alone must not take for ever. */
+static bool affordable(struct evtrail_part *part, const struct evtrail_frame *frame)
+{
+    if (frame->bytes <= EVTRAIL_HEADER_BYTES_MAX)
+        return true;
+    part->searched += frame->bytes;
+    return part->searched <= SEARCH_COST_MAX;
+}
+
 /* The next intact frame of ours at or behind `offset`, or the end. */
 static int resync(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset, uint64_t limit,
                   uint64_t *ret_offset)
 {
-    static const uint8_t magic[3] = {0x2a, 0x4d, 0x18}; /* behind 0x50 or 0x51 */
-    uint8_t *window = cursor->compressed;               /* not in use between batches */
+    uint8_t *window = cursor->compressed; /* not in use between batches */
     while (offset < limit) {
+        struct evtrail_frame frame;
+        const char *what;
         const ssize_t n = evtrail_input_read(&part->input, offset, window, SEARCH_BYTES);
         if (n < 0)
             return (int)n;
-        if (n < EVTRAIL_FRAME_PREFIX_BYTES) {
-            *ret_offset = offset + (uint64_t)n;
+        *ret_offset = offset + (uint64_t)n;
+        if (n < EVTRAIL_FRAME_PREFIX_BYTES)
             return 0;
+        const size_t end = (size_t)n - EVTRAIL_FRAME_PREFIX_BYTES + 1;
+        for (size_t at = 0; (at = next_candidate(window, (size_t)n, at, &frame)) < end; at++) {
+            const int r =
+                affordable(part, &frame) ? evtrail_part_read_frame(cursor, part, offset + at, &frame, &what) : 0;
+            *ret_offset = offset + at;
+            if (r != 0)
+                return r < 0 ? r : 0;
         }
-        const uint8_t *found = memmem(window + 1, (size_t)n - 1, magic, sizeof(magic));
-        if (!found) {
-            offset += (uint64_t)n - (n == SEARCH_BYTES ? 3 : 0);
-            continue;
-        }
-        struct evtrail_frame frame;
-        const char *what;
-        offset += (uint64_t)(found - 1 - window);
-        const int r = evtrail_part_read_frame(cursor, part, offset, &frame, &what);
-        if (r != 0) {
-            *ret_offset = offset;
-            return r < 0 ? r : 0;
-        }
-        offset++;
+        offset += end;
+        *ret_offset = offset;
     }
-    *ret_offset = offset;
     return 0;
 }
 

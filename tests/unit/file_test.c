@@ -392,6 +392,22 @@ static void foreign_file__opened__is_refused(void **state)
     free(error);
 }
 
+/* Each prefix claims a megabyte: checking them all would take hours. */
+static void prefixes__of_frames_that_are_not_there__are_one_fault(void **state)
+{
+    struct fixture *f = *state;
+    const uint32_t prefix[4] = {EVTRAIL_MAGIC_OTHER, EVTRAIL_FRAME_BYTES_MAX - 8, EVTRAIL_TAG_SCHEMA, 0};
+    const struct evtrail_super super = {.version = EVTRAIL_FILE_VERSION};
+    const size_t bytes = 4 << 20;
+    uint8_t *content = malloc(bytes);
+    size_t at = evtrail_frame_put_super(content, &super);
+    for (; at + sizeof(prefix) <= bytes; at += sizeof(prefix))
+        memcpy(content + at, prefix, sizeof(prefix));
+    gen_write_file(f->path, content, at);
+    free(content);
+    assert_int_equal(read_all(f->path).faults, 1);
+}
+
 static void newer_version__opened__is_refused_by_name(void **state)
 {
     struct fixture *f = *state;
@@ -606,6 +622,7 @@ int main(void)
         TEST(uring_and_plain_writes__same_chunks__same_bytes),
         TEST(existing_file__without_force__is_left_alone),
         TEST(foreign_file__opened__is_refused),
+        TEST(prefixes__of_frames_that_are_not_there__are_one_fault),
         TEST(newer_version__opened__is_refused_by_name),
         TEST(file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted),
         TEST(full_device__no_byte_fits__all_is_lost_and_counted),
