@@ -173,7 +173,7 @@ static int take_slot(struct evtrail_slot *slot, struct evtrail_live *live)
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, struct evtrail_fault *fault)
 {
-    *slot = (struct evtrail_slot){.index = -1, .hold = hold};
+    *slot = (struct evtrail_slot){.index = -1, .hold = hold, .rules = rules};
     if (!live->control || !live->control_writable)
         return evtrail_fault_set(fault, -EACCES, "%s: not there or not writable, so it cannot be controlled: run as its owner",
                                  live->control_path);
@@ -182,9 +182,11 @@ int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, co
     owner_text(slot->identity, slot->owner);
     evtrail_slots_reap(live);
     int result = take_slot(slot, live);
-    if (result < 0)
+    if (result < 0) {
+        slot->identity = 0;
         return evtrail_fault_set(fault, result, "%s: all %d consumer slots are taken: end one of them (`evtrail ls`)",
                                  live->path, EVTRAIL_CONSUMERS_MAX);
+    }
     if (rules && *rules)
         result = add_rules(slot, live, rules, fault);
     if (result < 0)
@@ -210,10 +212,12 @@ static bool is_ours(const struct evtrail_slot *slot, const struct evtrail_live *
 
 void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live)
 {
-    if (slot->index < 0)
-        return;
     if (slot->has_rules && evtrail_rules_remove(live->control, slot->owner) == 0)
         evtrail_live_apply_rules(live);
+    slot->has_rules = false;
+    slot->identity = slot->index < 0 ? 0 : slot->identity;
+    if (slot->index < 0)
+        return;
     struct evtrail_consumer *consumer = &live->control->consumers[slot->index];
     if (is_ours(slot, live)) {
         atomic_store_explicit(&consumer->identity, 0, memory_order_relaxed);
@@ -222,7 +226,7 @@ void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live)
     if (slot->hold)
         wake_writers(live);
     slot->index = -1;
-    slot->has_rules = false;
+    slot->identity = 0;
 }
 
 /* ---- while attached ---- */
@@ -237,8 +241,10 @@ static int return_after_eviction(struct evtrail_slot *slot, struct evtrail_live 
     if (still_ours) {
         fill(slot, live);
     } else {
-        slot->index = -1; /* somebody else has it */
+        slot->index = -1; /* somebody else has it, and our rules went with it */
         take_slot(slot, live);
+        if (slot->has_rules && slot->index >= 0 && evtrail_rules_remove(live->control, slot->owner) == 0)
+            add_rules(slot, live, slot->rules, NULL);
     }
     return evtrail_fault_set(fault, -ESTALE,
                              "%s: this reader did not run for longer than its lease and was evicted; events may have been lost "
@@ -249,10 +255,12 @@ static int return_after_eviction(struct evtrail_slot *slot, struct evtrail_live 
 int evtrail_slot_renew(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t now_ns,
                        struct evtrail_fault *fault)
 {
-    if (slot->index < 0 || now_ns - slot->renewed_ns < RENEW_EVERY_NS)
+    if (!slot->identity || now_ns - slot->renewed_ns < RENEW_EVERY_NS)
         return 0;
-    struct evtrail_consumer *consumer = &live->control->consumers[slot->index];
     slot->renewed_ns = now_ns;
+    if (slot->index < 0) /* evicted, and no slot was free */
+        return take_slot(slot, live) < 0 ? 0 : evtrail_fault_set(fault, -ESTALE, "%s: this reader has a slot again", live->path);
+    struct evtrail_consumer *consumer = &live->control->consumers[slot->index];
     atomic_store_explicit(&consumer->renewed_ns, now_ns, memory_order_relaxed); /* late by a little is as good */
     uint32_t state = atomic_load_explicit(&consumer->state, memory_order_acquire);
     uint32_t wanted = slot->hold ? EVTRAIL_CONSUMER_ACTIVE : EVTRAIL_CONSUMER_PASSIVE;

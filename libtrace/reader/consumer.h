@@ -13,11 +13,12 @@ struct evtrail_slot {
     bool has_rules;
     uint64_t identity; /* also the owner of our rules, in hexadecimal */
     uint64_t renewed_ns;
+    const char *rules; /* borrowed */
     char owner[20];
     char name[24];
 };
 
-/* Claims a slot: with `hold`, writers wait for us from here on. `rules` (may be NULL: none) are in force while we are attached. -EACCES: the
+/* Claims a slot: with `hold`, writers wait for us from here on. `rules` (borrowed; may be NULL: none) are in force while we are attached. -EACCES: the
  * control page is not ours to write; -EBUSY: all slots are taken, or the rules are locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, struct evtrail_fault *fault);

@@ -241,7 +241,7 @@ int evtrail_live_open(struct evtrail_live *live, const char *path, struct evtrai
     return 0;
 }
 
-void evtrail_live_close(struct evtrail_live *live)
+void evtrail_live_detach(struct evtrail_live *live)
 {
     evtrail_guard_remove(live->guard_data);
     evtrail_guard_remove(live->guard_control);
@@ -254,6 +254,11 @@ void evtrail_live_close(struct evtrail_live *live)
     live->data = NULL;
     live->control = NULL;
     live->fd = live->guard_data = live->guard_control = -1;
+}
+
+void evtrail_live_close(struct evtrail_live *live)
+{
+    evtrail_live_detach(live);
     evtrail_schema_fini(&live->schema);
 }
 

@@ -33,6 +33,8 @@ struct evtrail_live {
  * -EPROTONOSUPPORT: of another version; -EAGAIN: it is just being made; -EMFILE, -ENOMEM. */
 int evtrail_live_open(struct evtrail_live *live, const char *path, struct evtrail_fault *fault);
 void evtrail_live_close(struct evtrail_live *live);
+/* Gives the mappings and the descriptor back; source and schema stay. */
+void evtrail_live_detach(struct evtrail_live *live);
 /* Whether the process still runs: the kernel drops its lock. One system call. */
 bool evtrail_live_alive(const struct evtrail_live *live);
 /* Takes in metadata that has been added. Returns how many entries, or a fault (once each). */

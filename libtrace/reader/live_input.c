@@ -176,7 +176,10 @@ void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns)
     struct evtrail_fault fault;
     if (in->ended)
         return;
-    fault_of(in, evtrail_slot_renew(&in->slot, &in->live, now_ns, &fault), &fault);
+    int renewed = evtrail_slot_renew(&in->slot, &in->live, now_ns, &fault);
+    for (uint32_t i = 0; renewed == -ESTALE && i < in->rings_count; i++)
+        in->rings[i]->released = UINT64_MAX; /* a new slot's cursors keep everything until they are set */
+    fault_of(in, renewed, &fault);
     fault_of(in, evtrail_live_check(&in->live, &fault), &fault);
     if (!in->dead && in->live.same_boot)
         evtrail_clock_follow(&in->live.source);
@@ -345,10 +348,11 @@ static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_ch
 
 /* ---- open, close ---- */
 
-static void close_input(struct evtrail_input *input)
+/* All but the source, which events and callers point to. */
+static void let_go(struct evtrail_live_input *in)
 {
-    struct evtrail_live_input *in = of(input);
-    evtrail_slot_detach(&in->slot, &in->live);
+    if (in->live.data)
+        evtrail_slot_detach(&in->slot, &in->live);
     for (uint32_t i = 0; i < in->rings_count; i++) {
         evtrail_stream_free(in->rings[i]->stream);
         free(in->rings[i]);
@@ -356,6 +360,24 @@ static void close_input(struct evtrail_input *input)
     evtrail_stream_free(in->loss_stream);
     free(in->rings);
     free(in->words.at);
+    in->loss_stream = NULL;
+    in->rings = NULL;
+    in->rings_count = in->rings_capacity = 0;
+    in->words = (struct evtrail_words){0};
+    evtrail_live_detach(&in->live);
+}
+
+/* An ended process's descriptor and mappings would add up in a reader that runs for days. */
+static void retire(struct evtrail_input *input)
+{
+    if (input->done && of(input)->dead)
+        let_go(of(input));
+}
+
+static void close_input(struct evtrail_input *input)
+{
+    struct evtrail_live_input *in = of(input);
+    let_go(in);
     evtrail_live_close(&in->live);
     free(in);
 }
@@ -364,6 +386,7 @@ static const struct evtrail_input_operations operations = {
     .gather = gather,
     .refill = refill,
     .next_chunk = next_chunk,
+    .retire = retire,
     .close = close_input,
 };
 

@@ -177,6 +177,9 @@ void evtrail_stream_free(struct evtrail_stream *stream)
     if (!stream)
         return;
     struct evtrail_reader *reader = stream->input->reader;
+    for (uint32_t i = reader->dry_count; i-- > 0;)
+        if (reader->dry[i] == stream)
+            reader->dry[i] = reader->dry[--reader->dry_count];
     while (stream->first)
         end_piece(stream);
     reader->streams_count--;
@@ -422,6 +425,8 @@ static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **re
     if (reader->heap_count && time > reader->heap[0]->time) /* nothing comes before it that should not */
         time = reader->heap[0]->time;
     notice.source->gone = notice.gone;
+    if (notice.gone && notice.input->operations->retire)
+        notice.input->operations->retire(notice.input);
     reader->event = (struct evtrail_event){
         .what = EVTRAIL_EVENT_SOURCE,
         .source = notice.source,

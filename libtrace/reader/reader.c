@@ -321,9 +321,22 @@ int evtrail_reader_next(struct evtrail_reader *reader, struct evtrail_event **re
     return result == 0 && reader->faults_count ? take_fault(reader) : result;
 }
 
+/* Chunk by chunk nobody is told of sources but by source->gone. */
+static void take_notices(struct evtrail_reader *reader)
+{
+    for (uint32_t i = 0; i < reader->notices_count; i++) {
+        const struct evtrail_notice *notice = &reader->notices[i];
+        notice->source->gone |= notice->gone;
+        if (notice->gone && notice->input->operations->retire)
+            notice->input->operations->retire(notice->input);
+    }
+    reader->notices_count = 0;
+}
+
 int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chunk **ret_chunk)
 {
     evtrail_reader_look_for_new(reader);
+    take_notices(reader);
     for (uint32_t tries = 0; tries <= reader->inputs_count; tries++) {
         if (reader->faults_count)
             return take_fault(reader);
@@ -336,6 +349,7 @@ int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chun
         if (result != 0)
             return result;
     }
+    take_notices(reader);
     return reader->faults_count ? take_fault(reader) : 0;
 }
 

@@ -51,6 +51,8 @@ struct evtrail_input_operations {
     /* 1, 0 or a fault, as evtrail_reader_next_chunk(). */
     int (*next_chunk)(struct evtrail_input *input, struct evtrail_chunk **ret_chunk);
     int (*seek)(struct evtrail_input *input, int64_t realtime_ns);
+    /* Its end was told: it may let go of what it holds. May be NULL. */
+    void (*retire)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
 };
 struct evtrail_input {
