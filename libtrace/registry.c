@@ -389,10 +389,12 @@ static uint32_t type_of(const struct evtrail_point *point)
 
 static void register_point(struct evtrail_point *point, size_t bytes)
 {
-    if (!point || point->abi != EVTRAIL_ABI || point->head)
+    if (!point || point->abi != EVTRAIL_ABI)
         return;
-    uint32_t before = registry.count, id = type_of(point);
-    if (id == 0)
+    uint32_t before = registry.count, id = point->head >> 6; /* not 0: it was here and has left */
+    if (id >= before)
+        return;
+    if (id == 0 && (id = type_of(point)) == 0)
         return;
     if (id >= before)
         apply_rules(id, bytes);
@@ -436,14 +438,13 @@ API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_p
     errno = saved;
 }
 
-/* The points' memory goes (dlclose); their types stay, for what was recorded and for when they come back. */
+/* The points' memory goes (dlclose, exit); their types stay, for what was recorded and for when they come back. The id stays
+ * too: at exit() other threads may be inside emissions that are about to read it. */
 API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrail_point *const *end)
 {
     for (; first < end; first++)
-        if (*first) {
+        if (*first)
             __atomic_store_n(&(*first)->enabled, &off_byte, __ATOMIC_RELEASE);
-            (*first)->head = 0;
-        }
 }
 
 /* The one point of a run-time type; made of `given`, whose strings are the caller's, if it is new. NULL: no room. */
