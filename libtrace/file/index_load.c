@@ -169,7 +169,8 @@ int evtrail_part_load_index(struct evtrail_file_cursor *cursor, struct evtrail_p
         part->items_count = 0;
         return r;
     }
-    qsort(part->items, part->items_count, sizeof(*part->items), by_offset);
+    if (part->items_count > 0)
+        qsort(part->items, part->items_count, sizeof(*part->items), by_offset);
     part->scanned = size;
     part->closed = part->indexed = true;
     return 1;
