@@ -76,8 +76,8 @@ struct text_list {
 struct args {
     const struct subcommand *command;
     bool set[OPTIONS];
-    const char *text[OPTIONS];   /* as given; the last one wins */
-    int64_t number[OPTIONS];     /* counts, bytes, ns; choices: index of the word */
+    const char *text[OPTIONS]; /* as given; the last one wins */
+    int64_t number[OPTIONS];   /* counts, bytes, ns; choices: index of the word */
     struct text_list list[OPTIONS];
     char **operands; /* not options, before `--` */
     int operands_count;
@@ -96,7 +96,7 @@ struct subcommand {
     const char *summary;  /* one line */
     const char *text;     /* paragraphs, separated by an empty line */
     int (*run)(const struct args *args);
-    const uint8_t *options; /* enum option_id, ended by OPTIONS */
+    const uint8_t *options;         /* enum option_id, ended by OPTIONS */
     const struct example *examples; /* ended by a NULL line */
     uint8_t completes;              /* its operands: enum completes */
     bool program;                   /* takes `-- PROGRAM ARGS` */
@@ -107,8 +107,9 @@ extern const struct subcommand subcommands[]; /* ended by a NULL name */
 const struct subcommand *subcommand_find(const char *name);
 
 #define COMMAND_RUNS(X) \
-    X(bench) X(cat) X(complete) X(disable) X(enable) X(grep) X(help) X(hist) X(ls) X(merge) X(prune) X(record) X(repair) \
-    X(set) X(split) X(stat) X(verify)
+    X(bench) \
+    X(cat) X(complete) X(disable) X(enable) X(grep) X(help) X(hist) X(ls) X(merge) X(prune) X(record) X(repair) X(set) \
+        X(split) X(stat) X(verify)
 #define X(name) int run_##name(const struct args *args);
 COMMAND_RUNS(X)
 #undef X

@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-typedef size_t format_fn(const struct evtrail_event *event, const struct evtrail_format_options *options, char *buffer, size_t size);
+typedef size_t format_fn(const struct evtrail_event *event, const struct evtrail_format_options *options, char *buffer,
+                         size_t size);
 
 struct printer {
     struct sink sink; /* first */
@@ -28,10 +29,12 @@ static int printer_open(struct sink *sink, struct consumer *consumer)
                                       EVTRAIL_TIME_epoch,    EVTRAIL_TIME_delta, EVTRAIL_TIME_none};
     struct printer *const printer = (struct printer *)sink;
     struct evtrail_source *const *sources;
-    const bool several = evtrail_reader_sources(consumer->reader, &sources) > 1 || consumer->args->set[OPT_all] || consumer->args->program;
+    const bool several = evtrail_reader_sources(consumer->reader, &sources) > 1 || consumer->args->set[OPT_all] ||
+                         consumer->args->program;
     printer->json = consumer->args->set[OPT_json];
     printer->format = printer->json ? evtrail_format_json : evtrail_format_text;
-    printer->options = (struct evtrail_format_options){.bytes = sizeof printer->options, .process = several, .human = true, .symbols = true};
+    printer->options = (struct evtrail_format_options){
+        .bytes = sizeof printer->options, .process = several, .human = true, .symbols = true};
     printer->options.time = styles[consumer->args->number[OPT_time]];
     printer->options.color = consumer->out.color && !printer->json;
     printer->sources_shown = several || consumer->live || printer->json;
@@ -79,12 +82,14 @@ static int printer_close(struct sink *sink, struct consumer *consumer)
     const struct printer *const printer = (const struct printer *)sink;
     if (!printer->count_only)
         return 0;
-    return output_print(&consumer->out, printer->json ? "{\"count\":%" PRIu64 "}\n" : "%" PRIu64 "\n", printer->matches);
+    return output_print(&consumer->out, printer->json ? "{\"count\":%" PRIu64 "}\n" : "%" PRIu64 "\n",
+                        printer->matches);
 }
 
 static struct printer printer_for(const char *name)
 {
-    return (struct printer){.sink = {.name = name, .open = printer_open, .event = printer_event, .close = printer_close, .spans = true}};
+    return (struct printer){
+        .sink = {.name = name, .open = printer_open, .event = printer_event, .close = printer_close, .spans = true}};
 }
 
 int run_cat(const struct args *args)

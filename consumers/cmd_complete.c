@@ -60,8 +60,9 @@ static void offer_choices(const struct completion *completion, const char *choic
 
 static void offer_settings(const struct completion *completion)
 {
-    static const char *const settings[] = {"policy=overwrite", "policy=drop", "policy=block", "policy=shed", "block=", "blocks=",
-                                           "deadline=", "memory=", "lease=", "keep=0", "keep=1"};
+    static const char *const settings[] = {"policy=overwrite", "policy=drop", "policy=block", "policy=shed",
+                                           "block=",           "blocks=",     "deadline=",    "memory=",
+                                           "lease=",           "keep=0",      "keep=1"};
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         offer(completion, settings[i], "");
 }
@@ -101,7 +102,8 @@ static bool process_wanted(const struct completion *completion, const struct evt
 {
     char pid[16];
     snprintf(pid, sizeof pid, "%u", info->pid);
-    return !completion->process || strcmp(completion->process, pid) == 0 || strcmp(completion->process, info->command) == 0;
+    return !completion->process || strcmp(completion->process, pid) == 0 ||
+           strcmp(completion->process, info->command) == 0;
 }
 
 /* The names of event types, and of the providers they belong to. */

@@ -52,7 +52,8 @@ static int change_one(struct evtrail_session *session, const struct evtrail_sess
         changed += r;
     }
     if (!change->to_settings)
-        output_print(&change->out, "%u %s: %d event type%s changed\n", info->pid, info->command, changed, changed == 1 ? "" : "s");
+        output_print(&change->out, "%u %s: %d event type%s changed\n", info->pid, info->command, changed,
+                     changed == 1 ? "" : "s");
     return 0;
 }
 
@@ -110,12 +111,13 @@ static void state_text(char *text, size_t bytes, int state)
              bits & 8 ? "+stack" : "", channels[bits >> 4 & 7]);
 }
 
-static void type_json(struct output *out, const struct evtrail_session_info *info, const struct evtrail_event_type *type,
-                      const char *state)
+static void type_json(struct output *out, const struct evtrail_session_info *info,
+                      const struct evtrail_event_type *type, const char *state)
 {
     output_print(out, "{\"pid\":%u,\"id\":%u,\"name\":", info->pid, type->id);
     output_json_text(out, type->name);
-    output_print(out, ",\"level\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\",\"doc\":", evtrail_level_name(type->level), evtrail_kind_name(type->kind), state);
+    output_print(out, ",\"level\":\"%s\",\"kind\":\"%s\",\"state\":\"%s\",\"doc\":", evtrail_level_name(type->level),
+                 evtrail_kind_name(type->kind), state);
     output_json_text(out, type->doc);
     output_text(out, ",\"file\":");
     output_json_text(out, type->file);
@@ -133,7 +135,8 @@ static void type_json(struct output *out, const struct evtrail_session_info *inf
 static void type_line(struct output *out, const struct evtrail_event_type *type, const char *state)
 {
     output_print(out, "%s%-14s%s  %-8s  %-7s  %s", strcmp(state, "off") == 0 ? "" : output_sgr(out, "32"), state,
-                 strcmp(state, "off") == 0 ? "" : output_sgr(out, "0"), evtrail_level_name(type->level), evtrail_kind_name(type->kind), type->name);
+                 strcmp(state, "off") == 0 ? "" : output_sgr(out, "0"), evtrail_level_name(type->level),
+                 evtrail_kind_name(type->kind), type->name);
     for (unsigned i = 0; i < type->fields_count; i++)
         output_print(out, "%s%s", i ? ", " : "(", type->fields[i].name);
     output_print(out, "%s%s%s\n", type->fields_count ? ")" : "", *type->doc ? "  " : "", type->doc);
@@ -145,8 +148,8 @@ static int list_one(struct evtrail_session *session, const struct evtrail_sessio
     const struct evtrail_event_type *const *types = NULL;
     const uint32_t count = evtrail_session_types(session, &types);
     if (!change->args->set[OPT_json])
-        output_print(&change->out, "%s%u %s: %u of %u event types are on%s\n", output_sgr(&change->out, "1"), info->pid, info->command,
-                     info->types_enabled, info->types, output_sgr(&change->out, "0"));
+        output_print(&change->out, "%s%u %s: %u of %u event types are on%s\n", output_sgr(&change->out, "1"), info->pid,
+                     info->command, info->types_enabled, info->types, output_sgr(&change->out, "0"));
     for (uint32_t i = 0; i < count; i++) {
         char state[64];
         if (!types[i] || !listed(change->args, types[i]->name))

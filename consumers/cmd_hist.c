@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ROWS 24u /* bars at most when they are of equal width */
-#define WIDE 16u /* from this ratio of greatest to least on, each bar is a power of two */
+#define ROWS 24u  /* bars at most when they are of equal width */
+#define WIDE 16u  /* from this ratio of greatest to least on, each bar is a power of two */
 #define MICRO 1e6 /* floating-point values are counted in millionths */
 
 struct measuring {
@@ -74,7 +74,8 @@ static void add(struct measuring *measuring, bool negative, uint64_t magnitude)
 
 static void add_value(struct measuring *measuring, const struct evtrail_value *value)
 {
-    const bool is_signed = (value->type >= EVTRAIL_TYPE_i8 && value->type <= EVTRAIL_TYPE_i64) || value->type == EVTRAIL_TYPE_enum;
+    const bool is_signed =
+        (value->type >= EVTRAIL_TYPE_i8 && value->type <= EVTRAIL_TYPE_i64) || value->type == EVTRAIL_TYPE_enum;
     if (value->type == EVTRAIL_TYPE_f32 || value->type == EVTRAIL_TYPE_f64) {
         const double scaled = value->f * MICRO;
         measuring->floating = true;
@@ -129,22 +130,28 @@ static const char *value_text(const struct measuring *measuring, uint64_t magnit
     return text;
 }
 
-static void bar(struct measuring *measuring, struct consumer *consumer, bool negative, uint64_t low, uint64_t high, uint64_t count, uint64_t most)
+static void bar(struct measuring *measuring, struct consumer *consumer, bool negative, uint64_t low, uint64_t high,
+                uint64_t count, uint64_t most)
 {
-    static const char hashes[] = "################################################################################################################";
+    static const char hashes[] = "#####################################################################################"
+                                 "###########################";
     struct output *const out = &consumer->out;
     const double share = (double)count / (double)measuring->matched;
     if (consumer->args->set[OPT_json]) {
-        output_print(out, "{\"what\":\"bar\",\"negative\":%s,\"low\":%" PRIu64 ",\"high\":%" PRIu64 ",\"count\":%" PRIu64 "}\n",
-                     negative ? "true" : "false", low, high, count);
+        output_print(
+            out, "{\"what\":\"bar\",\"negative\":%s,\"low\":%" PRIu64 ",\"high\":%" PRIu64 ",\"count\":%" PRIu64 "}\n",
+            negative ? "true" : "false", low, high, count);
         return;
     }
-    uint64_t width = consumer->args->set[OPT_width] ? (uint64_t)consumer->args->number[OPT_width] : out->columns > 60 ? out->columns - 52 : 20;
+    uint64_t width = consumer->args->set[OPT_width] ? (uint64_t)consumer->args->number[OPT_width]
+                     : out->columns > 60            ? out->columns - 52
+                                                    : 20;
     width = width < 1 ? 1 : width > sizeof hashes - 1 ? sizeof hashes - 1 : width;
     const double exact = (double)count * (double)width / (double)most;
     const int filled = count > 0 && exact < 1 ? 1 : (int)(exact + 0.5);
-    output_print(out, "%s%12s .. %s%-12s  %10" PRIu64 "  %5.1f%%  %.*s\n", negative ? "-" : " ", value_text(measuring, low), negative ? "-" : "",
-                 value_text(measuring, high), count, 100 * share, filled, hashes);
+    output_print(out, "%s%12s .. %s%-12s  %10" PRIu64 "  %5.1f%%  %.*s\n", negative ? "-" : " ",
+                 value_text(measuring, low), negative ? "-" : "", value_text(measuring, high), count, 100 * share,
+                 filled, hashes);
 }
 
 /* The bounds of bar `i`: a power of two, or an equal part of the range. */
@@ -161,7 +168,8 @@ static void bar_bounds(const struct histogram *histogram, unsigned i, uint64_t *
     *ret_high = *ret_low + (step - 1);
 }
 
-static void bars(struct measuring *measuring, struct consumer *consumer, const struct histogram *histogram, bool negative)
+static void bars(struct measuring *measuring, struct consumer *consumer, const struct histogram *histogram,
+                 bool negative)
 {
     uint64_t low, high, most = 1;
     for (unsigned pass = 0; pass < 2 && histogram->count > 0; pass++)
@@ -193,7 +201,8 @@ static void summary(struct measuring *measuring, struct consumer *consumer)
         if (json)
             output_print(out, ",\"min\":%" PRIu64 ",\"mean\":%.3f", h->min, h->sum / (double)h->count);
         else
-            output_print(out, ", least %s, mean %s", value_text(measuring, h->min), value_text(measuring, (uint64_t)(h->sum / (double)h->count)));
+            output_print(out, ", least %s, mean %s", value_text(measuring, h->min),
+                         value_text(measuring, (uint64_t)(h->sum / (double)h->count)));
         for (unsigned i = 0; i < 4; i++) {
             const uint64_t value = histogram_quantile(h, shown[i].quantile);
             if (json)
@@ -207,7 +216,8 @@ static void summary(struct measuring *measuring, struct consumer *consumer)
             output_print(out, ", greatest %s", value_text(measuring, h->max));
     }
     if (json) {
-        output_print(out, ",\"without_value\":%" PRIu64 ",\"scale\":%s,\"unit\":", measuring->other, measuring->floating ? "0.000001" : "1");
+        output_print(out, ",\"without_value\":%" PRIu64 ",\"scale\":%s,\"unit\":", measuring->other,
+                     measuring->floating ? "0.000001" : "1");
         output_json_text(out, measuring->unit);
         output_text(out, "}\n");
         return;
@@ -226,7 +236,9 @@ static int finish(struct sink *sink, struct consumer *consumer)
     }
     summary(measuring, consumer);
     if (measuring->matched == 0) {
-        fail(CODE_missing, measuring->target, "no span of this name has ended, and no event has such a field of numbers; evtrail stat lists what there is");
+        fail(CODE_missing, measuring->target,
+             "no span of this name has ended, and no event has such a field of numbers; evtrail stat lists what there "
+             "is");
         consumer_note(consumer, CODE_missing);
     }
     return 0;
@@ -238,18 +250,20 @@ static int finish(struct sink *sink, struct consumer *consumer)
 static int expression_make(struct measuring *measuring, const struct args *args)
 {
     const char *const target = measuring->target, *const dot = strrchr(target, '.');
-    if (strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._") != strlen(target) || !dot || dot == target || !dot[1])
+    if (strspn(target, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._") != strlen(target) || !dot ||
+        dot == target || !dot[1])
         return 0;
     const char *const filter = args->text[OPT_filter];
-    if (asprintf(&measuring->expression, "(%s || %.*s)%s%s%s", target, (int)(dot - target), target, filter ? " && (" : "",
-                 filter ? filter : "", filter ? ")" : "") < 0)
+    if (asprintf(&measuring->expression, "(%s || %.*s)%s%s%s", target, (int)(dot - target), target,
+                 filter ? " && (" : "", filter ? filter : "", filter ? ")" : "") < 0)
         measuring->expression = NULL;
     return measuring->expression ? 0 : -ENOMEM;
 }
 
 int run_hist(const struct args *args)
 {
-    struct measuring measuring = {.sink = {.name = "hist", .spans = true, .event = measure, .close = finish}, .unit = "ns"};
+    struct measuring measuring = {.sink = {.name = "hist", .spans = true, .event = measure, .close = finish},
+                                  .unit = "ns"};
     struct consumer consumer = {.args = args, .first_file = 1};
     if (args->operands_count == 0)
         return fail(CODE_usage, NULL, "of what? name a span, or EVENT.FIELD");

@@ -46,12 +46,19 @@ static void print_json(struct output *out, const struct evtrail_session_info *in
     output_json_text(out, info->command);
     output_text(out, ",\"program\":");
     output_json_text(out, info->program);
-    output_print(out, ",\"uid\":%u,\"parent_pid\":%u,\"session\":\"%016" PRIx64 "\",\"alive\":%s,\"exiting\":%s,\"keep\":%s,\"policy\":\"%s\"",
+    output_print(out,
+                 ",\"uid\":%u,\"parent_pid\":%u,\"session\":\"%016" PRIx64
+                 "\",\"alive\":%s,\"exiting\":%s,\"keep\":%s,\"policy\":\"%s\"",
                  info->uid, info->parent_pid, info->session_id, bool_name(info->alive), bool_name(info->exiting),
                  bool_name(info->keep), policy_name(info->policy));
-    output_print(out, ",\"block_bytes\":%u,\"blocks\":%u,\"rings\":%u,\"threads\":%u,\"ring_bytes\":%" PRIu64 ",\"types\":%u,\"types_enabled\":%u",
-                 info->block_bytes, info->blocks, info->rings, info->threads, info->ring_bytes, info->types, info->types_enabled);
-    output_print(out, ",\"consumers\":%u,\"start_ns\":%" PRIu64 ",\"events\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"lost_by_cause\":{",
+    output_print(out,
+                 ",\"block_bytes\":%u,\"blocks\":%u,\"rings\":%u,\"threads\":%u,\"ring_bytes\":%" PRIu64
+                 ",\"types\":%u,\"types_enabled\":%u",
+                 info->block_bytes, info->blocks, info->rings, info->threads, info->ring_bytes, info->types,
+                 info->types_enabled);
+    output_print(out,
+                 ",\"consumers\":%u,\"start_ns\":%" PRIu64 ",\"events\":%" PRIu64 ",\"lost\":%" PRIu64
+                 ",\"lost_by_cause\":{",
                  info->consumers, info->start_realtime_ns, info->events, lost_by_writer(info));
     const char *comma = "";
     for (unsigned i = 0; i < EVTRAIL_CAUSES; i++) {
@@ -87,8 +94,9 @@ static void print_line(struct listing *listing, const struct evtrail_session_inf
     char types[32];
     snprintf(types, sizeof types, "%u/%u", info->types_enabled, info->types);
     output_print(out, "%8u  %-15.15s  %s%-7s%s  %-9s  %5u  %9s  %8s  ", info->pid, info->command,
-                 output_sgr(out, info->alive ? "32" : "2"), state_name(info), output_sgr(out, "0"), policy_name(info->policy),
-                 info->rings, human_bytes((double)info->ring_bytes), human_count((double)info->events));
+                 output_sgr(out, info->alive ? "32" : "2"), state_name(info), output_sgr(out, "0"),
+                 policy_name(info->policy), info->rings, human_bytes((double)info->ring_bytes),
+                 human_count((double)info->events));
     output_print(out, "%s%8s%s  %11s  %9u  %5s\n", lost ? output_sgr(out, "31") : "", human_count((double)lost),
                  lost ? output_sgr(out, "0") : "", types, info->consumers, age(listing, info));
 }
@@ -101,8 +109,9 @@ static int list_one(struct evtrail_session *session, const struct evtrail_sessio
         print_json(&listing->out, info);
     } else {
         if (listing->count == 0)
-            output_print(&listing->out, "%s%8s  %-15s  %-7s  %-9s  %5s  %9s  %8s  %8s  %11s  %9s  %5s%s\n", output_sgr(&listing->out, "1"), "PID",
-                         "COMMAND", "STATE", "POLICY", "RINGS", "MEMORY", "EVENTS", "LOST", "TYPES ON", "CONSUMERS", "AGE", output_sgr(&listing->out, "0"));
+            output_print(&listing->out, "%s%8s  %-15s  %-7s  %-9s  %5s  %9s  %8s  %8s  %11s  %9s  %5s%s\n",
+                         output_sgr(&listing->out, "1"), "PID", "COMMAND", "STATE", "POLICY", "RINGS", "MEMORY",
+                         "EVENTS", "LOST", "TYPES ON", "CONSUMERS", "AGE", output_sgr(&listing->out, "0"));
         print_line(listing, info);
     }
     listing->count++;
@@ -123,7 +132,8 @@ int run_ls(const struct args *args)
     listing.out.color = color_wanted(args, listing.out.terminal);
     int code = select_all(args, args->text[OPT_directory], list_one, &listing);
     if (listing.count == 0 && listing.out.terminal && code == 0)
-        warn(NULL, "no process is traced; start one that is linked with libevtrail, or any by evtrail record --with libc -- PROGRAM");
+        warn(NULL, "no process is traced; start one that is linked with libevtrail, or any by evtrail record --with "
+                   "libc -- PROGRAM");
     const int r = output_fini(&listing.out);
     if (r < 0)
         code = r == -EPIPE ? CODE_ok : fail(CODE_io, "standard output", "%s", strerror(-r));

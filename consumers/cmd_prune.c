@@ -221,6 +221,7 @@ int run_prune(const struct args *args)
         prune_directories(args);
     }
     if (!args->set[OPT_quiet])
-        warn(NULL, "%s%" PRIu64 " removed, %s", args->set[OPT_dry_run] ? "would have been: " : "", pruning.removed, human_bytes((double)pruning.bytes));
+        warn(NULL, "%s%" PRIu64 " removed, %s", args->set[OPT_dry_run] ? "would have been: " : "", pruning.removed,
+             human_bytes((double)pruning.bytes));
     return pruning.code;
 }

@@ -97,8 +97,9 @@ static int settings_make(struct recorder *recorder)
     for (unsigned i = 0; i < 3; i++)
         recorder->tuning.settings[i] = recorder->settings_text[i];
     recorder->rules = rules_join(args);
-    if (!recorder->rules || asprintf(&recorder->settings, "%s %s %s %s keep=1", recorder->rules, recorder->settings_text[0],
-                                     recorder->settings_text[1], recorder->settings_text[2]) < 0) {
+    if (!recorder->rules ||
+        asprintf(&recorder->settings, "%s %s %s %s keep=1", recorder->rules, recorder->settings_text[0],
+                 recorder->settings_text[1], recorder->settings_text[2]) < 0) {
         recorder->settings = NULL;
         return fail(CODE_system, NULL, "out of memory");
     }
@@ -108,7 +109,8 @@ static int settings_make(struct recorder *recorder)
 static int usage_check(const struct args *args)
 {
     if (args->operands_count > 0)
-        return fail(CODE_usage, NULL, "'%s': to record a program write -- before it; -o names the file", args->operands[0]);
+        return fail(CODE_usage, NULL, "'%s': to record a program write -- before it; -o names the file",
+                    args->operands[0]);
     if (args->set[OPT_compression] && (args->number[OPT_compression] < 1 || args->number[OPT_compression] > 19))
         return fail(CODE_usage, NULL, "--compression: 1 to 19");
     if (args->list[OPT_with].count > 0 && !args->program)
@@ -125,7 +127,8 @@ static void name_make(struct recorder *recorder)
     const struct args *const args = recorder->args;
     const struct text_list *const list = &args->list[OPT_process];
     const char *name = args->program ? args->program[0] : NULL;
-    if (!name && list->count == 1 && !args->set[OPT_all] && strspn(list->items[0], "0123456789") != strlen(list->items[0]))
+    if (!name && list->count == 1 && !args->set[OPT_all] &&
+        strspn(list->items[0], "0123456789") != strlen(list->items[0]))
         name = list->items[0];
     const char *const slash = name ? strrchr(name, '/') : NULL;
     if (name)
@@ -138,8 +141,8 @@ int recorder_open_until(struct sink *sink, struct consumer *consumer)
 {
     struct recorder *const recorder = (struct recorder *)sink;
     if (recorder->args->set[OPT_until]) {
-        const int code = watch_open(&recorder->until, recorder->args, recorder->args->text[OPT_until], consumer->options.directory,
-                                    NULL, true);
+        const int code = watch_open(&recorder->until, recorder->args, recorder->args->text[OPT_until],
+                                    consumer->options.directory, NULL, true);
         if (code != 0) {
             consumer_note(consumer, (enum exit_code)code);
             watch_close(&recorder->until);
@@ -151,7 +154,8 @@ int recorder_open_until(struct sink *sink, struct consumer *consumer)
 
 static struct consumer consumer_for(struct recorder *recorder)
 {
-    struct consumer consumer = {.args = recorder->args, .settings = recorder->settings, .snapshot = recorder->args->set[OPT_snapshot]};
+    struct consumer consumer = {
+        .args = recorder->args, .settings = recorder->settings, .snapshot = recorder->args->set[OPT_snapshot]};
     consumer.preload = recorder->args->list[OPT_with].items;
     consumer.preload_count = recorder->args->list[OPT_with].count;
     if (!consumer.snapshot && !recorder->args->program)

@@ -15,11 +15,11 @@
 struct split {
     const struct args *args;
     const char *path;
-    char base[4000];       /* parts are BASE.0001.evt, ... */
+    char base[4000];        /* parts are BASE.0001.evt, ... */
     int64_t from_ns, to_ns; /* the batches that begin in [from, to) make the current part */
     int64_t next_ns;        /* the earliest that begins later */
     unsigned parts;
-    uint64_t size;          /* 0: no limit of bytes */
+    uint64_t size; /* 0: no limit of bytes */
     struct evtrail_file *file;
     uint64_t events;
     int code;
@@ -117,8 +117,9 @@ static int pass(struct split *split)
             break;
         r = 0;
     }
+    const int closed = part_close(split); /* it looks at the cursor's sources to its end */
     evtrail_file_cursor_close(cursor);
-    return r < 0 ? r : part_close(split);
+    return r < 0 ? r : closed;
 }
 
 static int split_all(struct split *split, int64_t step)
@@ -140,7 +141,8 @@ static void base_name(struct split *split)
     const char *const given = split->args->set[OPT_output] ? split->args->text[OPT_output] : split->path;
     const size_t length = strlen(given);
     const bool ends = length > 4 && strcmp(given + length - 4, ".evt") == 0;
-    snprintf(split->base, sizeof split->base, "%.*s", (int)(ends ? length - 4 : length), strcmp(given, "-") == 0 ? "part" : given);
+    snprintf(split->base, sizeof split->base, "%.*s", (int)(ends ? length - 4 : length),
+             strcmp(given, "-") == 0 ? "part" : given);
 }
 
 int run_split(const struct args *args)
@@ -148,7 +150,8 @@ int run_split(const struct args *args)
     struct split split = {.args = args, .size = (uint64_t)args->number[OPT_split_size]};
     const int64_t step = args->number[OPT_split_time];
     if (args->operands_count != 1)
-        return fail(CODE_usage, NULL, "%s", args->operands_count ? "one file at a time; merge makes one of several" : "which file?");
+        return fail(CODE_usage, NULL, "%s",
+                    args->operands_count ? "one file at a time; merge makes one of several" : "which file?");
     if (step == 0 && split.size == 0)
         return fail(CODE_usage, NULL, "by what? --time TIME or --size BYTES");
     if (strcmp(args->operands[0], "-") == 0)

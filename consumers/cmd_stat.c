@@ -18,7 +18,8 @@ struct counting {
 static void show(struct counting *counting, struct consumer *consumer)
 {
     struct evtrail_source *const *sources;
-    const uint32_t count = consumer->reader ? evtrail_reader_sources(consumer->reader, &sources) : counting->model.sessions_count;
+    const uint32_t count =
+        consumer->reader ? evtrail_reader_sources(consumer->reader, &sources) : counting->model.sessions_count;
     stat_print(&counting->model, &consumer->out, consumer->args, count);
 }
 
@@ -55,8 +56,8 @@ static int count_close(struct sink *sink, struct consumer *consumer)
 /* Only files, all of them, all events: then nothing needs to be made into an event. */
 static bool columns_will_do(const struct args *args)
 {
-    static const enum option_id needs_events[] = {OPT_process, OPT_all, OPT_follow, OPT_filter, OPT_from, OPT_to,
-                                                  OPT_limit, OPT_duration, OPT_every};
+    static const enum option_id needs_events[] = {OPT_process, OPT_all,   OPT_follow,   OPT_filter, OPT_from,
+                                                  OPT_to,      OPT_limit, OPT_duration, OPT_every};
     for (size_t i = 0; i < sizeof needs_events / sizeof *needs_events; i++)
         if (args->set[needs_events[i]])
             return false;
@@ -86,10 +87,12 @@ static int run_columns(struct consumer *consumer, struct stat_model *model)
 int run_stat(const struct args *args)
 {
     struct consumer consumer = {.args = args};
-    struct counting counting = {.sink = {.name = "stat", .spans = true, .event = count_event, .flush = count_flush, .close = count_close}};
+    struct counting counting = {
+        .sink = {.name = "stat", .spans = true, .event = count_event, .flush = count_flush, .close = count_close}};
     if (stat_model_init(&counting.model) < 0)
         return fail(CODE_system, NULL, "out of memory");
-    const int code = columns_will_do(args) ? run_columns(&consumer, &counting.model) : consumer_run(&consumer, &counting.sink);
+    const int code =
+        columns_will_do(args) ? run_columns(&consumer, &counting.model) : consumer_run(&consumer, &counting.sink);
     stat_model_fini(&counting.model);
     return code;
 }

@@ -58,10 +58,13 @@ static void result_json(struct verification *verification, const struct evtrail_
     struct output *const out = &verification->out;
     output_text(out, "{\"file\":");
     output_json_text(out, verification->path);
-    output_print(out, ",\"intact\":%s,\"closed\":%s,\"faults\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"events\":%" PRIu64
-                      ",\"raw_bytes\":%" PRIu64 ",\"file_bytes\":%" PRIu64 ",\"sources\":%u,\"from_ns\":%" PRId64 ",\"to_ns\":%" PRId64 ",\"lost\":{",
-                 intact ? "true" : "false", report->closed ? "true" : "false", report->faults, report->batches, report->events,
-                 report->raw_bytes, report->file_bytes, report->sources, report->from_ns, report->to_ns);
+    output_print(out,
+                 ",\"intact\":%s,\"closed\":%s,\"faults\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"events\":%" PRIu64
+                 ",\"raw_bytes\":%" PRIu64 ",\"file_bytes\":%" PRIu64 ",\"sources\":%u,\"from_ns\":%" PRId64
+                 ",\"to_ns\":%" PRId64 ",\"lost\":{",
+                 intact ? "true" : "false", report->closed ? "true" : "false", report->faults, report->batches,
+                 report->events, report->raw_bytes, report->file_bytes, report->sources, report->from_ns,
+                 report->to_ns);
     print_lost(out, report->lost, "", "%s\"%s\":%" PRIu64);
     output_text(out, "}}\n");
 }
@@ -69,8 +72,9 @@ static void result_json(struct verification *verification, const struct evtrail_
 static void result_line(struct verification *verification, const struct evtrail_file_report *report, bool intact)
 {
     struct output *const out = &verification->out;
-    output_print(out, "%s: %s; %" PRIu64 " events in %" PRIu64 " batches, %s", verification->path, intact ? "intact" : "damaged",
-                 report->events, report->batches, human_bytes((double)report->file_bytes));
+    output_print(out, "%s: %s; %" PRIu64 " events in %" PRIu64 " batches, %s", verification->path,
+                 intact ? "intact" : "damaged", report->events, report->batches,
+                 human_bytes((double)report->file_bytes));
     if (report->events > 0)
         output_print(out, ", %.2f bytes an event", (double)report->file_bytes / (double)report->events);
     output_print(out, ", lost %" PRIu64, lost_sum(report->lost));
@@ -99,7 +103,8 @@ static int verify_one(struct verification *verification, const char *path, bool 
         return code;
     }
     if (verification->faults > FAULTS_SHOWN)
-        output_print(&verification->out, "%s%s: and %" PRIu64 " more\n", verification->json ? "" : path, "", verification->faults - FAULTS_SHOWN);
+        output_print(&verification->out, "%s%s: and %" PRIu64 " more\n", verification->json ? "" : path, "",
+                     verification->faults - FAULTS_SHOWN);
     if (!verification->quiet)
         (verification->json ? result_json : result_line)(verification, &report, r == 0);
     return r > 0 ? CODE_damaged : fail_on_loss && lost_sum(report.lost) > 0 ? CODE_found : CODE_ok;
@@ -152,7 +157,8 @@ static int copy_failed(const char *output, int error, char *text)
     return code;
 }
 
-static void copy_summary(const struct args *args, const char *output, const struct evtrail_file_stats *stats, uint64_t faults)
+static void copy_summary(const struct args *args, const char *output, const struct evtrail_file_stats *stats,
+                         uint64_t faults)
 {
     if (args->set[OPT_quiet])
         return;
@@ -192,8 +198,8 @@ int run_merge(const struct args *args)
         return fail(CODE_usage, NULL, "where to? -o FILE");
     signals_install(false);
     const struct evtrail_file_copy_options options = copy_options(args, &faults);
-    const int r = evtrail_file_copy((const char *const *)args->operands, (uint32_t)args->operands_count, args->text[OPT_output], &options,
-                                    &stats, &error);
+    const int r = evtrail_file_copy((const char *const *)args->operands, (uint32_t)args->operands_count,
+                                    args->text[OPT_output], &options, &stats, &error);
     if (r < 0)
         return copy_failed(args->text[OPT_output], r, error);
     copy_summary(args, args->text[OPT_output], &stats, faults);

@@ -8,7 +8,8 @@
 
 #define LIST(name, ...) static const uint8_t name[] = {__VA_ARGS__, OPT_help, OPTIONS}
 #define EXAMPLES(name, ...) static const struct example name[] = {__VA_ARGS__, {NULL, NULL}}
-#define SOURCES OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_low_latency, OPT_enable
+#define SOURCES \
+    OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_low_latency, OPT_enable
 #define CHOICE OPT_filter, OPT_from, OPT_to
 #define ENDS OPT_limit, OPT_duration
 #define SHOWS OPT_json, OPT_color, OPT_fail_on_loss
@@ -17,9 +18,9 @@ LIST(ls_options, OPT_json, OPT_directory, OPT_color);
 LIST(enable_options, OPT_process, OPT_all, OPT_list, OPT_json, OPT_directory, OPT_color);
 LIST(disable_options, OPT_process, OPT_all, OPT_directory);
 LIST(set_options, OPT_process, OPT_all, OPT_directory);
-LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, OPT_force, OPT_record_enable, OPT_with, OPT_now,
-     OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size, OPT_keep_age,
-     OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
+LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, OPT_force, OPT_record_enable, OPT_with,
+     OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size,
+     OPT_keep_age, OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
      OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_fail_on_loss, OPT_quiet);
 LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, SHOWS);
 LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_count_only, SHOWS);
@@ -31,7 +32,7 @@ LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OP
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
-LIST(no_options, OPT_help);
+static const uint8_t no_options[] = {OPT_help, OPTIONS};
 
 EXAMPLES(ls_examples, {"evtrail ls", "what can be traced now"});
 EXAMPLES(enable_examples, {"evtrail enable 'pool.*:debug' -p myserver", "all events of the pool, down to level debug"},
@@ -46,7 +47,8 @@ EXAMPLES(record_examples, {"evtrail record -- ./myprogram --its-option", "start 
          {"evtrail record --all --rotate-size 64M --keep-size 1G", "everything, for ever, in at most 1 GiB"},
          {"evtrail record --snapshot -p myserver -o now.evt", "what the flight recorder holds"},
          {"evtrail record -p myserver --trigger 'pool.error'", "the moments before the first such event"});
-EXAMPLES(cat_examples, {"evtrail cat trace.evt", "a file as text"}, {"evtrail cat -p myserver -q 'level <= warning'", "live"},
+EXAMPLES(cat_examples, {"evtrail cat trace.evt", "a file as text"},
+         {"evtrail cat -p myserver -q 'level <= warning'", "live"},
          {"evtrail cat --json trace.evt | jq .name", "for other programs"});
 EXAMPLES(grep_examples, {"evtrail grep 'pool.conn.* && port == 443 && dur > 2ms' trace.evt", "slow ones"},
          {"evtrail grep -c 'level <= error' trace.evt", "how many"});
@@ -60,19 +62,23 @@ EXAMPLES(merge_examples, {"evtrail merge -o all.evt a.evt b.evt", "one file, in 
 EXAMPLES(split_examples, {"evtrail split --time 1m trace.evt", "trace.0001.evt, trace.0002.evt, ..."});
 EXAMPLES(prune_examples, {"evtrail prune", "sessions of processes that died"},
          {"evtrail prune --older 7d --keep-files 100 /var/log/traces/*.evt", "files of the last week, at most 100"});
-EXAMPLES(help_examples, {"evtrail help record", "one subcommand"}, {"source <(evtrail help --bash)", "completion in this shell"});
+EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},
+         {"source <(evtrail help --bash)", "completion in this shell"});
 EXAMPLES(no_examples, {NULL, NULL});
 
 #define SOURCES_TEXT \
-    "Reads live processes (-p, --all), trace files (operands or -r), or a program it starts (after --). A file's name " \
-    "may be that of any part of a rotated set, or - for standard input. SIGINT and SIGTERM read what is left and end; a second one " \
-    "ends at once."
+    "Reads live processes (-p, --all), trace files (operands or -r), or a program it starts (after --). A rotated " \
+    "set " \
+    "is named by NAME (of NAME.00001.evt, ...) or by a directory of such files; - is standard input. SIGINT and " \
+    "SIGTERM " \
+    "read what is left and end; a second one ends at once."
 
 const struct subcommand subcommands[] = {
     {.name = "ls",
      .operands = "",
      .summary = "list traced processes",
-     .text = "One line for each session: process, state, policy, rings, events, losses, event types that are on, and consumers. "
+     .text = "One line for each session: process, state, policy, rings, events, losses, event types that are on, and "
+             "consumers. "
              "A dead process's session stays until it has been recorded or pruned.",
      .run = run_ls,
      .options = ls_options,
@@ -80,9 +86,12 @@ const struct subcommand subcommands[] = {
     {.name = "enable",
      .operands = "[RULE...]",
      .summary = "switch events on in running processes, or list them",
-     .text = "A rule is [-]PATTERN[:LEVEL][+cpu][+caller][+stack][@POLICY]. PATTERN is an event's name, a provider with all below "
-             "it, or has wildcards. LEVEL (critical, error, warning, info, debug, trace) leaves out what is less severe. Later rules win. "
-             "Prints how many event types each process changed. With -l, lists the types whose names match the operands.",
+     .text =
+         "A rule is [-]PATTERN[:LEVEL][+cpu][+caller][+stack][@POLICY]. PATTERN is an event's name, a provider with "
+         "all below "
+         "it, or has wildcards. LEVEL (critical, error, warning, info, debug, trace) leaves out what is less severe. "
+         "Later rules win. "
+         "Prints how many event types each process changed. With -l, lists the types whose names match the operands.",
      .run = run_enable,
      .options = enable_options,
      .examples = enable_examples,
@@ -98,8 +107,10 @@ const struct subcommand subcommands[] = {
     {.name = "set",
      .operands = "[SETTING=VALUE...]",
      .summary = "change the policy or the sizes of rings in running processes",
-     .text = "Settings: policy=overwrite|drop|block|shed, block=BYTES, blocks=N, deadline=TIME (policy block), memory=BYTES, "
-             "lease=TIME (of consumers), keep=0|1 (keep the session when the process exits). Sizes hold for rings and blocks opened from now on. "
+     .text = "Settings: policy=overwrite|drop|block|shed, block=BYTES, blocks=N, deadline=TIME (policy block), "
+             "memory=BYTES, "
+             "lease=TIME (of consumers), keep=0|1 (keep the session when the process exits). Sizes hold for rings and "
+             "blocks opened from now on. "
              "Without a setting, shows what is set and which rules are in force.",
      .run = run_set,
      .options = set_options,
@@ -108,13 +119,19 @@ const struct subcommand subcommands[] = {
     {.name = "record",
      .operands = "",
      .summary = "record events into compressed files",
-     .text = "Records live processes (-p, --all), or a program that it starts (after --), which keeps its standard input, output and "
-             "error, its exit code and its signals, and whose children are recorded as well. Files are valid zstd; each part of a rotated "
+     .text = "Records live processes (-p, --all), or a program that it starts (after --), which keeps its standard "
+             "input, output and "
+             "error, its exit code and its signals, and whose children are recorded as well. Files are valid zstd; "
+             "each part of a rotated "
              "set can be read alone.\n\n"
-             "Nothing is lost without being counted: the last line says how many events were recorded and how many were lost, by cause. "
-             "SIGINT and SIGTERM record what is left and close the file; a second one ends at once. After a SIGKILL the file holds all "
-             "but the last unwritten batch. When the disk is full the run ends with code 6 and what was written stays readable.\n\n"
-             "With -- PROGRAM the exit code is the program's own, 128 + N if signal N killed it, 126 if it cannot be run, 127 if it was not found. "
+             "Nothing is lost without being counted: the last line says how many events were recorded and how many "
+             "were lost, by cause. "
+             "SIGINT and SIGTERM record what is left and close the file; a second one ends at once. After a SIGKILL "
+             "the file holds all "
+             "but the last unwritten batch. When the disk is full the run ends with code 6 and what was written stays "
+             "readable.\n\n"
+             "With -- PROGRAM the exit code is the program's own, 128 + N if signal N killed it, 126 if it cannot be "
+             "run, 127 if it was not found. "
              "If the program succeeds and recording fails, the code is the failure's.",
      .run = run_record,
      .options = record_options,
@@ -132,7 +149,8 @@ const struct subcommand subcommands[] = {
     {.name = "grep",
      .operands = "EXPR [FILE...]",
      .summary = "print the events that match an expression",
-     .text = "EXPR is a filter: names with wildcards, fields, level, thread, time and dur, compared and joined by && || !. " SOURCES_TEXT,
+     .text = "EXPR is a filter: names with wildcards, fields, level, thread, time and dur, compared and joined by && "
+             "|| !. " SOURCES_TEXT,
      .run = run_grep,
      .options = grep_options,
      .examples = grep_examples,
@@ -141,7 +159,8 @@ const struct subcommand subcommands[] = {
     {.name = "stat",
      .operands = "[FILE...]",
      .summary = "count: event types, spans, counters, entities, losses",
-     .text = "Events by type with rate and bytes; spans with the percentiles of their durations; counters with last, least and "
+     .text = "Events by type with rate and bytes; spans with the percentiles of their durations; counters with last, "
+             "least and "
              "greatest value; entities by state; losses by cause. " SOURCES_TEXT,
      .run = run_stat,
      .options = stat_options,
@@ -151,7 +170,8 @@ const struct subcommand subcommands[] = {
     {.name = "hist",
      .operands = "EVENT.FIELD|SPAN [FILE...]",
      .summary = "draw the distribution of a field or of spans' durations",
-     .text = "The name of a span gives its durations; the name of an event and a field gives the field's values. " SOURCES_TEXT,
+     .text = "The name of a span gives its durations; the name of an event and a field gives the field's "
+             "values. " SOURCES_TEXT,
      .run = run_hist,
      .options = hist_options,
      .examples = hist_examples,
@@ -168,7 +188,8 @@ const struct subcommand subcommands[] = {
     {.name = "repair",
      .operands = "FILE",
      .summary = "write what is intact in a damaged trace file as a sound one",
-     .text = "Without -o the result is FILE.repaired. The damaged file is not touched; what is missing is counted as lost in the new one.",
+     .text = "Without -o the result is FILE.repaired. The damaged file is not touched; what is missing is counted as "
+             "lost in the new one.",
      .run = run_repair,
      .options = repair_options,
      .examples = repair_examples,
@@ -176,7 +197,8 @@ const struct subcommand subcommands[] = {
     {.name = "merge",
      .operands = "FILE...",
      .summary = "write several trace files as one",
-     .text = "The result holds all sources. Batches are copied as they are, in time order; with --from and --to, those that reach into that range.",
+     .text = "The result holds all sources. Batches are copied as they are, in time order; with --from and --to, those "
+             "that reach into that range.",
      .run = run_merge,
      .options = merge_options,
      .examples = merge_examples,
@@ -184,7 +206,8 @@ const struct subcommand subcommands[] = {
     {.name = "split",
      .operands = "FILE",
      .summary = "write one trace as several files, by time or size",
-     .text = "Each part can be read alone. Batches (at most a second or 256 KiB of one thread) stay whole: each goes to the part in which it begins.",
+     .text = "Each part can be read alone. Batches (at most a second or 256 KiB of one thread) stay whole: each goes "
+             "to the part in which it begins.",
      .run = run_split,
      .options = split_options,
      .examples = split_examples,
@@ -192,7 +215,8 @@ const struct subcommand subcommands[] = {
     {.name = "prune",
      .operands = "[FILE...]",
      .summary = "remove sessions of dead processes, or old trace files",
-     .text = "Without operands: the sessions of processes that are gone. With files: those that are older than --older, or beyond "
+     .text = "Without operands: the sessions of processes that are gone. With files: those that are older than "
+             "--older, or beyond "
              "--keep-size or --keep-files. Only trace files are removed, and never one that a recorder writes.",
      .run = run_prune,
      .options = prune_options,

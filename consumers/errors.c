@@ -16,8 +16,8 @@ const char *program_part = "";
 static void print_line(const char *where, const char *format, va_list list)
 {
     char line[2048];
-    int used = snprintf(line, sizeof line - 1, "evtrail%s%s: %.512s%s", *program_part ? " " : "", program_part, where ? where : "",
-                        where ? ": " : "");
+    int used = snprintf(line, sizeof line - 1, "evtrail%s%s: %.512s%s", *program_part ? " " : "", program_part,
+                        where ? where : "", where ? ": " : "");
     if (used < 0)
         return;
     const int more = vsnprintf(line + used, sizeof line - 1 - (size_t)used, format, list);

@@ -23,7 +23,8 @@ static const struct {
     const char *name;
     const char *text;
 } environment[] = {
-    {"EVTRAIL", "read by traced programs at their start: rules and settings, separated by commas, as in EVTRAIL='pool.*:debug,policy=drop'; "
+    {"EVTRAIL", "read by traced programs at their start: rules and settings, separated by commas, as in "
+                "EVTRAIL='pool.*:debug,policy=drop'; "
                 "off: no session at all"},
     {"EVTRAIL_DIR", "where sessions are (default /dev/shm/evtrail-UID)"},
     {"NO_COLOR", "if set and not empty: no colour"},
@@ -61,8 +62,8 @@ static void wrap(struct output *out, const char *text, unsigned indent, unsigned
 
 static void synopsis(char *text, size_t size, const struct subcommand *command)
 {
-    snprintf(text, size, "evtrail %s%s%s%s%s", command->name, command->raw ? "" : " [OPTION...]", *command->operands ? " " : "",
-             command->operands, command->program ? " [-- PROGRAM [ARGUMENT...]]" : "");
+    snprintf(text, size, "evtrail %s%s%s%s%s", command->name, command->raw ? "" : " [OPTION...]",
+             *command->operands ? " " : "", command->operands, command->program ? " [-- PROGRAM [ARGUMENT...]]" : "");
 }
 
 static void option_line(char *text, size_t size, const struct option_spec *spec)
@@ -109,11 +110,14 @@ void help_command(struct output *out, const struct subcommand *command)
 
 void help_overview(struct output *out)
 {
-    output_text(out, "evtrail " EVTRAIL_VERSION ": event tracing for programs on Linux\n\nUsage: evtrail COMMAND [OPTION...]\n\nCommands:\n");
+    output_text(out, "evtrail " EVTRAIL_VERSION
+                     ": event tracing for programs on Linux\n\nUsage: evtrail COMMAND [OPTION...]\n\nCommands:\n");
     for (const struct subcommand *command = subcommands; command->name; command++)
         if (!command->hidden)
             output_print(out, "  %-9s %s\n", command->name, command->summary);
-    output_text(out, "\nevtrail help COMMAND explains one, evtrail COMMAND --help as well; evtrail --version.\n\nExit codes:\n");
+    output_text(
+        out,
+        "\nevtrail help COMMAND explains one, evtrail COMMAND --help as well; evtrail --version.\n\nExit codes:\n");
     for (size_t i = 0; i < COUNT(exit_texts); i++) {
         output_print(out, "  %u  ", exit_texts[i].number);
         wrap(out, exit_texts[i].text, 5, 5);
@@ -168,8 +172,9 @@ static void roff_item(struct output *out, const char *term, const char *text)
 
 static void man_head(struct output *out, const char *name, const char *summary)
 {
-    output_print(out, ".\\\" made by evtrail help --man; do not edit\n.TH %s 1 \"\" \"evtrail " EVTRAIL_VERSION
-                      "\" \"User Commands\"\n.SH NAME\n%s \\- ",
+    output_print(out,
+                 ".\\\" made by evtrail help --man; do not edit\n.TH %s 1 \"\" \"evtrail " EVTRAIL_VERSION
+                 "\" \"User Commands\"\n.SH NAME\n%s \\- ",
                  name, name);
     roff(out, summary);
     output_text(out, "\n.SH SYNOPSIS\n.nh\n\\fB");
@@ -219,8 +224,10 @@ void man_overview(struct output *out)
 {
     man_head(out, "evtrail", "event tracing for programs on Linux");
     output_text(out, "evtrail\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR...]\n.hy\n.SH DESCRIPTION\n");
-    roff(out, "Programs that are linked with libevtrail, or started by evtrail record --with, write typed events into rings in shared "
-              "memory. evtrail switches them on and off, records, shows and counts them, with no daemon and no restart.");
+    roff(out,
+         "Programs that are linked with libevtrail, or started by evtrail record --with, write typed events into rings "
+         "in shared "
+         "memory. evtrail switches them on and off, records, shows and counts them, with no daemon and no restart.");
     output_text(out, "\n.SH COMMANDS\n");
     for (const struct subcommand *command = subcommands; command->name; command++)
         if (!command->hidden)
@@ -232,7 +239,8 @@ void man_overview(struct output *out)
     output_text(out, ".SH \"SEE ALSO\"\n");
     for (const struct subcommand *command = subcommands; command->name; command++)
         if (!command->hidden && !command->raw)
-            output_print(out, "\\fBevtrail\\-%s\\fR(1)%s\n", command->name, strcmp(command->name, "help") == 0 ? "" : ",");
+            output_print(out, "\\fBevtrail\\-%s\\fR(1)%s\n", command->name,
+                         strcmp(command->name, "help") == 0 ? "" : ",");
 }
 
 /* ---- completion -------------------------------------------------------------------------------------------------------- */
@@ -248,8 +256,10 @@ void completion_bash(struct output *out)
                      "    COMPREPLY=()\n"
                      "    while IFS= read -r line; do\n"
                      "        case $line in\n"
-                     "        :file) compopt -o filenames 2>/dev/null; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -f -- \"$cur\") ;;\n"
-                     "        :directory) compopt -o filenames 2>/dev/null; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -d -- \"$cur\") ;;\n"
+                     "        :file) compopt -o filenames 2>/dev/null; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < "
+                     "<(compgen -f -- \"$cur\") ;;\n"
+                     "        :directory) compopt -o filenames 2>/dev/null; mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < "
+                     "<(compgen -d -- \"$cur\") ;;\n"
                      "        :command) mapfile -t -O ${#COMPREPLY[@]} COMPREPLY < <(compgen -c -f -- \"$cur\") ;;\n"
                      "        *) COMPREPLY+=(\"${line%%$'\\t'*}\") ;;\n"
                      "        esac\n"
@@ -260,22 +270,23 @@ void completion_bash(struct output *out)
 
 void completion_zsh(struct output *out)
 {
-    output_text(out, "#compdef evtrail\n"
-                     "# zsh completion for evtrail; evtrail help --zsh > _evtrail in a directory of $fpath\n"
-                     "_evtrail()\n"
-                     "{\n"
-                     "    local line word text\n"
-                     "    local -a found\n"
-                     "    for line in \"${(@f)$(\"${words[1]}\" complete $((CURRENT - 1)) \"${words[@]}\" 2>/dev/null)}\"; do\n"
-                     "        case $line in\n"
-                     "        '') ;;\n"
-                     "        :file) _files ;;\n"
-                     "        :directory) _files -/ ;;\n"
-                     "        :command) _command_names -e; _files ;;\n"
-                     "        *) word=${line%%$'\\t'*} text=${line#*$'\\t'}; found+=(\"${word//:/\\\\:}:$text\") ;;\n"
-                     "        esac\n"
-                     "    done\n"
-                     "    (( $#found )) && _describe evtrail found\n"
-                     "}\n"
-                     "if [ \"$funcstack[1]\" = _evtrail ]; then _evtrail \"$@\"; else compdef _evtrail evtrail; fi\n");
+    output_text(
+        out, "#compdef evtrail\n"
+             "# zsh completion for evtrail; evtrail help --zsh > _evtrail in a directory of $fpath\n"
+             "_evtrail()\n"
+             "{\n"
+             "    local line word text\n"
+             "    local -a found\n"
+             "    for line in \"${(@f)$(\"${words[1]}\" complete $((CURRENT - 1)) \"${words[@]}\" 2>/dev/null)}\"; do\n"
+             "        case $line in\n"
+             "        '') ;;\n"
+             "        :file) _files ;;\n"
+             "        :directory) _files -/ ;;\n"
+             "        :command) _command_names -e; _files ;;\n"
+             "        *) word=${line%%$'\\t'*} text=${line#*$'\\t'}; found+=(\"${word//:/\\\\:}:$text\") ;;\n"
+             "        esac\n"
+             "    done\n"
+             "    (( $#found )) && _describe evtrail found\n"
+             "}\n"
+             "if [ \"$funcstack[1]\" = _evtrail ]; then _evtrail \"$@\"; else compdef _evtrail evtrail; fi\n");
 }

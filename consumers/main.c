@@ -26,7 +26,8 @@ static void standard_descriptors(void)
         fcntl(fd, F_SETFD, 0);
 }
 
-static int print_help(void (*print)(struct output *out, const struct subcommand *command), const struct subcommand *command)
+static int print_help(void (*print)(struct output *out, const struct subcommand *command),
+                      const struct subcommand *command)
 {
     struct output out;
     if (output_init(&out, STDOUT_FILENO) < 0)

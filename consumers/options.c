@@ -141,7 +141,8 @@ static const char *wanted(const struct option_spec *spec)
     static const char *const texts[] = {[TYPE_count] = "give a number like 1000 or 20k",
                                         [TYPE_size] = "give a size like 64K, 10M or 1G",
                                         [TYPE_duration] = "give a time like 500ms, 10s, 2m or 1h",
-                                        [TYPE_moment] = "give a time like 2026-11-21T14:03:00, 14:03:00, @1795000000 or -10m"};
+                                        [TYPE_moment] =
+                                            "give a time like 2026-11-21T14:03:00, 14:03:00, @1795000000 or -10m"};
     return spec->type == TYPE_choice ? spec->metavar : texts[spec->type];
 }
 
@@ -181,7 +182,8 @@ static void tables_make(struct tables *tables, const struct subcommand *command)
             if (has_value)
                 *letter++ = ':';
         }
-        tables->longs[count++] = (struct option){spec->name, has_value ? required_argument : no_argument, NULL, LONG_BASE + *id};
+        tables->longs[count++] =
+            (struct option){spec->name, has_value ? required_argument : no_argument, NULL, LONG_BASE + *id};
     }
     *letter = '\0';
     tables->longs[count] = (struct option){0};

@@ -75,6 +75,14 @@ int output_flush(struct output *output)
     return write_all(output, output->bytes, used);
 }
 
+bool output_gone(struct output *output)
+{
+    struct pollfd look = {.fd = output->fd};
+    if (output->error == 0 && poll(&look, 1, 0) == 1 && (look.revents & POLLERR))
+        output->error = -EPIPE;
+    return output->error != 0;
+}
+
 int output_fini(struct output *output)
 {
     if (!output->bytes)

@@ -32,6 +32,8 @@ int output_write(struct output *output, const char *bytes, size_t count);
 int output_text(struct output *output, const char *text);
 int output_print(struct output *output, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int output_flush(struct output *output);
+/* Whether a write would fail because the reader of a pipe went away, or one has failed. */
+bool output_gone(struct output *output);
 /* Untrusted text: as a JSON string with its quotes, and for a terminal. Cut after 8 KiB. */
 int output_json_text(struct output *output, const char *text);
 int output_escaped(struct output *output, const char *text);

@@ -167,7 +167,8 @@ static bool library_folder(char *folder, size_t bytes)
     if (!dladdr((void *)(uintptr_t)evtrail_reader_new, &info) || !info.dli_fname)
         return false;
     const char *const slash = strrchr(info.dli_fname, '/');
-    const int n = snprintf(folder, bytes, "%.*s", slash ? (int)(slash - info.dli_fname) : 1, slash ? info.dli_fname : ".");
+    const int n =
+        snprintf(folder, bytes, "%.*s", slash ? (int)(slash - info.dli_fname) : 1, slash ? info.dli_fname : ".");
     return n > 0 && (size_t)n < bytes;
 }
 
@@ -195,7 +196,8 @@ static int preload_add(const char *name, char *text, size_t bytes)
     return n > 0 && (size_t)n < bytes - used ? 0 : -ENAMETOOLONG;
 }
 
-int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing, size_t missing_bytes)
+int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing,
+                    size_t missing_bytes)
 {
     text[0] = '\0';
     for (size_t i = 0; i <= count; i++) {

@@ -13,7 +13,7 @@ struct program {
     pid_t pid; /* 0: none was started, or it ended */
     int code;  /* its exit code, 128 + signal */
     bool ended;
-    bool failed; /* it could not be run at all */
+    bool failed;         /* it could not be run at all */
     char directory[512]; /* of its sessions and its children's; "" if none was made */
 };
 
@@ -32,6 +32,7 @@ void program_clean(struct program *program, bool keep_sessions);
 /* Finds a file of the installation: beside the reader's library (a build tree), or where libraries were installed. */
 bool program_file(const char *name, char *path, size_t bytes);
 /* Libraries for --with, found by program_file(): "libevtrail.so.0:libevtrail-libc.so". 0, -ENOENT, -EINVAL. */
-int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing, size_t missing_bytes);
+int program_preload(const char *const *names, size_t count, char *text, size_t bytes, char *ret_missing,
+                    size_t missing_bytes);
 
 #endif /* EVTRAIL_CONSUMERS_PROGRAM_H */

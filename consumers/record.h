@@ -13,7 +13,7 @@
 /* Sessions whose settings are ours while we record. */
 struct tuned {
     char path[512];
-    uint32_t source; /* number in the reader */
+    uint32_t source;                      /* number in the reader */
     uint32_t policy, block_bytes, blocks; /* as they were */
     bool changed;
 };
@@ -35,8 +35,8 @@ struct watch {
     uint64_t matches;
 };
 /* `enable`: rules in force while it is attached, or NULL. 0, or an exit code after an error was printed. */
-int watch_open(struct watch *watch, const struct args *args, const char *expression, const char *directory, const char *enable,
-               bool hold);
+int watch_open(struct watch *watch, const struct args *args, const char *expression, const char *directory,
+               const char *enable, bool hold);
 void watch_close(struct watch *watch);
 /* Reads what there is now, up to `budget` calls. True if an event matched. */
 bool watch_poll(struct watch *watch, unsigned budget);
@@ -52,10 +52,10 @@ struct recorder {
     char name[64];      /* of what is recorded, for the default file name */
     char path[4096];
     char settings_text[4][64];
-    char *settings;     /* for a program: rules and settings */
-    char *rules;        /* of -e */
-    unsigned number;    /* of the snapshot, from 1; 0: no number */
-    bool *gone;         /* by source number */
+    char *settings;  /* for a program: rules and settings */
+    char *rules;     /* of -e */
+    unsigned number; /* of the snapshot, from 1; 0: no number */
+    bool *gone;      /* by source number */
     uint32_t gone_count;
     bool progress;
     int64_t shown_ns, started_ns;

@@ -16,15 +16,16 @@
 
 static bool rotates(const struct args *args)
 {
-    return args->set[OPT_rotate_size] || args->set[OPT_rotate_time] || args->set[OPT_keep_size] || args->set[OPT_keep_age] ||
-           args->set[OPT_keep_files];
+    return args->set[OPT_rotate_size] || args->set[OPT_rotate_time] || args->set[OPT_keep_size] ||
+           args->set[OPT_keep_age] || args->set[OPT_keep_files];
 }
 
 /* What a file name may have of a process's name. */
 static void clean_name(char *text)
 {
     for (; *text; text++)
-        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') || strchr("._-+", *text)))
+        if (!((*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') || (*text >= '0' && *text <= '9') ||
+              strchr("._-+", *text)))
             *text = '_';
 }
 
@@ -61,7 +62,8 @@ static void path_make(struct recorder *recorder)
 
 static struct evtrail_file_options file_options(const struct args *args)
 {
-    struct evtrail_file_options options = {.bytes = sizeof options, .force = args->set[OPT_force], .rotate = rotates(args)};
+    struct evtrail_file_options options = {
+        .bytes = sizeof options, .force = args->set[OPT_force], .rotate = rotates(args)};
     options.no_uring = args->set[OPT_plain_writes];
     options.level = (int)args->number[OPT_compression];
     options.flush_ns = args->number[OPT_flush];
@@ -83,7 +85,8 @@ int recorder_open(struct sink *sink, struct consumer *consumer)
     const int r = evtrail_file_create(&recorder->file, recorder->path, &options);
     if (r < 0) {
         const bool exists = r == -EEXIST;
-        fail(exists ? CODE_usage : code_of(r), recorder->path, "%s", exists ? "exists; --force replaces it, -o names another" : strerror(-r));
+        fail(exists ? CODE_usage : code_of(r), recorder->path, "%s",
+             exists ? "exists; --force replaces it, -o names another" : strerror(-r));
         consumer_note(consumer, exists ? CODE_usage : code_of(r));
         return r;
     }
@@ -162,14 +165,15 @@ int recorder_close(struct sink *sink, struct consumer *consumer)
         r = recorder->error;
     progress_clear(recorder);
     if (r < 0)
-        fail(code_of(r), recorder->path, "%s; %" PRIu64 " events were not written, what was written stays readable", strerror(-r),
-             recorder->stats.lost);
+        fail(code_of(r), recorder->path, "%s; %" PRIu64 " events were not written, what was written stays readable",
+             strerror(-r), recorder->stats.lost);
     if (consumer->program.failed && recorder->stats.events == 0)
         unlink(recorder->path);
     else
         summary_show(recorder, consumer);
-    const bool dead_too = r == 0 && !recorder->args->set[OPT_keep_sessions] && !recorder->args->set[OPT_now] &&
-                          !consumer->stopped_ns && !consumer->filter;
+    /* What was read to its end, all of it, need not stay. */
+    const bool dead_too =
+        r == 0 && !recorder->args->set[OPT_keep_sessions] && !recorder->args->set[OPT_now] && !consumer->filter;
     if (!consumer->snapshot) /* a snapshot's sessions stay as they are */
         tuning_restore(&recorder->tuning, consumer, dead_too);
     watch_close(&recorder->until);

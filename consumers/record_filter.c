@@ -183,7 +183,8 @@ static void chunk_begin(struct picked *ring, const struct evtrail_event *event)
     ring->chunk.first_ticks = ring->chunk.last_ticks = event->ticks;
 }
 
-static int take_loss(struct picker *picker, struct consumer *consumer, struct picked *ring, const struct evtrail_event *event)
+static int take_loss(struct picker *picker, struct consumer *consumer, struct picked *ring,
+                     const struct evtrail_event *event)
 {
     const int r = chunk_write(picker, consumer, ring, false); /* the loss is after what is there */
     if (event->cause < EVTRAIL_CAUSES) {
@@ -254,7 +255,11 @@ static int pick_close(struct sink *sink, struct consumer *consumer)
 int record_filtered(struct recorder *recorder, struct consumer *consumer)
 {
     struct picker picker = {.recorder = recorder};
-    picker.sink = (struct sink){.name = "record", .hold = !consumer->snapshot, .open = pick_open, .event = pick_event,
-                                .flush = pick_flush, .close = pick_close};
+    picker.sink = (struct sink){.name = "record",
+                                .hold = !consumer->snapshot,
+                                .open = pick_open,
+                                .event = pick_event,
+                                .flush = pick_flush,
+                                .close = pick_close};
     return consumer_run(consumer, &picker.sink);
 }

@@ -57,7 +57,8 @@ static void lost_text(const uint64_t *lost, char *text, size_t bytes)
     text[0] = '\0';
     for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL && used < bytes; i++)
         if (lost[i] > 0)
-            used += (size_t)snprintf(text + used, bytes - used, "%s%s %" PRIu64, used ? ", " : " (", evtrail_cause_name(i), lost[i]);
+            used += (size_t)snprintf(text + used, bytes - used, "%s%s %" PRIu64, used ? ", " : " (",
+                                     evtrail_cause_name(i), lost[i]);
     if (used > 0 && used < bytes - 1)
         snprintf(text + used, bytes - used, ")");
 }
@@ -71,9 +72,11 @@ void summary_show(struct recorder *recorder, const struct consumer *consumer)
         return;
     lost_text(recorder->lost, causes, sizeof causes);
     if (stats->events > 0)
-        snprintf(size, sizeof size, " (%.2f bytes an event, ratio %.1f)", (double)stats->file_bytes / (double)stats->events, ratio(stats));
+        snprintf(size, sizeof size, " (%.2f bytes an event, ratio %.1f)",
+                 (double)stats->file_bytes / (double)stats->events, ratio(stats));
     if (stats->files > 1)
-        snprintf(files, sizeof files, " in %" PRIu64 " files (%" PRIu64 " removed)", stats->files, stats->files_deleted);
+        snprintf(files, sizeof files, " in %" PRIu64 " files (%" PRIu64 " removed)", stats->files,
+                 stats->files_deleted);
     warn(recorder->path, "%" PRIu64 " events in %.1f s, %s%s%s; lost %" PRIu64 "%s", stats->events,
          (double)(monotonic_ns() - recorder->started_ns) / 1e9, human_bytes((double)stats->file_bytes), files, size,
          lost_sum(recorder->lost), causes);

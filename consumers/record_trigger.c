@@ -79,7 +79,8 @@ int record_trigger(struct recorder *recorder, struct consumer *consumer)
     struct trigger trigger = {.recorder = recorder, .left = args->set[OPT_snapshots] ? args->number[OPT_snapshots] : 1};
     if (trigger.left == 0)
         trigger.left = -1;
-    trigger.sink = (struct sink){.name = "trigger", .open = on_flush, .event = on_event, .flush = on_flush, .close = on_close};
+    trigger.sink =
+        (struct sink){.name = "trigger", .open = on_flush, .event = on_event, .flush = on_flush, .close = on_close};
     consumer->expression = args->text[OPT_trigger];
     consumer->options.from_now = !args->program;
     recorder->progress = false;

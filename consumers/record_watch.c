@@ -20,8 +20,8 @@ static int add_sources(struct watch *watch, const struct args *args)
     return args->set[OPT_all] || args->program || added == 0 ? evtrail_reader_add_all(watch->reader) : 0;
 }
 
-int watch_open(struct watch *watch, const struct args *args, const char *expression, const char *directory, const char *enable,
-               bool hold)
+int watch_open(struct watch *watch, const struct args *args, const char *expression, const char *directory,
+               const char *enable, bool hold)
 {
     char *error = NULL;
     int r = evtrail_filter_new(&watch->filter, expression, &error);

@@ -15,7 +15,7 @@ struct walk {
     const struct args *args;
     selected_fn *visit;
     void *context;
-    bool named; /* only those that -p or --all name */
+    bool named;      /* only those that -p or --all name */
     uint64_t fitted; /* bit i: the i-th -p fitted a session */
     int code;
 };
@@ -31,7 +31,8 @@ bool select_fits(const struct evtrail_session_info *info, const char *name)
     char pid[16];
     snprintf(pid, sizeof pid, "%u", info->pid);
     const char *const slash = strrchr(info->program, '/');
-    return strcmp(name, pid) == 0 || strcmp(name, info->command) == 0 || strcmp(name, slash ? slash + 1 : info->program) == 0;
+    return strcmp(name, pid) == 0 || strcmp(name, info->command) == 0 ||
+           strcmp(name, slash ? slash + 1 : info->program) == 0;
 }
 
 static bool wanted(struct walk *walk, const struct evtrail_session_info *info)
@@ -83,8 +84,10 @@ static int unfitted(const char *name)
     if (stat(path, &status) < 0)
         return fail(CODE_missing, name, "no such process");
     if (status.st_uid != geteuid())
-        return fail(CODE_permission, name, "the process belongs to user %u; run evtrail as that user", (unsigned)status.st_uid);
-    return fail(CODE_missing, name, "the process is not traced; link it with libevtrail or start it by evtrail record --with libc");
+        return fail(CODE_permission, name, "the process belongs to user %u; run evtrail as that user",
+                    (unsigned)status.st_uid);
+    return fail(CODE_missing, name,
+                "the process is not traced; link it with libevtrail or start it by evtrail record --with libc");
 }
 
 int select_named(const struct args *args, selected_fn *visit, void *context)

@@ -166,15 +166,16 @@ static bool sources_named(const struct consumer *consumer)
 static int preload_find(struct consumer *consumer)
 {
     char missing[128] = "";
-    const int r = program_preload(consumer->preload, consumer->preload_count, consumer->preload_text, sizeof consumer->preload_text,
-                                  missing, sizeof missing);
+    const int r = program_preload(consumer->preload, consumer->preload_count, consumer->preload_text,
+                                  sizeof consumer->preload_text, missing, sizeof missing);
     if (r >= 0)
         return 0;
     consumer->preload_text[0] = '\0';
     if (consumer->preload_count == 0)
         return 0;
     consumer_note(consumer, CODE_missing);
-    fail(CODE_missing, missing, "not found beside evtrail's libraries; --with libc is what there is, if it is installed");
+    fail(CODE_missing, missing,
+         "not found beside evtrail's libraries; --with libc is what there is, if it is installed");
     return r;
 }
 
@@ -191,11 +192,13 @@ static int program_begin(struct consumer *consumer)
 static int reader_open(struct consumer *consumer, struct sink *sink)
 {
     if (consumer->args->program) {
-        const char *const base = consumer->options.directory ? consumer->options.directory : consumer->args->text[OPT_directory];
+        const char *const base =
+            consumer->options.directory ? consumer->options.directory : consumer->args->text[OPT_directory];
         const int r = program_directory(&consumer->program, base);
         if (r < 0) {
             consumer_note(consumer, code_of(r));
-            fail(code_of(r), base ? base : "/dev/shm", "no directory for sessions: %s; name another in EVTRAIL_DIR", strerror(-r));
+            fail(code_of(r), base ? base : "/dev/shm", "no directory for sessions: %s; name another in EVTRAIL_DIR",
+                 strerror(-r));
             return r;
         }
         consumer->options.directory = consumer->program.directory;
@@ -206,7 +209,9 @@ static int reader_open(struct consumer *consumer, struct sink *sink)
         r = evtrail_reader_add_all(consumer->reader);
     if (r < 0) {
         consumer_note(consumer, code_of(r));
-        fail(code_of(r), NULL, "%s", consumer->reader && *evtrail_reader_error(consumer->reader) ? evtrail_reader_error(consumer->reader) : strerror(-r));
+        fail(code_of(r), NULL, "%s",
+             consumer->reader && *evtrail_reader_error(consumer->reader) ? evtrail_reader_error(consumer->reader)
+                                                                         : strerror(-r));
     }
     return r < 0 ? r : 0;
 }
@@ -274,7 +279,8 @@ static bool stop_wanted(struct consumer *consumer)
     if (consumer->stopped_ns)
         return true;
     const int64_t now = monotonic_ns();
-    const bool late = consumer->args->set[OPT_duration] && now - consumer->started_ns >= consumer->args->number[OPT_duration];
+    const bool late =
+        consumer->args->set[OPT_duration] && now - consumer->started_ns >= consumer->args->number[OPT_duration];
     if (signals_stops() == 0 && !late)
         return false;
     consumer->stopped_ns = now;
@@ -377,7 +383,7 @@ int consumer_loop(struct consumer *consumer, struct sink *sink)
             return r;
         if (r < 0)
             continue;
-        if (sink_flush(consumer, sink) != 0 || finished(consumer))
+        if (sink_flush(consumer, sink) != 0 || finished(consumer) || output_gone(&consumer->out))
             return 0;
         evtrail_reader_wait(consumer->reader, wait_ns(consumer));
     }

@@ -36,20 +36,20 @@ struct consumer {
     struct evtrail_reader_options options;
     struct output out;
     struct program program;
-    char *enable;          /* owned text of options.enable */
-    const char *expression; /* the filter's text, or NULL */
-    const char *settings;   /* rules and settings for a program that is started; NULL: everything on, policy drop */
+    char *enable;               /* owned text of options.enable */
+    const char *expression;     /* the filter's text, or NULL */
+    const char *settings;       /* rules and settings for a program that is started; NULL: everything on, policy drop */
     const char *const *preload; /* names for --with */
     size_t preload_count;
     char preload_text[1200]; /* their files */
-    int first_file;        /* operands from this one on are files */
-    bool live;             /* processes are among the sources */
-    bool snapshot;         /* read what is there once */
-    enum exit_code code;   /* the worst so far */
+    int first_file;          /* operands from this one on are files */
+    bool live;               /* processes are among the sources */
+    bool snapshot;           /* read what is there once */
+    enum exit_code code;     /* the worst so far */
     uint64_t faults;
     int64_t started_ns, stopped_ns; /* CLOCK_MONOTONIC; 0: not yet */
-    uint64_t limit;        /* events still wanted by --limit; UINT64_MAX: all */
-    unsigned quiet_rounds; /* waits without an event since the program ended */
+    uint64_t limit;                 /* events still wanted by --limit; UINT64_MAX: all */
+    unsigned quiet_rounds;          /* waits without an event since the program ended */
     int64_t flushed_ns, looked_ns;
 };
 

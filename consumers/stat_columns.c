@@ -104,7 +104,8 @@ static void take_lost_shape(struct feed *feed, uint32_t shape)
 
 /* ---- one record -------------------------------------------------------------------------------------------------------- */
 
-static void take_record(struct feed *feed, struct plan *plan, unsigned kind, uint64_t ticks, const uint64_t *words, uint32_t count)
+static void take_record(struct feed *feed, struct plan *plan, unsigned kind, uint64_t ticks, const uint64_t *words,
+                        uint32_t count)
 {
     const struct evtrail_source *const source = feed->batch->chunk.source;
     switch (kind) {
@@ -191,7 +192,8 @@ static void take_counters(struct feed *feed, const struct lane *lane, uint32_t c
 {
     for (uint32_t i = 0; i + 1 < count; i++)
         stat_counter(lane->plan, lane->columns[0][i], INT64_MIN);
-    stat_counter(lane->plan, lane->columns[0][count - 1], evtrail_source_time(feed->batch->chunk.source, lane->ticks[count - 1]));
+    stat_counter(lane->plan, lane->columns[0][count - 1],
+                 evtrail_source_time(feed->batch->chunk.source, lane->ticks[count - 1]));
 }
 
 static bool lane_columns(struct feed *feed, struct lane *lane, uint32_t shape)
@@ -318,7 +320,8 @@ int stat_columns(struct stat_model *model, struct consumer *consumer, const char
     feed->consumer = consumer;
     int r = evtrail_file_cursor_open(&feed->cursor, path, &options, &error);
     if (r < 0) {
-        consumer_note(consumer, (enum exit_code)fail(code_of(r), error ? NULL : path, "%s", error ? error : strerror(-r)));
+        consumer_note(consumer,
+                      (enum exit_code)fail(code_of(r), error ? NULL : path, "%s", error ? error : strerror(-r)));
     } else {
         uint64_t torn = 0, faults;
         bool closed;

@@ -16,14 +16,15 @@
 
 /* A file's batches are in order within each thread only: an end may come before its begin. Whoever comes first waits in
  * the table. */
-static void span_close(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t from,
-                       uint64_t to)
+static void span_close(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source,
+                       uint64_t from, uint64_t to)
 {
     const int64_t ns = evtrail_source_duration(source, (int64_t)(to - from));
     model->out_of_memory |= histogram_add(&plan->row->family->span->histogram, ns > 0 ? (uint64_t)ns : 0, 1) < 0;
 }
 
-void stat_span_begin(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id, uint64_t ticks)
+void stat_span_begin(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source,
+                     uint64_t id, uint64_t ticks)
 {
     plan->row->family->span->begins++;
     struct idtable_entry *const entry = idtable_put(&model->spans, plan->group, id);
@@ -39,7 +40,8 @@ void stat_span_begin(struct stat_model *model, const struct plan *plan, const st
     entry->ticks = ticks;
 }
 
-void stat_span_end(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id, uint64_t ticks)
+void stat_span_end(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id,
+                   uint64_t ticks)
 {
     plan->row->family->span->ends++;
     struct idtable_entry *entry = idtable_find(&model->spans, plan->group, id);
@@ -135,7 +137,8 @@ static void state_text(const struct plan *plan, const uint64_t *words, uint32_t 
     }
     const char *const enums = plan->type && plan->type->fields_count > 2 ? plan->type->fields[2].enums : "";
     size_t length;
-    const char *const name = plan->value_type == EVTRAIL_TYPE_enum ? evtrail_enum_name(enums, (int64_t)words[0], &length) : NULL;
+    const char *const name =
+        plan->value_type == EVTRAIL_TYPE_enum ? evtrail_enum_name(enums, (int64_t)words[0], &length) : NULL;
     if (name)
         snprintf(text, bytes, "%.*s", (int)length, name);
     else if (is_signed(plan->value_type))
@@ -175,7 +178,8 @@ static struct idtable_entry *entity_entry(struct stat_model *model, struct plan 
     return entry;
 }
 
-void stat_entity(struct stat_model *model, struct plan *plan, uint64_t id, uint64_t ticks, const uint64_t *words, uint32_t count)
+void stat_entity(struct stat_model *model, struct plan *plan, uint64_t id, uint64_t ticks, const uint64_t *words,
+                 uint32_t count)
 {
     char text[64];
     struct idtable_entry *const entry = entity_entry(model, plan, id);

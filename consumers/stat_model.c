@@ -130,7 +130,8 @@ static struct row *row_get(struct stat_model *model, const char *name, unsigned 
 /* Begins and ends share what is known of a span; states, names and ends of an entity what is known of the entity. */
 static int family_set(struct stat_model *model, struct row *row)
 {
-    static const uint8_t head[EVTRAIL_KINDS] = {[EVTRAIL_KIND_end] = EVTRAIL_KIND_begin, [EVTRAIL_KIND_gone] = EVTRAIL_KIND_state,
+    static const uint8_t head[EVTRAIL_KINDS] = {[EVTRAIL_KIND_end] = EVTRAIL_KIND_begin,
+                                                [EVTRAIL_KIND_gone] = EVTRAIL_KIND_state,
                                                 [EVTRAIL_KIND_name] = EVTRAIL_KIND_state};
     const unsigned kind = head[row->kind] ? head[row->kind] : row->kind;
     struct row *const family = kind == row->kind ? row : row_get(model, row->name, kind, row->level);
@@ -147,7 +148,9 @@ static int family_set(struct stat_model *model, struct row *row)
         family->class = calloc(1, sizeof *family->class);
     if (kind == EVTRAIL_KIND_counter && !family->counter)
         family->counter = calloc(1, sizeof *family->counter);
-    return (kind == EVTRAIL_KIND_state && !family->class) || (kind == EVTRAIL_KIND_counter && !family->counter) ? -ENOMEM : 0;
+    return (kind == EVTRAIL_KIND_state && !family->class) || (kind == EVTRAIL_KIND_counter && !family->counter)
+               ? -ENOMEM
+               : 0;
 }
 
 /* ---- plans ------------------------------------------------------------------------------------------------------------- */

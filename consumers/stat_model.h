@@ -55,9 +55,9 @@ struct row {
 /* How to take an event type in; by source and id. */
 struct plan {
     struct row *row;
-    uint32_t group;    /* of ids: source and name */
+    uint32_t group; /* of ids: source and name */
     uint8_t kind;
-    uint8_t value_type; /* of a counter's value or an entity's state */
+    uint8_t value_type;                    /* of a counter's value or an entity's state */
     const struct evtrail_event_type *type; /* until stat_model_forget() */
 };
 struct source_plans {
@@ -93,11 +93,14 @@ void stat_model_event(struct stat_model *model, const struct evtrail_event *even
 void stat_model_time(struct stat_model *model, int64_t ns);
 
 /* Pieces for the columns: one record each. */
-void stat_span_begin(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id, uint64_t ticks);
-void stat_span_end(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id, uint64_t ticks);
+void stat_span_begin(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source,
+                     uint64_t id, uint64_t ticks);
+void stat_span_end(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source, uint64_t id,
+                   uint64_t ticks);
 void stat_counter(struct plan *plan, uint64_t word, int64_t ns);
 /* `words` from the state's first word on. */
-void stat_entity(struct stat_model *model, struct plan *plan, uint64_t id, uint64_t ticks, const uint64_t *words, uint32_t count);
+void stat_entity(struct stat_model *model, struct plan *plan, uint64_t id, uint64_t ticks, const uint64_t *words,
+                 uint32_t count);
 void stat_entity_gone(struct stat_model *model, struct plan *plan, uint64_t id, uint64_t ticks);
 /* Spans that are open, and ends that never found their begin, by row. */
 uint64_t stat_model_open(const struct stat_model *model, const struct row *row, uint64_t *ret_unmatched);

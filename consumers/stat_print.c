@@ -66,7 +66,8 @@ static void event_json(const struct page *page, const struct row *row)
 {
     output_text(page->out, "{\"what\":\"event\",\"name\":");
     output_json_text(page->out, row->name);
-    output_print(page->out, ",\"kind\":\"%s\",\"level\":\"%s\",\"count\":%" PRIu64 ",\"rate\":%.3f,\"bytes\":%" PRIu64 "}\n",
+    output_print(page->out,
+                 ",\"kind\":\"%s\",\"level\":\"%s\",\"count\":%" PRIu64 ",\"rate\":%.3f,\"bytes\":%" PRIu64 "}\n",
                  evtrail_kind_name(row->kind), evtrail_level_name(row->level), row->count,
                  page->seconds > 0 ? (double)row->count / page->seconds : 0, row->bytes);
 }
@@ -74,9 +75,11 @@ static void event_json(const struct page *page, const struct row *row)
 static void event_line(const struct page *page, const struct row *row)
 {
     output_print(page->out, "%12" PRIu64 "  %8s  %10s  %5.1f%%  %s%-8s%s  %-7s  ", row->count,
-                 page->seconds > 0 ? human_count((double)row->count / page->seconds) : "-", human_bytes((double)row->bytes),
-                 page->model->bytes ? 100.0 * (double)row->bytes / (double)page->model->bytes : 0.0, output_sgr(page->out, level_color(row->level)),
-                 evtrail_level_name(row->level), output_sgr(page->out, "0"), evtrail_kind_name(row->kind));
+                 page->seconds > 0 ? human_count((double)row->count / page->seconds) : "-",
+                 human_bytes((double)row->bytes),
+                 page->model->bytes ? 100.0 * (double)row->bytes / (double)page->model->bytes : 0.0,
+                 output_sgr(page->out, level_color(row->level)), evtrail_level_name(row->level),
+                 output_sgr(page->out, "0"), evtrail_kind_name(row->kind));
     name_end(page, row->name);
 }
 
@@ -99,7 +102,8 @@ static void span_json(const struct page *page, const struct row *row)
     const uint64_t open = stat_model_open(page->model, row, &unmatched);
     output_text(page->out, "{\"what\":\"span\",\"name\":");
     output_json_text(page->out, row->name);
-    output_print(page->out, ",\"count\":%" PRIu64 ",\"open\":%" PRIu64 ",\"unmatched_ends\":%" PRIu64, h->count, open, unmatched);
+    output_print(page->out, ",\"count\":%" PRIu64 ",\"open\":%" PRIu64 ",\"unmatched_ends\":%" PRIu64, h->count, open,
+                 unmatched);
     if (h->count > 0) {
         output_print(page->out, ",\"min_ns\":%" PRIu64 ",\"mean_ns\":%.1f", h->min, h->sum / (double)h->count);
         for (unsigned i = 0; i < 4; i++)
@@ -161,8 +165,8 @@ static void counter_print(const struct page *page, const struct row *row)
         const bool sane = !strpbrk(last, "n") && !strpbrk(min, "n") && !strpbrk(max, "n"); /* nan, inf */
         output_text(page->out, "{\"what\":\"counter\",\"name\":");
         output_json_text(page->out, row->name);
-        output_print(page->out, ",\"count\":%" PRIu64 ",\"last\":%s,\"min\":%s,\"max\":%s,\"unit\":", row->count, sane ? last : "null",
-                     sane ? min : "null", sane ? max : "null");
+        output_print(page->out, ",\"count\":%" PRIu64 ",\"last\":%s,\"min\":%s,\"max\":%s,\"unit\":", row->count,
+                     sane ? last : "null", sane ? min : "null", sane ? max : "null");
         output_json_text(page->out, unit);
         output_text(page->out, "}\n");
         return;
@@ -192,8 +196,8 @@ static void entity_json(const struct page *page, const struct row *row, const ui
 {
     output_text(page->out, "{\"what\":\"entity\",\"name\":");
     output_json_text(page->out, row->name);
-    output_print(page->out, ",\"live\":%" PRIu64 ",\"gone\":%" PRIu64 ",\"untracked\":%" PRIu64 ",\"states\":{", live, counts[STATES_MAX],
-                 row->class->untracked);
+    output_print(page->out, ",\"live\":%" PRIu64 ",\"gone\":%" PRIu64 ",\"untracked\":%" PRIu64 ",\"states\":{", live,
+                 counts[STATES_MAX], row->class->untracked);
     for (uint32_t i = 0; i < row->class->states_count; i++) {
         output_text(page->out, i ? "," : "");
         output_json_text(page->out, row->class->states[i]);
@@ -245,10 +249,11 @@ static void print_losses(const struct page *page)
         if (lost[i] == 0)
             continue;
         if (page->json)
-            output_print(page->out, "{\"what\":\"lost\",\"cause\":\"%s\",\"count\":%" PRIu64 "}\n", evtrail_cause_name(i), lost[i]);
+            output_print(page->out, "{\"what\":\"lost\",\"cause\":\"%s\",\"count\":%" PRIu64 "}\n",
+                         evtrail_cause_name(i), lost[i]);
         else
-            output_print(page->out, "%s%12" PRIu64 "%s  %s\n", output_sgr(page->out, "31"), lost[i], output_sgr(page->out, "0"),
-                         evtrail_cause_name(i));
+            output_print(page->out, "%s%12" PRIu64 "%s  %s\n", output_sgr(page->out, "31"), lost[i],
+                         output_sgr(page->out, "0"), evtrail_cause_name(i));
     }
 }
 
@@ -257,13 +262,15 @@ static void print_total(const struct page *page, uint32_t sources)
     const struct stat_model *const model = page->model;
     const int64_t from = model->events ? model->first_ns : 0, to = model->events ? model->last_ns : 0;
     if (page->json) {
-        output_print(page->out, "{\"what\":\"total\",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
-                                ",\"processes\":%u,\"from_ns\":%" PRId64 ",\"to_ns\":%" PRId64 "}\n",
+        output_print(page->out,
+                     "{\"what\":\"total\",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost\":%" PRIu64
+                     ",\"processes\":%u,\"from_ns\":%" PRId64 ",\"to_ns\":%" PRId64 "}\n",
                      model->events, model->bytes, lost_sum(model->lost), sources, from, to);
         return;
     }
-    output_print(page->out, "\n%" PRIu64 " events in %.3f s from %u process%s, %s; lost %" PRIu64 "\n", model->events, page->seconds, sources,
-                 sources == 1 ? "" : "es", human_bytes((double)model->bytes), lost_sum(model->lost));
+    output_print(page->out, "\n%" PRIu64 " events in %.3f s from %u process%s, %s; lost %" PRIu64 "\n", model->events,
+                 page->seconds, sources, sources == 1 ? "" : "es", human_bytes((double)model->bytes),
+                 lost_sum(model->lost));
 }
 
 void stat_print(const struct stat_model *model, struct output *out, const struct args *args, uint32_t sources)
