@@ -86,5 +86,6 @@ one_line
 start -l -u 1000
 run 0 ls
 has "$pid"
-run 0 cat --all -e '*' -n 5
+run 5 cat --all -e '*' -n 5
+equal "$(grep -c 't\.' out)" 5 "events beside the damaged session"
 finish

@@ -4,8 +4,10 @@ set -u
 folder=$(mktemp -d "${TMPDIR:-/tmp}/evtrail-cli.XXXXXX")
 export EVTRAIL_DIR=$folder/sessions
 unset EVTRAIL NO_COLOR
+export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS} # libevtrail is preloaded
 cd "$folder" || exit 1
 failures=0
+[ -x "$EVTRAIL_COMMAND" ] && [ -x "$EMITTER" ] || { echo "EVTRAIL_COMMAND and EMITTER: name the programs" >&2; exit 1; }
 pids=()
 cleanup() {
     for pid in "${pids[@]}"; do kill -9 "$pid" 2>/dev/null; done
@@ -49,7 +51,7 @@ start() {
     pids+=("$pid")
     local i
     for i in $(seq 200); do
-        compgen -G "$EVTRAIL_DIR/$pid-*.trail" >/dev/null && return
+        "$EVTRAIL_COMMAND" ls --json 2>/dev/null | grep -q "\"pid\":$pid,.*\"types\":[1-9]" && return
         sleep 0.02
     done
     flop "emitter made no session"
