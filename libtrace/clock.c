@@ -97,7 +97,7 @@ void evtrail_anchor_add(bool always)
         __atomic_store_n(&slot->ticks, anchor.ticks, __ATOMIC_RELAXED);
         __atomic_store_n(&slot->monotonic_ns, anchor.monotonic_ns, __ATOMIC_RELAXED);
         __atomic_store_n(&slot->realtime_ns, anchor.realtime_ns, __ATOMIC_RELAXED);
-        /* W9 (release): the anchor before its number; pairs with the acquire in the readers' clock_live.c. */
+        /* W9 (release): the anchor before its number. Readers do not rely on it: they leave out an anchor that contradicts the others. */
         atomic_store_explicit(&header->anchor_number, number + 1, memory_order_release);
         process->anchor_next_ns = now + ANCHOR_EVERY_NS;
     }
