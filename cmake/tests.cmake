@@ -15,7 +15,7 @@ function(evtrail_unit_test name)
   add_executable(${name}_test ${ARGN})
   set_target_properties(${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
   target_include_directories(${name}_test PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-  target_link_libraries(${name}_test PRIVATE evtrail_reader_static evtrail_static PkgConfig::CMOCKA Threads::Threads
+  target_link_libraries(${name}_test PRIVATE test_support evtrail_reader_static evtrail_static PkgConfig::CMOCKA Threads::Threads
     ${CMAKE_DL_LIBS})
   target_compile_definitions(${name}_test PRIVATE EVTRAIL_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     EVTRAIL_BINARY_DIR="${CMAKE_BINARY_DIR}")

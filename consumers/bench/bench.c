@@ -229,8 +229,8 @@ static int parse(struct bench *bench, char **arguments, bool *peer, int *ret_cod
 static bool file_is_there(const char *directory, const char *name)
 {
     char path[PATH_MAX];
-    snprintf(path, sizeof(path), "%s/%s", directory, name);
-    return access(path, R_OK) == 0;
+    const int length = snprintf(path, sizeof(path), "%s/%s", directory, name);
+    return length > 0 && (size_t)length < sizeof(path) && access(path, R_OK) == 0;
 }
 
 /* Helper programs lie beside the command in a build tree, else in libdir/evtrail. */

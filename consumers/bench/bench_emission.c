@@ -253,7 +253,7 @@ static void two_threads(struct bench *bench)
 {
     pthread_barrier_t barrier;
     pthread_t threads[2];
-    struct two two[2] = {{bench, {0}, &barrier}, {bench, {0}, &barrier}};
+    struct two two[2] = {{.bench = bench, .barrier = &barrier}, {.bench = bench, .barrier = &barrier}};
     struct result result;
     if (!bench_wants(bench, "emit/u64/overwrite/2"))
         return;

@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#include "support/child.h"
 
 /* ---- the writer ------------------------------------------------------------------------------------------------- */
 
@@ -92,7 +93,7 @@ static struct writer start_writer(int threads, long events, const char *settings
         for (int fd = 3; fd < 64; fd++)
             close(fd);
         setenv("EVTRAIL", settings, 1);
-        execl("/proc/self/exe", "live_reader_test", "writer", threads_text, events_text, (char *)NULL);
+        child_exec((char *[]){(char *)"live_reader_test", (char *)"writer", threads_text, events_text, NULL});
         _exit(127);
     }
     close(in[0]);
