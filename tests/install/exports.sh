@@ -17,8 +17,8 @@ exported() {
 declared() {
     local header
     for header in "$@"; do
-        gcc -std=c17 -I"$include/.." -aux-info "$build/tests/declared" -fsyntax-only -x c - <<<"#include <evtrail/$header.h>"
-        grep "/evtrail/$header\.h:[0-9]*:N[CF] \*/ extern" "$build/tests/declared" | grep -oE 'evtrail_[a-z0-9_]+ \(' | tr -d ' ('
+        gcc -std=c17 -I"$include/.." -aux-info "$build/declared" -fsyntax-only -x c - <<<"#include <evtrail/$header.h>"
+        grep "/evtrail/$header\.h:[0-9]*:N[CF] \*/ extern" "$build/declared" | grep -oE 'evtrail_[a-z0-9_]+ \(' | tr -d ' ('
         grep -oE '^extern __thread .* \**evtrail_[a-z_]+' "$include/$header.h" | grep -oE 'evtrail_[a-z_]+$' || true
     done | sort -u
 }

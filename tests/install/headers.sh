@@ -3,7 +3,7 @@
 # Each public header compiles alone, in each language and compiler, without a warning. Usage: headers.sh BUILD
 set -euo pipefail
 include=$(cd "$(dirname "$0")/../../libtrace/include" && pwd)
-work=$1/tests/headers
+work=$1/headers-test
 rm -rf "$work"
 mkdir -p "$work"
 

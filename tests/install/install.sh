@@ -5,7 +5,7 @@
 set -euo pipefail
 build=$1
 project=$(cd "$(dirname "$0")/project" && pwd)
-work=$build/tests/install
+work=$build/install-test
 stage=$work/stage
 rm -rf "$work"
 mkdir -p "$work/vendor" "$work/sessions"

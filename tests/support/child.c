@@ -80,8 +80,6 @@ void child_exec(char *const argv[])
         return;
     for (char *word = strtok(strdup(emulator), " "); word && n < 16; word = strtok(NULL, " "))
         words[n++] = word;
-    words[n++] = (char *)"-0";
-    words[n++] = argv[0];
     words[n++] = program;
     for (size_t i = 1; argv[i] && n < 23; i++)
         words[n++] = argv[i];
@@ -100,7 +98,7 @@ pid_t child_scenario_start(const char *name, const char *where, const char *evtr
             setenv("EVTRAIL", evtrail, 1);
         else
             unsetenv("EVTRAIL");
-        child_exec((char *[]){(char *)"scenario", (char *)name, NULL});
+        child_exec((char *[]){(char *)"test", (char *)"scenario", (char *)name, NULL});
         _exit(126);
     }
     return pid;
@@ -138,8 +136,8 @@ void child_main(int argc, char **argv, const struct child_scenario *scenarios, u
     const char *given = getenv("EVTRAIL_TEST_DIRECTORY");
     if (given)
         snprintf(directory, sizeof(directory), "%s", given);
-    if (argc == 2 && strcmp(argv[0], "scenario") == 0)
-        run_scenario(argv[1], scenarios, count);
+    if (argc == 3 && strcmp(argv[1], "scenario") == 0)
+        run_scenario(argv[2], scenarios, count);
     if (given)
         return;
     make_directory();

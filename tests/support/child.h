@@ -51,7 +51,7 @@ int child_fork(void (*body)(void *argument), void *argument);
 int child_scenario(const char *name, const char *directory, const char *evtrail);
 pid_t child_scenario_start(const char *name, const char *directory, const char *evtrail);
 int child_wait(pid_t pid);
-/* exec of this very program; argv[0] "scenario", argv[1] the scenario's name. */
+/* exec of this very program, also under valgrind and qemu-user; argv[1] "scenario", argv[2] the scenario's name. */
 void child_exec(char *const argv[]);
 
 struct child_scenario {

@@ -663,7 +663,7 @@ static void run_limited(void *argument)
     CHECK(setrlimit((__rlimit_resource_t)limit->what, &most) == 0);
     setenv("EVTRAIL_DIR", limit->directory, 1);
     setenv("EVTRAIL", "s keep=1 policy=drop", 1);
-    child_exec((char *[]){(char *)"scenario", (char *)"flood", NULL});
+    child_exec((char *[]){(char *)"test", (char *)"scenario", (char *)"flood", NULL});
     _exit(126);
 }
 
