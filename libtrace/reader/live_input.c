@@ -368,10 +368,20 @@ static void let_go(struct evtrail_live_input *in)
 }
 
 /* An ended process's descriptor and mappings would add up in a reader that runs for days. */
-static void retire(struct evtrail_input *input)
+static bool retire(struct evtrail_input *input)
 {
-    if (input->done && of(input)->dead)
-        let_go(of(input));
+    if (!input->done || !of(input)->dead)
+        return false;
+    let_go(of(input));
+    return true;
+}
+
+static void forget_types(struct evtrail_input *input)
+{
+    struct evtrail_live *live = &of(input)->live;
+    evtrail_schema_fini(&live->schema);
+    evtrail_schema_init(&live->schema);
+    evtrail_schema_show(&live->schema, &live->source);
 }
 
 static void close_input(struct evtrail_input *input)
@@ -387,6 +397,7 @@ static const struct evtrail_input_operations operations = {
     .refill = refill,
     .next_chunk = next_chunk,
     .retire = retire,
+    .forget = forget_types,
     .close = close_input,
 };
 

@@ -425,8 +425,8 @@ static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **re
     if (reader->heap_count && time > reader->heap[0]->time) /* nothing comes before it that should not */
         time = reader->heap[0]->time;
     notice.source->gone = notice.gone;
-    if (notice.gone && notice.input->operations->retire)
-        notice.input->operations->retire(notice.input);
+    if (notice.gone)
+        evtrail_reader_retire(notice.input);
     reader->event = (struct evtrail_event){
         .what = EVTRAIL_EVENT_SOURCE,
         .source = notice.source,

@@ -15,6 +15,7 @@
 
 #define MEMORY_BYTES ((size_t)48 << 20)
 #define MEMORY_BYTES_MIN ((size_t)1 << 20)
+#define ENDED_KEPT 64 /* chunk by chunk: the types of so many ended processes are kept */
 #define UNREADY_NS 2000000000u /* a session takes well under a millisecond to make */
 
 /* ---- faults ---- */
@@ -99,11 +100,14 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     evtrail_watch_free(reader->watch);
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         reader->inputs[i]->operations->close(reader->inputs[i]);
+    for (uint32_t i = 0; i < reader->ended_count; i++)
+        reader->ended[i]->operations->close(reader->ended[i]);
     for (uint32_t i = 0; i < reader->sources_count; i++)
         free(reader->skips[i].skip);
     evtrail_merge_fini(reader);
     evtrail_spans_free(reader->spans);
     free(reader->inputs);
+    free(reader->ended);
     free(reader->sources);
     free(reader->skips);
     free(reader->notices);
@@ -134,6 +138,21 @@ int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input
         return -ENOMEM;
     reader->inputs[reader->inputs_count++] = input;
     return 0;
+}
+
+void evtrail_reader_retire(struct evtrail_input *input)
+{
+    struct evtrail_reader *reader = input->reader;
+    uint32_t at = 0;
+    if (!input->operations->retire ||
+        grow(&reader->ended, reader->ended_count, &reader->ended_capacity, sizeof(struct evtrail_input *)) < 0 ||
+        !input->operations->retire(input))
+        return;
+    while (at < reader->inputs_count && reader->inputs[at] != input)
+        at++;
+    if (at < reader->inputs_count)
+        reader->inputs[at] = reader->inputs[--reader->inputs_count];
+    reader->ended[reader->ended_count++] = input;
 }
 
 int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source)
@@ -327,8 +346,11 @@ static void take_notices(struct evtrail_reader *reader)
     for (uint32_t i = 0; i < reader->notices_count; i++) {
         const struct evtrail_notice *notice = &reader->notices[i];
         notice->source->gone |= notice->gone;
-        if (notice->gone && notice->input->operations->retire)
-            notice->input->operations->retire(notice->input);
+        if (notice->gone)
+            evtrail_reader_retire(notice->input);
+        if (notice->gone && reader->ended_count > ENDED_KEPT) /* one may be looked at for some time after its end */
+            reader->ended[reader->ended_count - 1 - ENDED_KEPT]->operations->forget(
+                reader->ended[reader->ended_count - 1 - ENDED_KEPT]);
     }
     reader->notices_count = 0;
 }
@@ -401,6 +423,8 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
 
 int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)
 {
+    if (reader->ended_count)
+        return -ESPIPE;
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         if (!reader->inputs[i]->operations->seek)
             return -ESPIPE;

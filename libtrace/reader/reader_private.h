@@ -51,8 +51,10 @@ struct evtrail_input_operations {
     /* 1, 0 or a fault, as evtrail_reader_next_chunk(). */
     int (*next_chunk)(struct evtrail_input *input, struct evtrail_chunk **ret_chunk);
     int (*seek)(struct evtrail_input *input, int64_t realtime_ns);
-    /* Its end was told: it may let go of what it holds. May be NULL. */
-    void (*retire)(struct evtrail_input *input);
+    /* Its end was told: lets go of all but its source. False: it keeps what it has. May be NULL. */
+    bool (*retire)(struct evtrail_input *input);
+    /* Nobody looks at its source's types any more. */
+    void (*forget)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
 };
 struct evtrail_input {
@@ -95,6 +97,8 @@ struct evtrail_reader {
     char *enable;
     struct evtrail_input **inputs;
     uint32_t inputs_count, inputs_capacity, inputs_turn;
+    struct evtrail_input **ended; /* inputs that let go of all but their source */
+    uint32_t ended_count, ended_capacity;
     struct evtrail_source **sources;
     struct evtrail_skips *skips; /* beside sources */
     uint32_t sources_count, sources_capacity;
@@ -134,6 +138,8 @@ struct evtrail_reader {
 int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input *input);
 int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source);
 void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone);
+/* Takes an input whose end was told out of those that are read. */
+void evtrail_reader_retire(struct evtrail_input *input);
 /* Queues a fault for the next call to return. */
 void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
 /* Chunk by chunk: adds to the totals. lost: the writer's counts at the chunk's end; known_lost: those counted so far; both
