@@ -239,9 +239,7 @@ static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t 
         evtrail_store_(p++, payload);
     for (unsigned i = 0; i < count; i++)
         p = evtrail_put_(p, args[i]);
-    TEST_POINT("W5");
     evtrail_end_(writer, words);
-    TEST_POINT("W6");
 }
 
 /* The most payload words that fit a block with all that may go before. */

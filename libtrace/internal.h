@@ -14,13 +14,7 @@
 
 #include <sys/types.h>
 
-/* Named places where tests stop or kill a thread; nothing in the library as built for use. */
-#ifdef EVTRAIL_TEST_POINTS
-void evtrail_test_point(const char *name);
-#define TEST_POINT(name) evtrail_test_point(name)
-#else
-#define TEST_POINT(name) ((void)0)
-#endif
+#define TEST_POINT(name) EVTRAIL_TEST_POINT_(name)
 
 #define LIKELY(x) EVTRAIL_LIKELY_(x)
 #define UNLIKELY(x) EVTRAIL_UNLIKELY_(x)

@@ -20,6 +20,7 @@
 void evtrail_ring_lost(struct evtrail_ring *ring, unsigned cause)
 {
     uint64_t lost = ++ring->lost[cause];
+    TEST_POINT("L1");
     atomic_store_explicit(&ring->header->lost[cause], lost, memory_order_relaxed); /* a plain count: nothing hangs on it */
     if (!(ring->pending & PENDING_LOST))
         __atomic_fetch_or(&ring->pending, PENDING_LOST, __ATOMIC_RELAXED); /* a handler sets flags too */
@@ -119,6 +120,7 @@ static void put_pending(struct evtrail_ring *ring, uint32_t pending)
     __atomic_fetch_and(&ring->pending, ~pending, __ATOMIC_RELAXED);
     if (pending & PENDING_LOST)
         put_lost(ring);
+    TEST_POINT("P1");
     if (pending & PENDING_THREAD)
         put_thread(ring);
     if (pending & PENDING_LABELS)
@@ -176,6 +178,7 @@ static bool grow(struct evtrail_ring *ring)
         more = ring->block_bytes - have;
     if (!allocate(ring, (ring->head - 1) % ring->blocks, have, more))
         return false;
+    TEST_POINT("M1");
     set_room(ring, have + more);
     return true;
 }

@@ -173,9 +173,12 @@ static bool build(struct evtrail_ring *ring, struct geometry g)
     ring->header->offset = offset;
     ring->header->block_bytes = g.block_bytes;
     ring->header->blocks = g.blocks;
+    TEST_POINT("S1");
     /* W7 (release): the geometry before the state that makes a reader believe it; pairs with R1. */
     atomic_store_explicit(&ring->header->state, EVTRAIL_RING_SETUP, memory_order_release);
+    TEST_POINT("S2");
     raise_count(&process->header->rings_count, index);
+    TEST_POINT("S3");
     return true;
 }
 

@@ -165,6 +165,14 @@ struct evtrail_api {
     uint64_t (*span_new)(void);
 };
 
+/* Named places where the project's own tests stop or kill a thread; nothing for everybody else. */
+#ifdef EVTRAIL_TEST_POINTS
+void evtrail_test_point(const char *name);
+#define EVTRAIL_TEST_POINT_(name) evtrail_test_point(name)
+#else
+#define EVTRAIL_TEST_POINT_(name) ((void)0)
+#endif
+
 #define EVTRAIL_LIKELY_(x) __builtin_expect(!!(x), 1)
 #define EVTRAIL_UNLIKELY_(x) __builtin_expect(!!(x), 0)
 #define EVTRAIL_INLINE_ static inline __attribute__((always_inline, unused))
@@ -242,6 +250,7 @@ EVTRAIL_INLINE_ struct evtrail_writer *evtrail_begin_(const struct evtrail_point
     if (EVTRAIL_LIKELY_(on == 1 && __atomic_load_n(&writer->busy, __ATOMIC_RELAXED) == 0)) {
         __atomic_store_n(&writer->busy, 1, __ATOMIC_RELAXED);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
+        EVTRAIL_TEST_POINT_("T-busy");
         if (EVTRAIL_LIKELY_((uint32_t)writer->commit + words <= writer->limit))
             return writer;
         __atomic_store_n(&writer->busy, 0, __ATOMIC_RELAXED);
@@ -262,6 +271,7 @@ EVTRAIL_INLINE_ uint64_t *evtrail_header_(struct evtrail_writer *writer, const s
         EVTRAIL_CALL_(reclock)(writer, ticks);
     uint64_t *p = writer->base + (uint32_t)writer->commit;
     evtrail_store_(p, ticks << (64 - EVTRAIL_TICK_BITS) | point->head | payload_words);
+    EVTRAIL_TEST_POINT_("T-header");
     return p + 1;
 }
 
@@ -290,8 +300,11 @@ EVTRAIL_INLINE_ uint64_t *evtrail_put_(uint64_t *p, struct evtrail_arg arg)
 EVTRAIL_INLINE_ void evtrail_end_(struct evtrail_writer *writer, uint32_t words)
 {
     uint64_t commit = writer->commit + (UINT64_C(1) << 32) + words;
+    EVTRAIL_TEST_POINT_("T-payload");
     writer->commit = commit;
+    EVTRAIL_TEST_POINT_("T-private");
     __atomic_store_n(writer->base - EVTRAIL_COMMITTED_BACK, commit, __ATOMIC_RELEASE);
+    EVTRAIL_TEST_POINT_("W6");
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&writer->busy, 0, __ATOMIC_RELAXED);
 }
