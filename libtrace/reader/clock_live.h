@@ -13,11 +13,11 @@
 int evtrail_clock_anchor(uint32_t kind, struct evtrail_anchor *ret_anchor);
 /* The clock alone; 0 where there is none. */
 uint64_t evtrail_clock_read(uint32_t kind);
-/* Fills source->clock from a copy of a session's header. Anchors that contradict each other are left out. `same_boot`: our own
- * readings may be used. May sleep for 1 ms: over less, two readings say little about the rate. */
+/* Fills source->clock from a copy of a session's header. Anchors that contradict each other are left out. `same_boot`:
+ * our own readings may be used. May sleep for 1 ms: over less, two readings say little about the rate. */
 void evtrail_clock_start(struct evtrail_source *source, const struct evtrail_session_header *header, bool same_boot);
-/* Moves `last` on once it is twice as far from `first` as it was, so that what is extrapolated is never more than what was
- * measured: the error stays at that of one reading, some 100 ns. Live sources of this boot only. */
+/* Moves `last` on once it is twice as far from `first` as it was, so that what is extrapolated is never more than what
+ * was measured: the error stays at that of one reading, some 100 ns. Live sources of this boot only. */
 void evtrail_clock_follow(struct evtrail_source *source);
 uint64_t evtrail_monotonic_now(void);
 int64_t evtrail_realtime_now(void);

@@ -45,12 +45,14 @@ int evtrail_rules_check(const char *rules, struct evtrail_fault *fault)
     size_t bytes;
     while (rules && (word = evtrail_text_word(&rules, &bytes)))
         if (evtrail_rule_parse(word, bytes, &parsed) < 0)
-            return evtrail_fault_set(fault, -EINVAL, "'%.*s' is not a rule, want [-]PATTERN[:LEVEL][+cpu][+caller][+stack][@POLICY]",
+            return evtrail_fault_set(fault, -EINVAL,
+                                     "'%.*s' is not a rule, want [-]PATTERN[:LEVEL][+cpu][+caller][+stack][@POLICY]",
                                      (int)bytes, word);
     return 0;
 }
 
-static int add_rules(struct evtrail_slot *slot, struct evtrail_live *live, const char *rules, struct evtrail_fault *fault)
+static int add_rules(struct evtrail_slot *slot, struct evtrail_live *live, const char *rules,
+                     struct evtrail_fault *fault)
 {
     char rule[EVTRAIL_PATTERN_BYTES + 64];
     const char *word;
@@ -67,7 +69,8 @@ static int add_rules(struct evtrail_slot *slot, struct evtrail_live *live, const
         slot->has_rules |= result == 0;
         if (result < 0)
             return evtrail_fault_set(fault, result, "%s: cannot add the rule '%s': %s", live->control_path, rule,
-                                     result == -ENOSPC ? "the list is full; remove rules with `evtrail disable`" : strerror(-result));
+                                     result == -ENOSPC ? "the list is full; remove rules with `evtrail disable`"
+                                                       : strerror(-result));
     }
     evtrail_live_apply_rules(live);
     return 0;
@@ -75,8 +78,8 @@ static int add_rules(struct evtrail_slot *slot, struct evtrail_live *live, const
 
 /* ---- reaping ---- */
 
-/* A consumer that runs renews its lease ten times a second. One whose lease ran out twice over has ended or was stopped; once is enough
- * if there is no such process (no proof: it may live in another pid namespace). */
+/* A consumer that runs renews its lease ten times a second. One whose lease ran out twice over has ended or was
+ * stopped; once is enough if there is no such process (no proof: it may live in another pid namespace). */
 static bool is_gone(const struct evtrail_consumer *consumer, uint64_t now, uint64_t lease)
 {
     uint64_t renewed = atomic_load_explicit(&consumer->renewed_ns, memory_order_relaxed);
@@ -150,8 +153,8 @@ static void fill(struct evtrail_slot *slot, struct evtrail_live *live)
     /* Cursors that an earlier consumer left: 0 keeps everything. Rings that come later were never touched. */
     for (uint32_t ring = 0, count = evtrail_live_rings(live); ring < count; ring++)
         atomic_store_explicit(&live->control->rings[ring].released[slot->index], 0, memory_order_relaxed);
-    /* B6 (release): the cursors are reset before a writer counts them; pairs with the acquire in libtrace/policy.c. Without
-     * it a writer may take an old consumer's cursor for ours, and overwrite what we have not read. */
+    /* B6 (release): the cursors are reset before a writer counts them; pairs with the acquire in libtrace/policy.c.
+     * Without it a writer may take an old consumer's cursor for ours, and overwrite what we have not read. */
     atomic_store_explicit(&consumer->state, slot->hold ? EVTRAIL_CONSUMER_ACTIVE : EVTRAIL_CONSUMER_PASSIVE,
                           memory_order_release);
     /* C1 (release): a writer whose ring is full looks for consumers again, and at our cursors from then on. */
@@ -175,7 +178,8 @@ int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, co
 {
     *slot = (struct evtrail_slot){.index = -1, .hold = hold, .rules = rules};
     if (!live->control || !live->control_writable)
-        return evtrail_fault_set(fault, -EACCES, "%s: not there or not writable, so it cannot be controlled: run as its owner",
+        return evtrail_fault_set(fault, -EACCES,
+                                 "%s: not there or not writable, so it cannot be controlled: run as its owner",
                                  live->control_path);
     snprintf(slot->name, sizeof(slot->name), "%s", name ? name : "reader");
     slot->identity = random_identity();
@@ -246,10 +250,11 @@ static int return_after_eviction(struct evtrail_slot *slot, struct evtrail_live 
         if (slot->has_rules && slot->index >= 0 && evtrail_rules_remove(live->control, slot->owner) == 0)
             add_rules(slot, live, slot->rules, NULL);
     }
-    return evtrail_fault_set(fault, -ESTALE,
-                             "%s: this reader did not run for longer than its lease and was evicted; events may have been lost "
-                             "meanwhile, and are counted%s",
-                             live->path, slot->index < 0 ? "; no slot is free to come back" : "");
+    return evtrail_fault_set(
+        fault, -ESTALE,
+        "%s: this reader did not run for longer than its lease and was evicted; events may have been lost "
+        "meanwhile, and are counted%s",
+        live->path, slot->index < 0 ? "; no slot is free to come back" : "");
 }
 
 int evtrail_slot_renew(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t now_ns,
@@ -259,7 +264,9 @@ int evtrail_slot_renew(struct evtrail_slot *slot, struct evtrail_live *live, uin
         return 0;
     slot->renewed_ns = now_ns;
     if (slot->index < 0) /* evicted, and no slot was free */
-        return take_slot(slot, live) < 0 ? 0 : evtrail_fault_set(fault, -ESTALE, "%s: this reader has a slot again", live->path);
+        return take_slot(slot, live) < 0
+                   ? 0
+                   : evtrail_fault_set(fault, -ESTALE, "%s: this reader has a slot again", live->path);
     struct evtrail_consumer *consumer = &live->control->consumers[slot->index];
     atomic_store_explicit(&consumer->renewed_ns, now_ns, memory_order_relaxed); /* late by a little is as good */
     uint32_t state = atomic_load_explicit(&consumer->state, memory_order_acquire);
@@ -274,12 +281,13 @@ void evtrail_slot_release(const struct evtrail_slot *slot, struct evtrail_live *
     if (slot->index < 0 || !slot->hold || ring >= EVTRAIL_RINGS_MAX)
         return;
     struct evtrail_ring_control *control = &live->control->rings[ring];
-    /* B3 (seq_cst, so release): our copy of the blocks below is made before the writer reuses them; and this store is ordered
-     * before the load at B4. Pairs with B2. With release alone both sides may read old values: a lost wake-up. */
+    /* B3 (seq_cst, so release): our copy of the blocks below is made before the writer reuses them; and this store is
+     * ordered before the load at B4. Pairs with B2. With release alone both sides may read old values: a lost wake-up. */
     atomic_store_explicit(&control->released[slot->index], block, memory_order_seq_cst);
     /* B4 (seq_cst): pairs with B1. */
     if (!atomic_load_explicit(&evtrail_live_ring(live, ring)->waiting, memory_order_seq_cst))
         return;
-    atomic_fetch_add_explicit(&control->wake, 1, memory_order_seq_cst); /* B5: a writer between its look and its sleep does not sleep */
+    atomic_fetch_add_explicit(&control->wake, 1,
+                              memory_order_seq_cst); /* B5: a writer between its look and its sleep does not sleep */
     evtrail_futex_wake_all(&control->wake);
 }

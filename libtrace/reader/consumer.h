@@ -18,13 +18,14 @@ struct evtrail_slot {
     char name[24];
 };
 
-/* Claims a slot: with `hold`, writers wait for us from here on. `rules` (borrowed; may be NULL: none) are in force while we are attached. -EACCES: the
- * control page is not ours to write; -EBUSY: all slots are taken, or the rules are locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
+/* Claims a slot: with `hold`, writers wait for us from here on. `rules` (borrowed; may be NULL: none) are in force
+ * while we are attached. -EACCES: the control page is not ours to write; -EBUSY: all slots are taken, or the rules are
+ * locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, struct evtrail_fault *fault);
 void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live);
-/* Renews the lease, every 100 ms at most. -ESTALE: we had been evicted and have taken a slot again: events may have been lost meanwhile, and are
- * counted. */
+/* Renews the lease, every 100 ms at most. -ESTALE: we had been evicted and have taken a slot again: events may have
+ * been lost meanwhile, and are counted. */
 int evtrail_slot_renew(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t now_ns,
                        struct evtrail_fault *fault);
 /* Blocks of the ring below `block` are no longer needed. Wakes a writer that waits. Wait-free, but for that. */

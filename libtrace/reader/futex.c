@@ -46,7 +46,9 @@ static int wait_one(const struct evtrail_futex *futex, uint64_t timeout_ns)
     struct timespec span = timespec_of(timeout_ns);
     if (syscall(SYS_futex, futex->word, FUTEX_WAIT, futex->expected, &span, NULL, 0) == 0)
         return 0;
-    return errno == EINTR ? -EINTR : errno == EAGAIN || errno == ETIMEDOUT ? 0 : evtrail_sleep(timeout_ns < 1000000 ? timeout_ns : 1000000);
+    return errno == EINTR                          ? -EINTR
+           : errno == EAGAIN || errno == ETIMEDOUT ? 0
+                                                   : evtrail_sleep(timeout_ns < 1000000 ? timeout_ns : 1000000);
 }
 
 static int wait_many(const struct evtrail_futex *futexes, size_t count, uint64_t timeout_ns)

@@ -132,7 +132,7 @@ static void describe(struct evtrail_live *live, const struct evtrail_session_hea
     source->host = live->host;
     source->boot_id = live->boot_id;
     source->live = true;
-    live->same_boot = is_our_boot(live->boot_id);
+    live->same_boot = is_our_boot(live->boot_id) || evtrail_live_alive(live); /* one that lives is of this boot */
     evtrail_clock_start(source, h, live->same_boot);
 }
 
@@ -145,8 +145,8 @@ static int open_data(struct evtrail_live *live, struct evtrail_fault *fault)
         return live->fd;
     live->data_bytes = (uint64_t)status.st_size;
     if (live->data_bytes == 0) /* created, and not yet given its size */
-        return evtrail_fault_set(fault, -EAGAIN, "%s: empty: the session is just being made, or its process died in that",
-                                 live->path);
+        return evtrail_fault_set(fault, -EAGAIN,
+                                 "%s: empty: the session is just being made, or its process died in that", live->path);
     if (live->data_bytes < EVTRAIL_RINGS_OFFSET)
         return evtrail_fault_set(fault, -EBADMSG, "%s: %llu bytes are too few for a session", live->path,
                                  (unsigned long long)live->data_bytes);
@@ -157,8 +157,8 @@ static int open_data(struct evtrail_live *live, struct evtrail_fault *fault)
     uint64_t magic = atomic_load_explicit(&evtrail_live_header(live)->magic, memory_order_acquire);
     if (magic != EVTRAIL_MAGIC_DATA)
         return magic ? evtrail_fault_set(fault, -EBADMSG, "%s: not an evtrail session (wrong magic)", live->path)
-                     : evtrail_fault_set(fault, -EAGAIN, "%s: the session is just being made, or its process died in that",
-                                         live->path);
+                     : evtrail_fault_set(fault, -EAGAIN,
+                                         "%s: the session is just being made, or its process died in that", live->path);
     copy_words(&header, live->data, sizeof(header));
     int result = check_header(&header, live->data_bytes, live->path, fault);
     if (result == 0)
@@ -262,7 +262,8 @@ void evtrail_live_close(struct evtrail_live *live)
     evtrail_schema_fini(&live->schema);
 }
 
-/* A read lock would only be refused for a write lock, which only the process (or root) can hold: the file is not writable. */
+/* A read lock would only be refused for a write lock, which only the process (or root) can hold: the file is not
+ * writable. */
 bool evtrail_live_alive(const struct evtrail_live *live)
 {
     struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
@@ -274,7 +275,8 @@ int evtrail_live_check(struct evtrail_live *live, struct evtrail_fault *fault)
     if (live->truncated || (!evtrail_guard_tripped(live->guard_data) && !evtrail_guard_tripped(live->guard_control)))
         return 0;
     live->truncated = true;
-    return evtrail_fault_set(fault, -EBADMSG, "%s: truncated while it was read: what is gone reads as empty", live->path);
+    return evtrail_fault_set(fault, -EBADMSG, "%s: truncated while it was read: what is gone reads as empty",
+                             live->path);
 }
 
 /* ---- schema ---- */
@@ -287,7 +289,8 @@ int evtrail_live_schema(struct evtrail_live *live, struct evtrail_fault *fault)
         return 0;
     if (bytes > live->meta_limit || bytes % 8 || bytes < live->meta_seen) {
         live->schema_broken = true;
-        return evtrail_fault_set(fault, -EBADMSG, "%s: metadata of %llu bytes after %llu: damaged; event types may be missing",
+        return evtrail_fault_set(fault, -EBADMSG,
+                                 "%s: metadata of %llu bytes after %llu: damaged; event types may be missing",
                                  live->path, (unsigned long long)bytes, (unsigned long long)live->meta_seen);
     }
     size_t size = bytes - live->meta_seen, used = 0;
@@ -305,8 +308,9 @@ int evtrail_live_schema(struct evtrail_live *live, struct evtrail_fault *fault)
     if (result < 0)
         live->schema_broken = true;
     if (result < 0 || live->schema.faults != faults)
-        return evtrail_fault_set(fault, result < 0 ? result : -EBADMSG, "%s: metadata at %llu: %s; event types may be missing",
-                                 live->path, (unsigned long long)live->meta_seen, live->schema.fault);
+        return evtrail_fault_set(fault, result < 0 ? result : -EBADMSG,
+                                 "%s: metadata at %llu: %s; event types may be missing", live->path,
+                                 (unsigned long long)live->meta_seen, live->schema.fault);
     return result;
 }
 

@@ -30,13 +30,13 @@ struct evtrail_live_input {
     uint32_t rings_count, rings_capacity;
     uint32_t rings_at_start; /* from_now: those that come later are read whole */
     struct evtrail_stream *loss_stream;
-    uint64_t lost_told[2];   /* session-wide: memory, nested */
+    uint64_t lost_told[2]; /* session-wide: memory, nested */
     uint64_t lost_counted[EVTRAIL_CAUSES];
     uint64_t loss_looked_ns, alive_looked_ns;
-    bool dead;               /* seen so; what follows is the last pass */
-    bool ended;              /* the end was told */
+    bool dead;  /* seen so; what follows is the last pass */
+    bool ended; /* the end was told */
     /* next_chunk */
-    uint32_t turn;           /* ring to look at next */
+    uint32_t turn; /* ring to look at next */
     bool pass_got, pass_open;
     uint64_t open_looked_ns;
     struct evtrail_words words;
@@ -90,7 +90,8 @@ static void add_rings(struct evtrail_live_input *in)
     while (in->rings_count < count)
         if (add_ring(in) < 0) {
             struct evtrail_fault fault;
-            fault_of(in, evtrail_fault_set(&fault, -ENOMEM, "%s: no memory for ring %u", in->live.path, in->rings_count),
+            fault_of(in,
+                     evtrail_fault_set(&fault, -ENOMEM, "%s: no memory for ring %u", in->live.path, in->rings_count),
                      &fault);
             break;
         }
@@ -428,13 +429,14 @@ int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, stru
     struct evtrail_live_input *in = calloc(1, sizeof(*in));
     if (!in)
         return evtrail_fault_set(fault, -ENOMEM, "no memory");
-    in->input = (struct evtrail_input){.operations = &operations, .reader = reader, .frontier = INT64_MIN, .live = true};
+    in->input =
+        (struct evtrail_input){.operations = &operations, .reader = reader, .frontier = INT64_MIN, .live = true};
     int result = evtrail_live_open(&in->live, path, fault);
     if (result < 0) {
         free(in);
         return result;
     }
-    in->rings_at_start = evtrail_live_rings(&in->live);
+    in->rings_at_start = reader->late ? 0 : evtrail_live_rings(&in->live);
     if (have_already(reader, in->live.source.session_id))
         result = -EEXIST;
     if (result == 0)

@@ -320,7 +320,8 @@ static int give(struct evtrail_reader *reader, struct evtrail_event **ret_event)
     struct evtrail_stream *stream = reader->heap[0];
     struct evtrail_event *event = &stream->decoder.event;
     reader->current = stream;
-    if (stream->input->live && event->time < reader->last_time && (uint64_t)reader->last_time - (uint64_t)event->time < SLIP_MAX_NS)
+    if (stream->input->live && event->time < reader->last_time &&
+        (uint64_t)reader->last_time - (uint64_t)event->time < SLIP_MAX_NS)
         event->time = reader->last_time;
     if (event->time > reader->last_time)
         reader->last_time = event->time;

@@ -15,7 +15,7 @@
 
 #define MEMORY_BYTES ((size_t)48 << 20)
 #define MEMORY_BYTES_MIN ((size_t)1 << 20)
-#define ENDED_KEPT 64 /* chunk by chunk: the types of so many ended processes are kept */
+#define ENDED_KEPT 64          /* chunk by chunk: the types of so many ended processes are kept */
 #define UNREADY_NS 2000000000u /* a session takes well under a millisecond to make */
 
 /* ---- faults ---- */
@@ -308,11 +308,13 @@ void evtrail_reader_look_for_new(struct evtrail_reader *reader)
     bool rescan = false;
     if (!reader->watch)
         return;
+    reader->late = true;
     retry_unready(reader);
     while (evtrail_watch_next(reader->watch, path, sizeof(path), &rescan))
         add_any_session(path, reader);
     if (rescan)
         evtrail_sessions(reader->directory, add_any_session, reader);
+    reader->late = false;
 }
 
 static bool is_session_path(const char *path)
@@ -413,7 +415,8 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
 {
     bool more = reader->heap_count != 0;
     for (uint32_t i = 0; i < reader->inputs_count && !more; i++)
-        more = reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], false);
+        more =
+            reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], false);
     int64_t lag;
     if (!more || reader->last_time == INT64_MIN ||
         __builtin_sub_overflow(evtrail_realtime_now(), reader->last_time, &lag))

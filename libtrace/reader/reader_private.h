@@ -33,12 +33,12 @@ struct evtrail_stream {
     struct evtrail_input *input;
     struct evtrail_source *source;
     uint32_t ring;
-    uint32_t heap_place; /* 1 + index; 0: not in the heap */
-    int64_t time;        /* of the event that waits in the decoder */
+    uint32_t heap_place;                /* 1 + index; 0: not in the heap */
+    int64_t time;                       /* of the event that waits in the decoder */
     struct evtrail_piece *first, *last; /* the first is being decoded */
     size_t held_words;
     uint64_t events_counted; /* of decoder.events */
-    bool more;  /* its input holds more of it that was not gathered */
+    bool more;               /* its input holds more of it that was not gathered */
     bool begun;
     bool sought; /* the next piece is the first after a seek */
 };
@@ -118,14 +118,15 @@ struct evtrail_reader {
     int64_t last_time;
     int64_t sought_ns; /* what is older is passed over */
     uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
-    uint64_t gathered_ns;  /* monotonic: when live rings were last looked at */
-    uint64_t progress_ns;  /* ... when something was last found there */
+    uint64_t gathered_ns; /* monotonic: when live rings were last looked at */
+    uint64_t progress_ns; /* ... when something was last found there */
     struct evtrail_watch *watch;
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;
+    bool late;      /* the sessions that are added now began after us: from_now skips nothing of theirs */
     unsigned woken; /* looks in quick order that are left after a wake-up */
-    bool armed; /* wake bits were set and nobody has woken us since */
+    bool armed;     /* wake bits were set and nobody has woken us since */
     struct {
         int code;
         struct evtrail_fault fault;
@@ -142,8 +143,8 @@ void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *s
 void evtrail_reader_retire(struct evtrail_input *input);
 /* Queues a fault for the next call to return. */
 void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
-/* Chunk by chunk: adds to the totals. lost: the writer's counts at the chunk's end; known_lost: those counted so far; both
- * [EVTRAIL_CAUSES] of the chunk's ring. */
+/* Chunk by chunk: adds to the totals. lost: the writer's counts at the chunk's end; known_lost: those counted so far;
+ * both [EVTRAIL_CAUSES] of the chunk's ring. */
 void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_chunk *chunk, const uint64_t *lost,
                           uint64_t *known_lost);
 /* Sets the error line at once; returns code. */
@@ -181,8 +182,8 @@ int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, stru
 /* sessions.c */
 int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
 int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
-int evtrail_sessions_find(const char *directory, const char *pid_or_name,
-                          int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault);
+int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
+                          void *context, struct evtrail_fault *fault);
 
 /* watch.c: new sessions in a directory */
 int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory);

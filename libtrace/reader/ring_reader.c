@@ -57,7 +57,8 @@ static bool take_geometry(struct evtrail_ring_reader *ring)
     const struct evtrail_live *live = ring->live;
     if (ring->blocks)
         return !ring->broken;
-    /* R1 (acquire): the geometry after the state that publishes it; pairs with W7. Without it we may see the state and zeros. */
+    /* R1 (acquire): the geometry after the state that publishes it; pairs with W7. Without it we may see the state and
+     * zeros. */
     uint32_t state = atomic_load_explicit(&header->state, memory_order_acquire);
     if (ring->broken || state == EVTRAIL_RING_UNUSED || state == EVTRAIL_RING_SETUP)
         return false;
@@ -83,8 +84,8 @@ static bool take_geometry(struct evtrail_ring_reader *ring)
 
 static uint64_t load_head(const struct evtrail_ring_reader *ring)
 {
-    /* R1 (acquire): block head - 1 and all of those before it, which are sealed; pairs with W4. Without it a sealed block's
-     * `committed` may be an old one, and its last events would be taken for lost. */
+    /* R1 (acquire): block head - 1 and all of those before it, which are sealed; pairs with W4. Without it a sealed
+     * block's `committed` may be an old one, and its last events would be taken for lost. */
     return atomic_load_explicit(&ring->header->head_block, memory_order_acquire);
 }
 
@@ -149,7 +150,8 @@ static void put_head(struct evtrail_words *words, const struct block_copy *block
 }
 
 /* Records that carry what the block's header says into a chunk that began before it. */
-static void put_join(const struct evtrail_ring_reader *ring, struct evtrail_words *words, const struct block_copy *block)
+static void put_join(const struct evtrail_ring_reader *ring, struct evtrail_words *words,
+                     const struct block_copy *block)
 {
     const struct evtrail_stream_state *state = &ring->state;
     put_head(words, block, EVTRAIL_RECORD_TIME, 1);
@@ -281,16 +283,16 @@ static enum step not_there(struct making *m, uint64_t number)
     return STEP_SKIP;
 }
 
-/* Copies block ring->block's header and up to `most` new words behind those in m->words (with the records of a join before them). *ret_new
- * is how many there are. STEP_AGAIN: the copy may be believed. */
+/* Copies block ring->block's header and up to `most` new words behind those in m->words (with the records of a join
+ * before them). *ret_new is how many there are. STEP_AGAIN: the copy may be believed. */
 static enum step copy_block(struct making *m, size_t most, bool join, struct block_copy *block, size_t *ret_start,
                             size_t *ret_new)
 {
     struct evtrail_ring_reader *ring = m->ring;
     const struct evtrail_block_header *slot = slot_of(ring, ring->block);
     const uint64_t wanted = ring->block + 1;
-    /* R2 (acquire, twice): header and words after the number (pairs with W3) and after `committed` (pairs with W6). Without
-     * it, on ARM, words are read that were not yet there when they were counted. */
+    /* R2 (acquire, twice): header and words after the number (pairs with W3) and after `committed` (pairs with W6).
+     * Without it, on ARM, words are read that were not yet there when they were counted. */
     uint64_t number = atomic_load_explicit(&slot->number, memory_order_acquire);
     if (number != wanted)
         return not_there(m, number);
@@ -310,8 +312,8 @@ static enum step copy_block(struct making *m, size_t most, bool join, struct blo
     *ret_new = left;
     copy_words(m->words->at + *ret_start, (const uint64_t *)slot + EVTRAIL_BLOCK_HEADER_BYTES / 8 + ring->words_taken,
                count);
-    /* R3 (acquire fence), R4 (relaxed): the copy before the second look at the number; pairs with W2. An acquire *load* at R4 would
-     * not do: earlier loads may sink below it. Without the fence a torn copy passes on ARM. */
+    /* R3 (acquire fence), R4 (relaxed): the copy before the second look at the number; pairs with W2. An acquire *load*
+     * at R4 would not do: earlier loads may sink below it. Without the fence a torn copy passes on ARM. */
     atomic_thread_fence(memory_order_acquire);
     number = atomic_load_explicit(&slot->number, memory_order_relaxed);
     if (number != wanted)

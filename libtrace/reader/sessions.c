@@ -37,8 +37,8 @@ int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault)
         return evtrail_fault_set(fault, -EACCES, "%s: belongs to user %u: run as that user or as root", directory,
                                  (unsigned)status.st_uid);
     if (status.st_mode & (S_IWGRP | S_IWOTH))
-        return evtrail_fault_set(fault, -EPERM, "%s: others may write there, so its sessions are not believed: chmod 700 it",
-                                 directory);
+        return evtrail_fault_set(
+            fault, -EPERM, "%s: others may write there, so its sessions are not believed: chmod 700 it", directory);
     return 0;
 }
 
@@ -167,17 +167,19 @@ static int not_found(const struct find *find, const char *directory, struct evtr
     snprintf(proc, sizeof(proc), "/proc/%u", find->pid);
     bool runs = find->pid && stat(proc, &status) == 0;
     if (runs && status.st_uid != geteuid() && geteuid() != 0)
-        return evtrail_fault_set(fault, -EACCES, "process %u belongs to user %u: run as that user or as root", find->pid,
-                                 (unsigned)status.st_uid);
+        return evtrail_fault_set(fault, -EACCES, "process %u belongs to user %u: run as that user or as root",
+                                 find->pid, (unsigned)status.st_uid);
     if (find->unreadable)
-        return evtrail_fault_set(fault, -EBADMSG, "process %u: its session in %s cannot be read: it is just being made, or damaged",
+        return evtrail_fault_set(fault, -EBADMSG,
+                                 "process %u: its session in %s cannot be read: it is just being made, or damaged",
                                  find->pid, directory);
     if (runs)
-        return evtrail_fault_set(fault, -ESRCH,
-                                 "process %u has no session in %s: it does not use libevtrail, or started with another EVTRAIL_DIR",
-                                 find->pid, directory);
-    return evtrail_fault_set(fault, -ESRCH, "no session of '%s' in %s: `evtrail ls` shows those there are", find->wanted,
-                             directory);
+        return evtrail_fault_set(
+            fault, -ESRCH,
+            "process %u has no session in %s: it does not use libevtrail, or started with another EVTRAIL_DIR",
+            find->pid, directory);
+    return evtrail_fault_set(fault, -ESRCH, "no session of '%s' in %s: `evtrail ls` shows those there are",
+                             find->wanted, directory);
 }
 
 /* Living ones; if there are none, ended ones that are still there. */
@@ -195,8 +197,8 @@ static int find_in(struct find *find, const char *directory, struct evtrail_faul
     return result;
 }
 
-int evtrail_sessions_find(const char *directory, const char *pid_or_name,
-                          int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault)
+int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
+                          void *context, struct evtrail_fault *fault)
 {
     struct find find = {.wanted = pid_or_name, .pid = pid_of(pid_or_name), .visit = visit, .context = context};
     char other[64];
@@ -268,7 +270,8 @@ static void add_ring(const struct evtrail_live *live, uint32_t index, struct evt
     uint32_t blocks = __atomic_load_n(&ring->blocks, __ATOMIC_RELAXED);
     uint64_t offset = __atomic_load_n(&ring->offset, __ATOMIC_RELAXED), bytes = (uint64_t)block_bytes * blocks;
     if (blocks == 0 || blocks > EVTRAIL_BLOCKS_MAX || (blocks & (blocks - 1)) || bytes > EVTRAIL_RING_BYTES_MAX ||
-        block_bytes < EVTRAIL_BLOCK_BYTES_MIN || offset % 8 || offset > live->data_bytes || bytes > live->data_bytes - offset)
+        block_bytes < EVTRAIL_BLOCK_BYTES_MIN || offset % 8 || offset > live->data_bytes ||
+        bytes > live->data_bytes - offset)
         return;
     uint64_t head = atomic_load_explicit(&ring->head_block, memory_order_relaxed);
     info->rings++;
@@ -372,7 +375,8 @@ static void put_rules(struct evtrail_live *live, FILE *out)
         if (!newline)
             break;
         struct evtrail_rule rule;
-        if (newline - at > 2 && at[0] == '0' && at[1] == ' ' && evtrail_rule_parse(at + 2, (size_t)(newline - at - 2), &rule) == 0)
+        if (newline - at > 2 && at[0] == '0' && at[1] == ' ' &&
+            evtrail_rule_parse(at + 2, (size_t)(newline - at - 2), &rule) == 0)
             fprintf(out, "%.*s ", (int)(newline - at - 2), at + 2);
         at = newline + 1;
     }
@@ -384,9 +388,9 @@ static void put_settings(struct evtrail_live *live, FILE *out)
     struct evtrail_settings_values values;
     evtrail_settings_read(&live->control->settings, &values);
     fprintf(out, "policy=%s block=%u blocks=%u deadline=%lluns lease=%lluns memory=%llu keep=%d",
-            evtrail_policy_name(values.policy), values.block_bytes, values.blocks, (unsigned long long)values.deadline_ns,
-            (unsigned long long)values.lease_ns, (unsigned long long)values.memory_bytes,
-            (values.flags & EVTRAIL_SETTING_KEEP) != 0);
+            evtrail_policy_name(values.policy), values.block_bytes, values.blocks,
+            (unsigned long long)values.deadline_ns, (unsigned long long)values.lease_ns,
+            (unsigned long long)values.memory_bytes, (values.flags & EVTRAIL_SETTING_KEEP) != 0);
 }
 
 char *evtrail_session_settings(struct evtrail_session *session)

@@ -26,8 +26,8 @@ static uintptr_t page_bytes;
 /* A handler that was set over ours and chains to it would go round in circles with us chaining to it. */
 static __thread volatile sig_atomic_t passing_on __attribute__((tls_model("initial-exec")));
 
-/* Zeros from the faulting page to the mapping's end: what is behind a truncation is gone as well, and one mapping for each page would
- * run into the kernel's limit on mappings. */
+/* Zeros from the faulting page to the mapping's end: what is behind a truncation is gone as well, and one mapping for
+ * each page would run into the kernel's limit on mappings. */
 static bool replace(struct guard *guard, uintptr_t address, uintptr_t end)
 {
     uintptr_t page = address & ~(page_bytes - 1);

@@ -10,8 +10,8 @@
 
 #define EVTRAIL_GUARDS_MAX 4096
 
-/* Guards `bytes` bytes at `start` (page-aligned). The SIGBUS handler is installed if it is not there, and chains to the one before it. Returns
- * the guard's number, or -EMFILE: too many mappings; or what sigaction gives. */
+/* Guards `bytes` bytes at `start` (page-aligned). The SIGBUS handler is installed if it is not there, and chains to the
+ * one before it. Returns the guard's number, or -EMFILE: too many mappings; or what sigaction gives. */
 int evtrail_guard_add(void *start, size_t bytes, int protection);
 void evtrail_guard_remove(int guard);
 /* The mapping was truncated under us: from some page on it holds zeros. */

@@ -38,7 +38,8 @@ static inline void evtrail_state_label(struct evtrail_stream_state *state, const
 }
 
 /* Takes in a record of our own. `lost` is what LOST records set. */
-static inline void evtrail_state_apply(struct evtrail_stream_state *state, const struct evtrail_walk *walk, uint64_t *lost)
+static inline void evtrail_state_apply(struct evtrail_stream_state *state, const struct evtrail_walk *walk,
+                                       uint64_t *lost)
 {
     const uint64_t *at = walk->payload;
     if (walk->id == EVTRAIL_RECORD_THREAD && walk->words >= 3) {

@@ -2,9 +2,9 @@
  *
  * Waiting for events: polls while they come, sleeps on the sessions' futexes when none do.
  *
- * An idle reader sets the wake bit in the enable byte of each type that is on, looks at the rings once more, and sleeps: at first for
- * 1 ms, because a thread that read its enable byte before the bit was set may commit just after that look; then in rounds of 100 ms,
- * in which leases are renewed and ended processes are noticed.
+ * An idle reader sets the wake bit in the enable byte of each type that is on, looks at the rings once more, and sleeps:
+ * at first for 1 ms, because a thread that read its enable byte before the bit was set may commit just after that look;
+ * then in rounds of 100 ms, in which leases are renewed and ended processes are noticed.
  */
 #include "reader/reader_private.h"
 
@@ -16,11 +16,11 @@
 #include <stdlib.h>
 #include <sys/prctl.h>
 
-#define IDLE_NS 20000000u      /* without events: then the bits are set */
-#define IDLE_FAST_NS 500000u   /* ... with low_latency */
+#define IDLE_NS 20000000u    /* without events: then the bits are set */
+#define IDLE_FAST_NS 500000u /* ... with low_latency */
 #define ROUND_NS 100000000u
 #define BLIND_ROUND_NS 5000000u /* where nobody can wake us */
-#define FOLLOW_NS 20000000u    /* files are looked at so often */
+#define FOLLOW_NS 20000000u     /* files are looked at so often */
 #define UNREADY_POLL_NS 100000u /* while a session is being made */
 #define WOKEN_LOOKS 5
 #define FUTEXES_MAX 128
@@ -37,8 +37,8 @@ static void listen_to(struct sleeper *sleeper, const _Atomic uint32_t *word)
         sleeper->blind = true;
         return;
     }
-    /* C4 (acquire): before the bits are set and the rings looked at; pairs with the writer's increment. A wake-up in between
-     * changes the word, and the sleep ends before it begins. */
+    /* C4 (acquire): before the bits are set and the rings looked at; pairs with the writer's increment. A wake-up in
+     * between changes the word, and the sleep ends before it begins. */
     sleeper->futexes[sleeper->count++] = (struct evtrail_futex){word, atomic_load_explicit(word, memory_order_acquire)};
 }
 
@@ -75,7 +75,8 @@ static void prepare(struct evtrail_reader *reader, struct sleeper *sleeper, bool
             set_wake_bits(live);
         }
     }
-    /* seq_cst fence: the bits are set before the rings are looked at again. It narrows the window that the first sleep covers. */
+    /* seq_cst fence: the bits are set before the rings are looked at again. It narrows the window that the first sleep
+     * covers. */
     if (arm)
         atomic_thread_fence(memory_order_seq_cst);
 }

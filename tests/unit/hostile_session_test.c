@@ -218,7 +218,8 @@ static uint64_t random_next(uint64_t *seed)
 
 static uint64_t odd_value(uint64_t *seed)
 {
-    static const uint64_t odd[] = {0, 1, 2, 63, 64, 4096, UINT32_MAX, UINT64_MAX, INT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 32};
+    static const uint64_t odd[] = {
+        0, 1, 2, 63, 64, 4096, UINT32_MAX, UINT64_MAX, INT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 32};
     uint64_t r = random_next(seed);
     return r % 3 ? odd[(r >> 8) % (sizeof(odd) / sizeof(odd[0]))] : random_next(seed);
 }
@@ -286,7 +287,8 @@ static void *lie(void *argument)
         atomic_store(&block->committed, random_next(&seed) % 500 | (random_next(&seed) % 100) << 32);
         __atomic_store_n(&block->events_before, random_next(&seed), __ATOMIC_RELAXED);
         for (int i = 0; i < 40; i++)
-            __atomic_store_n((uint64_t *)(void *)block + 32 + random_next(&seed) % 480, odd_value(&seed), __ATOMIC_RELAXED);
+            __atomic_store_n((uint64_t *)(void *)block + 32 + random_next(&seed) % 480, odd_value(&seed),
+                             __ATOMIC_RELAXED);
     }
     return NULL;
 }

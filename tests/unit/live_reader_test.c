@@ -338,7 +338,8 @@ static void rules_of_a_reader__in_force_while_it_is_attached(void **state)
 {
     (void)state;
     struct writer writer = start_writer(1, 1000, "");
-    struct evtrail_reader *reader = attach(&writer, (struct evtrail_reader_options){.enable = "live.tick,live.extra:error"});
+    struct evtrail_reader *reader =
+        attach(&writer, (struct evtrail_reader_options){.enable = "live.tick,live.extra:error"});
     tell(&writer, 'g');
     wait_for(&writer, 'd');
     tell(&writer, 'e'); /* a warning: the rule leaves it out */
@@ -407,11 +408,12 @@ static void consumer_that_stopped__evicted_and_told_so(void **state)
     evtrail_reader_free(reader);
 }
 
+/* from_now is about what was there: of a process that starts later, nothing is skipped. */
 static void all_sessions__those_that_come_later_too(void **state)
 {
     (void)state;
     struct evtrail_reader *reader;
-    struct evtrail_reader_options options = {.bytes = sizeof(options), .directory = directory};
+    struct evtrail_reader_options options = {.bytes = sizeof(options), .directory = directory, .from_now = true};
     struct writer first = start_writer(1, 100, "live.*");
     assert_int_equal(evtrail_reader_new(&reader, &options), 0);
     assert_int_equal(evtrail_reader_add_all(reader), 1);

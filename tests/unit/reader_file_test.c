@@ -171,7 +171,8 @@ static void time_range__only_that(void **state)
     struct evtrail_reader *reader = open_reader(f->file, (struct evtrail_reader_options){0});
     struct seen seen = read_all(reader);
     evtrail_reader_free(reader);
-    reader = open_reader(f->file, (struct evtrail_reader_options){.from_ns = seen.first + 50, .to_ns = seen.first + 99});
+    reader =
+        open_reader(f->file, (struct evtrail_reader_options){.from_ns = seen.first + 50, .to_ns = seen.first + 99});
     seen = read_all(reader);
     assert_int_equal(seen.events, 50);
     assert_true(evtrail_reader_done(reader));

@@ -89,7 +89,8 @@ static inline void builder_open_block(struct builder *b, uint32_t index)
 }
 
 /* A record; an event if id >= 16. */
-static inline void builder_record(struct builder *b, uint32_t index, uint32_t id, const uint64_t *payload, uint32_t words)
+static inline void builder_record(struct builder *b, uint32_t index, uint32_t id, const uint64_t *payload,
+                                  uint32_t words)
 {
     struct builder_ring *ring = &b->rings[index];
     if (ring->head == 0 || ring->words + words + 1 > BUILDER_BLOCK_WORDS)
@@ -130,10 +131,52 @@ static inline void builder_lose(struct builder *b, uint32_t index, unsigned caus
 static inline void builder_meta(struct builder *b)
 {
     static const uint8_t body[] = {
-        16, 0, 0, 0, 7, 0, 0, 0, 4, 0, 1, 0,                     /* id, line, level info, instant, 1 field */
-        9, 0, 't', 'e', 's', 't', '.', 't', 'i', 'c', 'k', 0, 0, /* name, doc */
-        3, 0, 'a', '.', 'c', 1, 0, 'f',                          /* file, function */
-        EVTRAIL_TYPE_u64, 0, 0, 0, 1, 0, 'n', 0, 0, 0, 0, 0, 0,  /* field */
+        16,
+        0,
+        0,
+        0,
+        7,
+        0,
+        0,
+        0,
+        4,
+        0,
+        1,
+        0, /* id, line, level info, instant, 1 field */
+        9,
+        0,
+        't',
+        'e',
+        's',
+        't',
+        '.',
+        't',
+        'i',
+        'c',
+        'k',
+        0,
+        0, /* name, doc */
+        3,
+        0,
+        'a',
+        '.',
+        'c',
+        1,
+        0,
+        'f', /* file, function */
+        EVTRAIL_TYPE_u64,
+        0,
+        0,
+        0,
+        1,
+        0,
+        'n',
+        0,
+        0,
+        0,
+        0,
+        0,
+        0, /* field */
     };
     struct evtrail_meta_header header = {(sizeof(header) + sizeof(body) + 7) / 8 * 8, EVTRAIL_META_EVENT_TYPE, 0};
     memcpy(b->data + BUILDER_META_OFFSET, &header, sizeof(header));
