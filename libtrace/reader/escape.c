@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Untrusted text made fit for a terminal or for JSON: eight plain bytes at a time, the rest one by one.
+ */
+#include "reader/text.h"
+
+/* Whether one of the eight bytes is below 0x20, above 0x7e, a quote or a backslash. */
+static bool any_special(uint64_t word)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), high = ones * 0x80;
+    uint64_t quote = word ^ ones * '"', slash = word ^ ones * '\\', del = word ^ ones * 0x7f;
+    uint64_t below = (word - ones * 0x20) & ~word;
+    uint64_t zero = ((quote - ones) & ~quote) | ((slash - ones) & ~slash) | ((del - ones) & ~del);
+    return ((below | zero | word) & high) != 0;
+}
+
+static size_t plain_bytes(const char *bytes, size_t count)
+{
+    size_t at = 0;
+    for (uint64_t word; count - at >= 8; at += 8) {
+        memcpy(&word, bytes + at, 8);
+        if (any_special(word))
+            break;
+    }
+    for (; at < count; at++) {
+        unsigned char c = (unsigned char)bytes[at];
+        if (c < 0x20 || c > 0x7e || c == '"' || c == '\\')
+            break;
+    }
+    return at;
+}
+
+/* The length of the UTF-8 sequence of two to four bytes at the head (Unicode 15, table 3-7), 0 if there is none. */
+static size_t utf8_sequence(const char *bytes, size_t count)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    size_t length = s[0] >= 0xf0 ? 4 : s[0] >= 0xe0 ? 3 : 2;
+    if (s[0] < 0xc2 || s[0] > 0xf4 || count < length)
+        return 0;
+    unsigned low = s[0] == 0xe0 ? 0xa0 : s[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = s[0] == 0xed ? 0x9f : s[0] == 0xf4 ? 0x8f : 0xbf;
+    if (s[1] < low || s[1] > high)
+        return 0;
+    for (size_t i = 2; i < length; i++)
+        if (s[i] < 0x80 || s[i] > 0xbf)
+            return 0;
+    return length;
+}
+
+static char short_escape(unsigned char c)
+{
+    switch (c) {
+    case '\n':
+        return 'n';
+    case '\r':
+        return 'r';
+    case '\t':
+        return 't';
+    case '"':
+    case '\\':
+        return (char)c;
+    default:
+        return 0;
+    }
+}
+
+static void put_byte(struct evtrail_text *text, const char *prefix, unsigned char c)
+{
+    evtrail_text_string(text, prefix);
+    evtrail_text_char(text, "0123456789abcdef"[c >> 4]);
+    evtrail_text_char(text, "0123456789abcdef"[c & 15]);
+}
+
+/* Bytes that escape: a C1 control (U+0080 to U+009F) is well-formed UTF-8 that terminals obey. */
+static size_t printable(const char *bytes, size_t count)
+{
+    size_t length = utf8_sequence(bytes, count);
+    bool c1 = length == 2 && (unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0;
+    return c1 ? 0 : length;
+}
+
+void evtrail_text_escaped(struct evtrail_text *text, const char *bytes, size_t count)
+{
+    for (;;) {
+        size_t plain = plain_bytes(bytes, count);
+        evtrail_text_put(text, bytes, plain);
+        bytes += plain;
+        count -= plain;
+        if (!count)
+            return;
+        unsigned char c = (unsigned char)*bytes;
+        size_t length = c >= 0x80 ? printable(bytes, count) : 0;
+        if (length) {
+            evtrail_text_put(text, bytes, length);
+        } else if (short_escape(c)) {
+            char escape[2] = {'\\', short_escape(c)};
+            evtrail_text_put(text, escape, 2);
+            length = 1;
+        } else {
+            put_byte(text, "\\x", c);
+            length = 1;
+        }
+        bytes += length;
+        count -= length;
+    }
+}
+
+void evtrail_text_json(struct evtrail_text *text, const char *bytes, size_t count)
+{
+    for (;;) {
+        size_t plain = plain_bytes(bytes, count);
+        evtrail_text_put(text, bytes, plain);
+        bytes += plain;
+        count -= plain;
+        if (!count)
+            return;
+        unsigned char c = (unsigned char)*bytes;
+        size_t length = c >= 0x80 ? utf8_sequence(bytes, count) : 0;
+        if (length) {
+            evtrail_text_put(text, bytes, length);
+        } else if (c >= 0x80) {
+            evtrail_text_literal(text, "\\ufffd");
+            length = 1;
+        } else if (short_escape(c)) {
+            char escape[2] = {'\\', short_escape(c)};
+            evtrail_text_put(text, escape, 2);
+            length = 1;
+        } else {
+            put_byte(text, "\\u00", c);
+            length = 1;
+        }
+        bytes += length;
+        count -= length;
+    }
+}
