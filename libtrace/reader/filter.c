@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Evaluates filter expressions: for an event, and for what is not yet known of one (may it match?).
+ */
+#include "reader/filter.h"
+
+#include <evtrail/format.h>
+
+#include "layout.h"
+#include "shared/rules.h"
+
+#include <fnmatch.h>
+#include <math.h>
+#include <string.h>
+
+/* ---- comparing ---- */
+
+static bool by_order(unsigned comparison, int order)
+{
+    switch (comparison) {
+    case EVTRAIL_IS_EQUAL:
+        return order == 0;
+    case EVTRAIL_IS_NOT_EQUAL:
+        return order != 0;
+    case EVTRAIL_IS_LESS:
+        return order < 0;
+    case EVTRAIL_IS_LESS_OR_EQUAL:
+        return order <= 0;
+    case EVTRAIL_IS_GREATER:
+        return order > 0;
+    case EVTRAIL_IS_GREATER_OR_EQUAL:
+        return order >= 0;
+    default:
+        return false;
+    }
+}
+
+static bool compare_real(const struct evtrail_filter_node *node, double value)
+{
+    if (isnan(value))
+        return node->comparison == EVTRAIL_IS_NOT_EQUAL;
+    return node->is_number && by_order(node->comparison, (value > node->real) - (value < node->real));
+}
+
+static bool compare_signed(const struct evtrail_filter_node *node, int64_t value)
+{
+    if (node->is_fraction)
+        return compare_real(node, (double)value);
+    if (!node->is_negative && node->integer < 0) /* beyond INT64_MAX */
+        return node->is_number && by_order(node->comparison, -1);
+    return node->is_number && by_order(node->comparison, (value > node->integer) - (value < node->integer));
+}
+
+static bool compare_unsigned(const struct evtrail_filter_node *node, uint64_t value)
+{
+    if (node->is_fraction)
+        return compare_real(node, (double)value);
+    if (node->is_negative)
+        return node->is_number && by_order(node->comparison, 1);
+    const uint64_t wanted = (uint64_t)node->integer;
+    return node->is_number && by_order(node->comparison, (value > wanted) - (value < wanted));
+}
+
+static bool compare_text(const struct evtrail_filter_node *node, const char *text, size_t bytes)
+{
+    const size_t length = strlen(node->text);
+    if (node->comparison != EVTRAIL_IS_LIKE) {
+        const int order = memcmp(text, node->text, bytes < length ? bytes : length);
+        return by_order(node->comparison, order ? order : (bytes > length) - (bytes < length));
+    }
+    if (!strpbrk(node->text, "*?"))
+        return memmem(text, bytes, node->text, length) != NULL;
+    char copy[512]; /* a pattern looks at no more */
+    const size_t n = bytes < sizeof(copy) - 1 ? bytes : sizeof(copy) - 1;
+    memcpy(copy, text, n);
+    copy[n] = '\0';
+    return fnmatch(node->text, copy, FNM_NOESCAPE) == 0;
+}
+
+static bool compare_string(const struct evtrail_filter_node *node, const char *text)
+{
+    return compare_text(node, text, strlen(text));
+}
+
+/* ---- operands ---- */
+
+static bool compare_enum(const struct evtrail_filter_node *node, const struct evtrail_field *field, int64_t value)
+{
+    int64_t wanted;
+    if (node->is_number)
+        return compare_signed(node, value);
+    size_t bytes = 0;
+    const char *name = evtrail_enum_name(field->enums, value, &bytes);
+    if (node->comparison == EVTRAIL_IS_LIKE || node->comparison <= EVTRAIL_IS_NOT_EQUAL)
+        return compare_text(node, name ? name : "", name ? bytes : 0);
+    return evtrail_enum_value(field->enums, node->text, strlen(node->text), &wanted) == 0 &&
+           by_order(node->comparison, (value > wanted) - (value < wanted));
+}
+
+static bool compare_field(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+{
+    struct evtrail_value value;
+    const int index = event->type ? evtrail_event_type_field(event->type, node->name) : -1;
+    if (index < 0 || evtrail_event_value(event, (unsigned)index, &value) < 0)
+        return false;
+    if (value.cut && value.bytes == 0)
+        return false;
+    switch (value.type) {
+    case EVTRAIL_TYPE_string:
+    case EVTRAIL_TYPE_bytes:
+        return value.null ? node->comparison == EVTRAIL_IS_NOT_EQUAL : compare_text(node, value.data, value.bytes);
+    case EVTRAIL_TYPE_f32:
+    case EVTRAIL_TYPE_f64:
+        return compare_real(node, value.f);
+    case EVTRAIL_TYPE_enum:
+        return compare_enum(node, &event->type->fields[index], value.i);
+    case EVTRAIL_TYPE_i8:
+    case EVTRAIL_TYPE_i16:
+    case EVTRAIL_TYPE_i32:
+    case EVTRAIL_TYPE_i64:
+        return compare_signed(node, value.i);
+    default:
+        return compare_unsigned(node, value.u);
+    }
+}
+
+static bool compare_label(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+{
+    for (unsigned i = 0; event->labels && i < EVTRAIL_LABELS_MAX; i++)
+        if (!strcmp(event->labels[i].key, node->name) && event->labels[i].key[0])
+            return compare_string(node, event->labels[i].value);
+    return false;
+}
+
+/* Later levels are less severe: `level <= warning` is warnings and worse. */
+static bool test(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+{
+    switch (node->operand) {
+    case EVTRAIL_OPERAND_FIELD:
+        return compare_field(node, event);
+    case EVTRAIL_OPERAND_LABEL:
+        return compare_label(node, event);
+    case EVTRAIL_OPERAND_LEVEL:
+        return event->type && compare_unsigned(node, event->type->level);
+    case EVTRAIL_OPERAND_KIND:
+        return event->type && compare_string(node, evtrail_kind_name(event->type->kind));
+    case EVTRAIL_OPERAND_NAME:
+        return event->type && compare_string(node, event->type->name);
+    case EVTRAIL_OPERAND_DUR:
+        return event->duration >= 0 && compare_signed(node, event->duration);
+    case EVTRAIL_OPERAND_TIME:
+        return compare_signed(node, event->time);
+    case EVTRAIL_OPERAND_TID:
+        return compare_unsigned(node, event->tid);
+    case EVTRAIL_OPERAND_THREAD:
+        return node->is_number ? compare_unsigned(node, event->tid)
+                               : compare_string(node, event->thread_name ? event->thread_name : "");
+    case EVTRAIL_OPERAND_PID:
+        return compare_unsigned(node, event->source->pid);
+    case EVTRAIL_OPERAND_PROCESS:
+        return node->is_number ? compare_unsigned(node, event->source->pid)
+                               : compare_string(node, event->source->command);
+    case EVTRAIL_OPERAND_CPU:
+        return (event->meta & EVTRAIL_META_CPU) && compare_unsigned(node, event->cpu);
+    default:
+        return false;
+    }
+}
+
+static bool match(const struct evtrail_filter *filter, uint16_t number, const struct evtrail_event *event)
+{
+    const struct evtrail_filter_node *node = &filter->nodes[number];
+    switch (node->kind) {
+    case EVTRAIL_FILTER_AND:
+        return match(filter, node->left, event) && match(filter, node->right, event);
+    case EVTRAIL_FILTER_OR:
+        return match(filter, node->left, event) || match(filter, node->right, event);
+    case EVTRAIL_FILTER_NOT:
+        return !match(filter, node->left, event);
+    case EVTRAIL_FILTER_NAME:
+        return evtrail_pattern_match(node->name, event->type ? event->type->name : "");
+    default:
+        return test(node, event);
+    }
+}
+
+bool evtrail_filter_match(const struct evtrail_filter *filter, const struct evtrail_event *event)
+{
+    return match(filter, filter->root, event);
+}
+
+bool evtrail_filter_needs_spans(const struct evtrail_filter *filter)
+{
+    return filter->uses_spans;
+}
+
+/* ---- what may match ---- */
+
+enum { CAN_BE_TRUE = 1, CAN_BE_FALSE = 2, CAN_BE_BOTH = 3 };
+
+struct known {
+    const struct evtrail_source *source;
+    const struct evtrail_event_type *type;
+    uint32_t tid;
+    int64_t from_ns, to_ns;
+};
+
+static unsigned sure(bool value)
+{
+    return value ? CAN_BE_TRUE : CAN_BE_FALSE;
+}
+
+/* A moment of a range against a bound. */
+static unsigned may_time(const struct evtrail_filter_node *node, const struct known *known)
+{
+    if (known->from_ns == INT64_MIN || known->to_ns == INT64_MAX)
+        return CAN_BE_BOTH;
+    if (node->comparison == EVTRAIL_IS_EQUAL || node->comparison == EVTRAIL_IS_NOT_EQUAL)
+        return CAN_BE_BOTH;
+    const bool first = compare_signed(node, known->from_ns), last = compare_signed(node, known->to_ns);
+    return first == last ? sure(first) : CAN_BE_BOTH;
+}
+
+static unsigned may_test(const struct evtrail_filter_node *node, const struct known *known)
+{
+    const struct evtrail_event_type *type = known->type;
+    switch (node->operand) {
+    case EVTRAIL_OPERAND_LEVEL:
+        return type ? sure(compare_unsigned(node, type->level)) : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_KIND:
+        return type ? sure(compare_string(node, evtrail_kind_name(type->kind))) : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_NAME:
+        return type ? sure(compare_string(node, type->name)) : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_FIELD:
+        return type && evtrail_event_type_field(type, node->name) < 0 ? CAN_BE_FALSE : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_DUR:
+        return type && type->kind != EVTRAIL_KIND_end ? CAN_BE_FALSE : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_TIME:
+        return may_time(node, known);
+    case EVTRAIL_OPERAND_TID:
+        return known->tid ? sure(compare_unsigned(node, known->tid)) : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_PID:
+        return known->source ? sure(compare_unsigned(node, known->source->pid)) : CAN_BE_BOTH;
+    default:
+        return CAN_BE_BOTH;
+    }
+}
+
+static unsigned may(const struct evtrail_filter *filter, uint16_t number, const struct known *known)
+{
+    const struct evtrail_filter_node *node = &filter->nodes[number];
+    unsigned left, right;
+    switch (node->kind) {
+    case EVTRAIL_FILTER_AND:
+        left = may(filter, node->left, known);
+        right = may(filter, node->right, known);
+        return (left & right & CAN_BE_TRUE) | ((left | right) & CAN_BE_FALSE);
+    case EVTRAIL_FILTER_OR:
+        left = may(filter, node->left, known);
+        right = may(filter, node->right, known);
+        return ((left | right) & CAN_BE_TRUE) | (left & right & CAN_BE_FALSE);
+    case EVTRAIL_FILTER_NOT:
+        left = may(filter, node->left, known);
+        return (left & CAN_BE_TRUE ? CAN_BE_FALSE : 0u) | (left & CAN_BE_FALSE ? CAN_BE_TRUE : 0u);
+    case EVTRAIL_FILTER_NAME:
+        return known->type ? sure(evtrail_pattern_match(node->name, known->type->name)) : CAN_BE_BOTH;
+    default:
+        return may_test(node, known);
+    }
+}
+
+bool evtrail_filter_may_match(const struct evtrail_filter *filter, const struct evtrail_source *source,
+                              const struct evtrail_event_type *type, uint32_t tid, int64_t from_ns, int64_t to_ns)
+{
+    const struct known known = {source, type, tid, from_ns, to_ns};
+    return (may(filter, filter->root, &known) & CAN_BE_TRUE) != 0;
+}
