@@ -4,7 +4,9 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS evtrail evtrail-reader EXPORT evtrailTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET evtrail-libc) # sanitizer builds have none
+  if(TARGET evtrail-libc) # not in sanitizer builds
   install(TARGETS evtrail-libc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 endif()
 install(DIRECTORY ${LIBTRACE}/include/evtrail DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 

@@ -509,7 +509,7 @@ static void idle__small_chunks_waited_long__are_written(void **state)
 static void io_uring__refused__plain_writes_take_over(void **state)
 {
     struct fixture *f = *state;
-    if (getenv("EVTRAIL_TEST_VALGRIND")) {
+    if (getenv("VALGRIND")) {
         print_message("valgrind keeps descriptors of its own beyond the limit\n");
         skip();
     }

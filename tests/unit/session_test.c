@@ -669,6 +669,10 @@ static void run_limited(void *argument)
 
 static void file_size__limited__no_signal(void **state)
 {
+    if (getenv("VALGRIND")) {
+        print_message("skipped: the limit would be valgrind's\n");
+        skip();
+    }
 #ifdef __SANITIZE_THREAD__
     print_message("skipped: the thread sanitizer makes larger files itself\n");
     skip();
