@@ -368,7 +368,7 @@ static void consumer_that_was_killed__its_rules_and_slot_go(void **state)
     struct writer writer = start_writer(1, 10, "lease=100ms");
     pid_t consumer = fork();
     if (consumer == 0) {
-        static struct evtrail_reader *reader; /* static: not lost when the process ends */
+        static struct evtrail_reader *volatile reader; /* kept: nothing is lost when the process is killed */
         reader = attach(&writer, (struct evtrail_reader_options){.enable = "live.tick"});
         kill(getpid(), SIGKILL);
     }
