@@ -86,11 +86,29 @@ static struct evtrail_stream *stream_of(struct file_input *in, struct evtrail_so
 
 /* ---- batches ---- */
 
+/* Whether the batch's beginning tells of a loss that none before it told of. */
+static bool tells_loss(struct file_input *in, const struct evtrail_chunk *chunk)
+{
+    struct evtrail_stream *stream = stream_of(in, chunk->source, chunk->ring);
+    bool more = chunk->missed != 0;
+    for (int i = 0; stream && i < EVTRAIL_CAUSES; i++) {
+        more |= chunk->lost_before[i] > stream->lost_seen[i];
+        stream->lost_seen[i] = chunk->lost_before[i];
+    }
+    return more;
+}
+
+/* A batch that is stepped over is in the account all the same; one that tells of a loss is not stepped over. */
 static bool batch_wanted(void *context, const struct evtrail_chunk *chunk, uint64_t types)
 {
     struct file_input *in = context;
-    return evtrail_reader_wants(in->input.reader, chunk->source, evtrail_source_time(chunk->source, chunk->first_ticks),
-                                evtrail_source_time(chunk->source, chunk->last_ticks), types);
+    int64_t from = evtrail_source_time(chunk->source, chunk->first_ticks);
+    int64_t to = evtrail_source_time(chunk->source, chunk->last_ticks);
+    if (add_sources(in) < 0 || tells_loss(in, chunk) ||
+        evtrail_reader_wants(in->input.reader, chunk->source, from, to, types))
+        return true;
+    in->input.reader->delivered += chunk->events;
+    return false;
 }
 
 /* What was torn and has no batch behind it. */
@@ -131,8 +149,6 @@ static int next_batch(struct file_input *in, struct evtrail_batch **ret_batch)
         return fail(in, result);
     if (result == 0)
         end(in);
-    else
-        in->input.reader->delivered += (*ret_batch)->skipped;
     return result;
 }
 

@@ -37,8 +37,9 @@ struct evtrail_stream {
     int64_t time;                       /* of the event that waits in the decoder */
     struct evtrail_piece *first, *last; /* the first is being decoded */
     size_t held_words;
-    uint64_t events_counted; /* of decoder.events */
-    bool more;               /* its input holds more of it that was not gathered */
+    uint64_t events_counted;            /* of decoder.events */
+    uint64_t lost_seen[EVTRAIL_CAUSES]; /* files: of the batches' headers so far */
+    bool more;                          /* its input holds more of it that was not gathered */
     bool begun;
     bool sought; /* the next piece is the first after a seek */
 };

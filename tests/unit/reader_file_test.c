@@ -179,6 +179,36 @@ static void time_range__only_that(void **state)
     evtrail_reader_free(reader);
 }
 
+/* From the file and from the session: the same events, and the same account of the others. */
+static void filter__only_what_matches(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *text;
+        uint64_t events;
+    } cases[] = {
+        {"n < 10", 20}, {"test.tick && n == 7", 2}, {"other.*", 0}, {"level <= error", 0}, {"tid == 101", 300},
+    };
+    for (int i = 0; i < 600; i++)
+        builder_event(&f->builder, i & 1);
+    record(f);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct evtrail_filter *filter;
+        uint64_t delivered;
+        assert_int_equal(evtrail_filter_new(&filter, cases[i].text, NULL), 0);
+        for (int live = 0; live < 2; live++) {
+            struct evtrail_reader *reader = open_reader(
+                live ? f->builder.path : f->file, (struct evtrail_reader_options){.filter = filter, .snapshot = live});
+            struct seen seen = read_all(reader);
+            evtrail_reader_totals(reader, &delivered, NULL);
+            assert_int_equal(seen.events, cases[i].events);
+            assert_int_equal(delivered, 600);
+            evtrail_reader_free(reader);
+        }
+        evtrail_filter_free(filter);
+    }
+}
+
 static void little_memory__all_events_still(void **state)
 {
     struct fixture *f = *state;
@@ -208,6 +238,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_and_session__merged, setup, teardown),
         cmocka_unit_test_setup_teardown(seek__the_first_event_at_or_after_that_time, setup, teardown),
         cmocka_unit_test_setup_teardown(time_range__only_that, setup, teardown),
+        cmocka_unit_test_setup_teardown(filter__only_what_matches, setup, teardown),
         cmocka_unit_test_setup_teardown(little_memory__all_events_still, setup, teardown),
         cmocka_unit_test(no_such_file__one_line_says_so),
     };
