@@ -116,7 +116,7 @@ static uint8_t hexadecimal(uint8_t type)
 
 static void read_argument(struct evtrail_text text, struct evtrail_field_text *field)
 {
-    struct evtrail_text first, second;
+    struct evtrail_text first = text_of(NULL), second = text_of(NULL);
     for (int depth = 0; depth < 4; depth++) {
         if (unwrap(&text, "EVTRAIL_NS")) {
             field->unit = text_of("ns");
