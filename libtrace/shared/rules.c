@@ -131,7 +131,7 @@ int evtrail_rule_parse(const char *text, size_t bytes, struct evtrail_rule *ret_
         const char *word = text;
         while (text < end && *text >= 'a' && *text <= 'z')
             text++;
-        if (!strchr(":+@", mark) || parse_suffix(mark, word, (size_t)(text - word), &rule) < 0)
+        if (!mark || !strchr(":+@", mark) || parse_suffix(mark, word, (size_t)(text - word), &rule) < 0)
             return -EINVAL;
     }
     *ret_rule = rule;
@@ -261,6 +261,66 @@ size_t evtrail_rules_copy(struct evtrail_control *control, char *lines)
     return bytes;
 }
 
+/* What a rule is about: its owner and pattern. A later rule of both alike leaves nothing of an earlier one. */
+struct subject {
+    const char *owner, *pattern;
+    size_t owner_bytes, pattern_bytes;
+};
+
+static struct subject subject_of(const char *line, size_t bytes)
+{
+    const char *end = line + bytes, *blank = memchr(line, ' ', bytes);
+    struct subject s = {line, blank ? blank + 1 : end, blank ? (size_t)(blank - line) : bytes, 0};
+    if (s.pattern < end && *s.pattern == '-')
+        s.pattern++;
+    while (s.pattern + s.pattern_bytes < end && pattern_byte(s.pattern[s.pattern_bytes]))
+        s.pattern_bytes++;
+    return s;
+}
+
+static bool same_subject(struct subject a, struct subject b)
+{
+    return a.owner_bytes == b.owner_bytes && memcmp(a.owner, b.owner, a.owner_bytes) == 0 &&
+           a.pattern_bytes == b.pattern_bytes && memcmp(a.pattern, b.pattern, a.pattern_bytes) == 0;
+}
+
+static size_t line_at(const char *text, size_t bytes)
+{
+    const char *newline = memchr(text, '\n', bytes);
+    return newline ? (size_t)(newline - text) + 1 : bytes;
+}
+
+static bool said_again(struct subject what, const char *text, size_t bytes)
+{
+    for (size_t n; bytes; text += n, bytes -= n) {
+        n = line_at(text, bytes);
+        if (same_subject(what, subject_of(text, n)))
+            return true;
+    }
+    return false;
+}
+
+/* Takes out what later rules, and the one that is about to come, have made void. Returns the bytes that are left. */
+static size_t compact(struct evtrail_control *control, size_t bytes, const char *owner, const char *rule)
+{
+    size_t kept = 0;
+    struct subject coming = {owner, *rule == '-' ? rule + 1 : rule, strlen(owner), 0};
+    while (pattern_byte(coming.pattern[coming.pattern_bytes]))
+        coming.pattern_bytes++;
+    for (size_t at = 0, n; at < bytes; at += n) {
+        const char *line = control->rules + at;
+        n = line_at(line, bytes - at);
+        struct subject what = subject_of(line, n);
+        if (what.pattern_bytes == 0 || same_subject(what, coming) || said_again(what, line + n, bytes - at - n))
+            continue;
+        for (size_t i = 0; i < n; i++)
+            store_text(control->rules + kept + i, line + i, 1);
+        kept += n;
+    }
+    atomic_store_explicit(&control->rules_bytes, (uint32_t)kept, memory_order_release); /* C5 */
+    return kept;
+}
+
 int evtrail_rules_append(struct evtrail_control *control, const char *owner, const char *rule)
 {
     struct evtrail_rule parsed;
@@ -271,6 +331,8 @@ int evtrail_rules_append(struct evtrail_control *control, const char *owner, con
     if (result < 0)
         return result;
     size_t used = rules_bytes(control), more = owner_bytes + rule_bytes + 2;
+    if (used + more > EVTRAIL_RULES_BYTES)
+        used = compact(control, used, owner, rule);
     if (used + more > EVTRAIL_RULES_BYTES) {
         result = -ENOSPC;
     } else {
