@@ -34,6 +34,7 @@ HOOK void *reallocarray(void *old, size_t count, size_t size)
         return libc_real.reallocarray(old, count, size);
     struct libc_call call;
     call.start = evtrail_now();
+    libc_thread.frame = libc_thread.depth ? libc_thread.frame : LIBC_FRAME;
     libc_thread.inside++;
     void *const result = libc_real.reallocarray(old, count, size);
     libc_thread.inside--;

@@ -8,7 +8,8 @@
  * The guard counts this thread's emissions under way. Deeper than one means that libevtrail, asked for memory or
  * a new session by our emission, came back through a hook, or that a signal handler did: one level is let through (libevtrail
  * keeps an event that interrupts another), a second is not. What libevtrail itself calls is told by the
- * caller's address, and leaves no event at all. The guard is not held over the real call.
+ * caller's address, and leaves no event at all. The guard is not held over the real call. A handler that leaves by longjmp() leaves
+ * the guard behind: a hook whose frame is not within that of the one that holds it finds that out.
  */
 #ifndef EVTRAIL_PRELOAD_H
 #define EVTRAIL_PRELOAD_H
@@ -55,8 +56,12 @@ struct libc_range {
 extern struct libc_range libc_evtrail HIDDEN;
 
 struct libc_thread {
-    uint32_t depth;     /* emissions of ours under way in this thread */
-    uint32_t inside;    /* a real function is at work that calls others of the real functions */
+    uint32_t depth;  /* emissions of ours under way in this thread */
+    uint32_t inside; /* a real function is at work that calls others of the real functions */
+    uintptr_t frame; /* of the outermost hook that raised one of the two */
+    /* The innermost wait under way: whose end is to be told if the thread is cancelled in it. */
+    const struct evtrail_point *wait_end; /* NULL: none */
+    uint64_t wait_span;
 };
 extern __thread struct libc_thread libc_thread __attribute__((tls_model("initial-exec"))) HIDDEN;
 
@@ -67,9 +72,34 @@ void libc_ns_start(void) HIDDEN;
 
 #define LIBC_LIKELY(x) __builtin_expect(!!(x), 1)
 
+#define LIBC_FRAME ((uintptr_t)__builtin_frame_address(0))
+
+/* The guard says no: whether it was left behind. The stack grows down, so that a hook within the one that holds it is below.
+ * On another stack this may let one more level through, each time further down. */
+static inline bool libc_guard_is_stale(void)
+{
+    if (LIBC_FRAME < libc_thread.frame)
+        return false;
+    libc_thread.depth = libc_thread.inside = 0;
+    return true;
+}
+
 static inline bool libc_wanted(uintptr_t caller)
 {
-    return libc_thread.depth < 2 && libc_thread.inside == 0 && caller - libc_evtrail.start >= libc_evtrail.bytes;
+    return ((libc_thread.depth < 2 && libc_thread.inside == 0) || libc_guard_is_stale()) &&
+           caller - libc_evtrail.start >= libc_evtrail.bytes;
+}
+
+static inline void libc_guard(void)
+{
+    if (libc_thread.depth++ == 0)
+        libc_thread.frame = LIBC_FRAME;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the guard is up for a signal handler before anything is emitted ... */
+}
+static inline void libc_unguard(void)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST); /* ... and until all is */
+    libc_thread.depth--;
 }
 
 /* One call that is timed. */
@@ -85,13 +115,11 @@ static inline void libc_call_end(struct libc_call *call, bool failed)
     call->end = evtrail_now();
     call->error = failed ? call->keep : 0;
     call->took = libc_ns(call->start, call->end);
-    libc_thread.depth++;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_guard();
 }
 static inline void libc_call_done(const struct libc_call *call)
 {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    libc_thread.depth--;
+    libc_unguard();
     errno = call->keep;
 }
 
@@ -113,15 +141,34 @@ static inline void libc_call_done(const struct libc_call *call)
 static inline int libc_emit_begin(void)
 {
     int keep = errno;
-    libc_thread.depth++;
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_guard();
     return keep;
 }
 static inline void libc_emit_end(int keep)
 {
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    libc_thread.depth--;
+    libc_unguard();
     errno = keep;
+}
+
+/* Around the real call of a wait: what libc_thread says of waits is the outer one's again afterwards, if there was one (we are
+ * in a signal handler). */
+struct libc_outer_wait {
+    const struct evtrail_point *end;
+    uint64_t span;
+};
+static inline struct libc_outer_wait libc_wait_enter(const struct evtrail_point *end, uint64_t span)
+{
+    const struct libc_outer_wait outer = {libc_thread.wait_end, libc_thread.wait_span};
+    libc_thread.wait_span = span;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_thread.wait_end = end;
+    return outer;
+}
+static inline void libc_wait_leave(struct libc_outer_wait outer)
+{
+    libc_thread.wait_end = outer.end;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    libc_thread.wait_span = outer.span;
 }
 
 #define LIBC_ARGS(...) , ##__VA_ARGS__
@@ -134,7 +181,9 @@ static inline void libc_emit_end(int keep)
         const uint64_t span = evtrail_span_id(); \
         libc_trace_##event##_begin(span, 0 begin_args); \
         libc_emit_end(keep); \
+        const struct libc_outer_wait outer = libc_wait_enter(&libc_trace_##event##_end_point, span); \
         type result = real_call; \
+        libc_wait_leave(outer); \
         keep = libc_emit_begin(); \
         const int error = keep; \
         (void)error; \

@@ -113,7 +113,9 @@ HOOK int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t bytes)
     const uint64_t span = evtrail_span_id();
     libc_trace_connect_begin(span, 0, fd);
     libc_emit_end(keep);
+    const struct libc_outer_wait outer = libc_wait_enter(&libc_trace_connect_end_point, span);
     const int result = libc_real.connect(fd, address.__sockaddr__, bytes);
+    libc_wait_leave(outer);
     keep = libc_emit_begin();
     emit_connect_end(span, address.__sockaddr__, bytes, result < 0 ? keep : 0);
     libc_emit_end(keep);
@@ -136,7 +138,9 @@ static void emit_accept_end(uint64_t span, int listener, int fd, int error)
         const uint64_t span = evtrail_span_id(); \
         libc_trace_accept_begin(span, 0, fd); \
         libc_emit_end(keep); \
+        const struct libc_outer_wait outer = libc_wait_enter(&libc_trace_accept_end_point, span); \
         const int result = real_call; \
+        libc_wait_leave(outer); \
         keep = libc_emit_begin(); \
         emit_accept_end(span, fd, result, keep); \
         libc_emit_end(keep); \

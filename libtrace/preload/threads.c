@@ -7,6 +7,8 @@
  */
 #include "preload.h"
 
+#include <evtrail/evtrail.h>
+
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -61,10 +63,27 @@ static void thread_began(struct life *life, const struct birth *birth)
     libc_emit_end(keep);
 }
 
+/* The thread was cancelled in a wait: the span's end, whose last field is always the error. */
+static void end_wait(void)
+{
+    const struct evtrail_point *end = libc_thread.wait_end;
+    struct evtrail_arg args[4] = {{libc_thread.wait_span, NULL}};
+    libc_thread.wait_end = NULL;
+    if (!end || end->fields_count > 4)
+        return;
+    for (unsigned i = 1; i < end->fields_count; i++)
+        args[i].word = end->fields[i].type == EVTRAIL_TYPE_string ? EVTRAIL_NULL : 0;
+    args[end->fields_count - 1].word = ECANCELED;
+    const int keep = libc_emit_begin();
+    evtrail_emit(end, 0, args, end->fields_count);
+    libc_emit_end(keep);
+}
+
 static void thread_ended(void *context)
 {
     struct life *life = context;
     this_life = NULL;
+    end_wait();
     if (!libc_trace_thread_gone_on())
         return;
     const int keep = libc_emit_begin();

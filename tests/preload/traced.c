@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
@@ -259,6 +260,32 @@ static int case_signals(void)
     return 0;
 }
 
+static sigjmp_buf out_of_handler;
+
+static void jump(int number)
+{
+    (void)number;
+    siglongjmp(out_of_handler, 1);
+}
+
+static int case_longjmp(void)
+{
+    const struct itimerval once = {{0, 0}, {0, 200}};
+    const int fd = open("/dev/null", O_WRONLY);
+    static volatile int jumps, i;
+    signal(SIGALRM, jump);
+    sigsetjmp(out_of_handler, 1);
+    if (jumps++ < 300) {
+        setitimer(ITIMER_REAL, &once, NULL);
+        for (;;)
+            WANT(write(fd, "x", 1) == 1);
+    }
+    for (i = 0; i < 500; i++)
+        WANT(write(fd, "123456789", 9) == 9);
+    puts("jumped");
+    return 0;
+}
+
 /* ---- libraries ------------------------------------------------------------------------------------------------- */
 
 static int case_dlopen(void)
@@ -288,6 +315,7 @@ static const struct {
     {"killed", case_killed},         {"aborted", case_aborted},
     {"_exit", case__exit},           {"close_all", case_close_all},
     {"signals", case_signals},       {"dlopen", case_dlopen},
+    {"longjmp", case_longjmp},
     {"threads", case_threads},       {"names", case_names},
     {"contention", case_contention}, {"cond", case_cond},
     {"rwlock", case_rwlock},         {"semaphore", case_semaphore},
