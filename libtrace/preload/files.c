@@ -9,8 +9,8 @@
 
 /* ---- open ------------------------------------------------------------------------------------------------------ */
 
-/* The kernel has read the path when the call succeeds or fails for what the path leads to. After the errors that it gives
- * before it has, or because it could not, the address may be bad, and the path is left out. */
+/* The kernel has read the path when the call succeeds or fails for what the path leads to. After the errors that it
+ * gives before it has, or because it could not, the address may be bad, and the path is left out. */
 static const char *readable_path(const char *path, int error)
 {
     switch (error) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Hooks of what threads wait in for each other: an event only where a thread has to wait, which each finds out by trying.
+ * Hooks of what threads wait in for each other: an event only where a thread has to wait, which each finds out by
+ * trying.
  */
 #include "preload.h"
 
@@ -48,8 +49,8 @@ HOOK int pthread_mutex_trylock(pthread_mutex_t *mutex)
     return result;
 }
 
-/* ---- condition: always a wait. On x86-64 these are exported as GLIBC_2.3.2 (libevtrail-libc.map): programs of before then
- * mean another structure, and go past us. ---- */
+/* ---- condition: always a wait. On x86-64 these are exported as GLIBC_2.3.2 (libevtrail-libc.map): programs of
+ * before then mean another structure, and go past us. ---- */
 
 HOOK int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
 {

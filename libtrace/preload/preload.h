@@ -2,14 +2,14 @@
  *
  * What every hook of libevtrail-libc.so is made of: the real functions, the guard against itself, the two shapes.
  *
- * A hook whose event is off is one byte test and a jump to the real function. One whose event is on either brackets the
- * call with two clock reads (LIBC_CALL, one event), or emits a begin and an end around it (LIBC_WAIT, a span).
+ * A hook whose event is off is one byte test and a jump to the real function. One whose event is on either brackets
+ * the call with two clock reads (LIBC_CALL, one event), or emits a begin and an end around it (LIBC_WAIT, a span).
  *
- * The guard counts this thread's emissions under way. Deeper than one means that libevtrail, asked for memory or
- * a new session by our emission, came back through a hook, or that a signal handler did: one level is let through (libevtrail
- * keeps an event that interrupts another), a second is not. What libevtrail itself calls is told by the
- * caller's address, and leaves no event at all. The guard is not held over the real call. A handler that leaves by longjmp() leaves
- * the guard behind: a hook whose frame is not within that of the one that holds it finds that out.
+ * The guard counts this thread's emissions under way. Deeper than one means that libevtrail, asked for memory or a new
+ * session by our emission, came back through a hook, or that a signal handler did: one level is let through
+ * (libevtrail keeps an event that interrupts another), a second is not. What libevtrail itself calls is told by the
+ * caller's address, and leaves no event at all. The guard is not held over the real call. A handler that leaves by
+ * longjmp() leaves the guard behind: a hook whose frame is not within that of the one that holds it finds that out.
  */
 #ifndef EVTRAIL_PRELOAD_H
 #define EVTRAIL_PRELOAD_H
@@ -74,8 +74,8 @@ void libc_ns_start(void) HIDDEN;
 
 #define LIBC_FRAME ((uintptr_t)__builtin_frame_address(0))
 
-/* The guard says no: whether it was left behind. The stack grows down, so that a hook within the one that holds it is below.
- * On another stack this may let one more level through, each time further down. */
+/* The guard says no: whether it was left behind. The stack grows down, so that a hook within the one that holds it
+ * is below. On another stack this may let one more level through, each time further down. */
 static inline bool libc_guard_is_stale(void)
 {
     if (LIBC_FRAME < libc_thread.frame)
@@ -150,8 +150,8 @@ static inline void libc_emit_end(int keep)
     errno = keep;
 }
 
-/* Around the real call of a wait: what libc_thread says of waits is the outer one's again afterwards, if there was one (we are
- * in a signal handler). */
+/* Around the real call of a wait: what libc_thread says of waits is the outer one's again afterwards, if there was
+ * one (we are in a signal handler). */
 struct libc_outer_wait {
     const struct evtrail_point *end;
     uint64_t span;

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC
  *
- * Finds the functions that the hooks stand in front of, also for programs that call them before any constructor has run.
+ * Finds the functions that the hooks stand in front of, also for programs that call them before any constructor has
+ * run.
  *
- * Each pointer starts at a stub that looks up all of them and calls on. Looking up may itself allocate (dlsym calls calloc in
- * some versions of the C library): while a thread is at it, its allocations come out of a small arena that is never given back.
+ * Each pointer starts at a stub that looks up all of them and calls on. Looking up may itself allocate (dlsym calls
+ * calloc in some versions of the C library): while a thread is at it, its allocations come out of a small arena that
+ * is never given back.
  */
 #include "preload.h"
 
@@ -32,8 +34,8 @@ static bool in_arena(const void *address)
     return (uintptr_t)address - (uintptr_t)arena < ARENA_BYTES;
 }
 
-/* Two words before each piece hold its size as the C library's malloc would for memory it got by mmap: malloc_usable_size() then
- * answers for it. relaxed: the sum is all that threads share. */
+/* Two words before each piece hold its size as the C library's malloc would for memory it got by mmap:
+ * malloc_usable_size() then answers for it. relaxed: the sum is all that threads share. */
 static void *arena_take(size_t alignment, size_t size)
 {
     if (alignment < 16)
@@ -153,8 +155,8 @@ static void *look_up(const char *name)
     return found ? found : dlsym(RTLD_NEXT, name);
 }
 
-/* Looks up all, whatever thread comes first; two at once store the same. relaxed: a pointer to code needs nothing before
- * it. */
+/* Looks up all, whatever thread comes first; two at once store the same. relaxed: a pointer to code needs nothing
+ * before it. */
 static void resolve(void)
 {
     if (resolving)

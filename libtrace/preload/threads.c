@@ -2,8 +2,8 @@
  *
  * Hooks of threads: who makes whom, when they begin and end, what they are called.
  *
- * Every thread starts in a function of ours, also while nothing is traced, so that its end is seen by whoever switches tracing on
- * meanwhile. Threads that the C library makes itself (thrd_create, timers) are not followed.
+ * Every thread starts in a function of ours, also while nothing is traced, so that its end is seen by whoever switches
+ * tracing on meanwhile. Threads that the C library makes itself (thrd_create, timers) are not followed.
  */
 #include "preload.h"
 

@@ -2,8 +2,9 @@
  *
  * Turns ticks of evtrail_now() into nanoseconds, for the durations that events carry.
  *
- * The rate is measured against CLOCK_MONOTONIC from the constructor on, first at the first use and again whenever the time
- * measured over has grown eightfold: off by 1e-3 at worst within the first 50 us, by 1e-5 after some milliseconds.
+ * The rate is measured against CLOCK_MONOTONIC from the constructor on, first at the first use and again whenever the
+ * time measured over has grown eightfold: off by 1e-3 at worst within the first 50 us, by 1e-5 after some
+ * milliseconds.
  */
 #include "preload.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * A program that brings an allocator of its own, as one linked with jemalloc does: its malloc() comes before any preloaded
- * one, and what the C library allocates comes from it.
+ * A program that brings an allocator of its own, as one linked with jemalloc does: its malloc() comes before any
+ * preloaded one, and what the C library allocates comes from it.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,7 +38,7 @@ void *realloc(void *old, size_t size)
     size_t before = 0;
     if (old)
         memcpy(&before, (char *)old - 16, sizeof(before));
-    if (new && old)
+    if (new &&old)
         memcpy(new, old, before < size ? before : size);
     free(old);
     return new;

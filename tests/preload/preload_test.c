@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * libevtrail-libc.so before programs that are hard to trace: they say and do the same with it as without, and the events
- * are those that the program made, to the last one.
+ * libevtrail-libc.so before programs that are hard to trace: they say and do the same with it as without, and the
+ * events are those that the program made, to the last one.
  */
 #include "traced_run.h"
 
@@ -69,12 +69,31 @@ static void assert_sum(uint64_t wanted, int64_t sum, struct query query)
     assert_int_equal(count_events(directory, &query).sum, sum);
 }
 
-#define EVENTS(name_) (struct query){.name = name_}
-#define WHERE(name_, field_, equals_) (struct query){.name = name_, .field = field_, .equals = equals_}
-#define BYTES(name_) (struct query){.name = name_, .sum = "bytes"}
-#define KIND(name_, kind_) (struct query){.name = name_, .kind = EVTRAIL_KIND_##kind_}
+#define EVENTS(name_) \
+    (struct query) \
+    { \
+        .name = name_ \
+    }
+#define WHERE(name_, field_, equals_) \
+    (struct query) \
+    { \
+        .name = name_, .field = field_, .equals = equals_ \
+    }
+#define BYTES(name_) \
+    (struct query) \
+    { \
+        .name = name_, .sum = "bytes" \
+    }
+#define KIND(name_, kind_) \
+    (struct query) \
+    { \
+        .name = name_, .kind = EVTRAIL_KIND_##kind_ \
+    }
 #define KIND_WHERE(name_, kind_, field_, equals_) \
-    (struct query){.name = name_, .kind = EVTRAIL_KIND_##kind_, .field = field_, .equals = equals_}
+    (struct query) \
+    { \
+        .name = name_, .kind = EVTRAIL_KIND_##kind_, .field = field_, .equals = equals_ \
+    }
 
 /* ---- heap and processes ---------------------------------------------------------------------------------------- */
 
@@ -215,8 +234,8 @@ static void names__threads_name_themselves__recorded(void **state)
     for (int i = 0; i < 4; i++) {
         char name[16];
         snprintf(name, sizeof(name), "worker-%d", i);
-        assert_count(1, (struct query){
-                            .name = "libc.thread", .kind = EVTRAIL_KIND_name, .field = "name", .text = name});
+        assert_count(1,
+                     (struct query){.name = "libc.thread", .kind = EVTRAIL_KIND_name, .field = "name", .text = name});
     }
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * A program that does what is hard to trace: allocates before main, forks, dies by a signal, closes what it does not know.
- * Usage: traced CASE
+ * A program that does what is hard to trace: allocates before main, forks, dies by a signal, closes what it does not
+ * know. Usage: traced CASE
  */
 #include "traced.h"
 
@@ -309,20 +309,33 @@ static const struct {
     const char *name;
     int (*run)(void);
 } cases[] = {
-    {"early", case_early},           {"heap", case_heap},
-    {"fork", case_fork},             {"fork_threads", case_fork_threads},
-    {"vfork", case_vfork},           {"exec", case_exec},
-    {"killed", case_killed},         {"aborted", case_aborted},
-    {"_exit", case__exit},           {"close_all", case_close_all},
-    {"signals", case_signals},       {"dlopen", case_dlopen},
+    {"early", case_early},
+    {"heap", case_heap},
+    {"fork", case_fork},
+    {"fork_threads", case_fork_threads},
+    {"vfork", case_vfork},
+    {"exec", case_exec},
+    {"killed", case_killed},
+    {"aborted", case_aborted},
+    {"_exit", case__exit},
+    {"close_all", case_close_all},
+    {"signals", case_signals},
+    {"dlopen", case_dlopen},
     {"longjmp", case_longjmp},
-    {"threads", case_threads},       {"names", case_names},
-    {"contention", case_contention}, {"cond", case_cond},
-    {"rwlock", case_rwlock},         {"semaphore", case_semaphore},
-    {"cancel", case_cancel},         {"small_stack", case_small_stack},
-    {"pipe", case_pipe},             {"files", case_files},
-    {"sockets", case_sockets},       {"waits", case_waits},
-    {"errno", case_errno},           {"bad_pointers", case_bad_pointers},
+    {"threads", case_threads},
+    {"names", case_names},
+    {"contention", case_contention},
+    {"cond", case_cond},
+    {"rwlock", case_rwlock},
+    {"semaphore", case_semaphore},
+    {"cancel", case_cancel},
+    {"small_stack", case_small_stack},
+    {"pipe", case_pipe},
+    {"files", case_files},
+    {"sockets", case_sockets},
+    {"waits", case_waits},
+    {"errno", case_errno},
+    {"bad_pointers", case_bad_pointers},
 };
 
 int main(int argc, char **argv)

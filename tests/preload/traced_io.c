@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Cases of the traced program with files, sockets and waits for them. Compiled with _FORTIFY_SOURCE: some of the calls go
- * to __read_chk and the like.
+ * Cases of the traced program with files, sockets and waits for them. Compiled with _FORTIFY_SOURCE: some of the calls
+ * go to __read_chk and the like.
  */
 #include "traced.h"
 
@@ -110,7 +110,8 @@ int case_sockets(void)
     WANT(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     for (int i = 0; i < 100; i++)
         WANT(send(fd, buffer, 100, MSG_NOSIGNAL) == 100 && recv(fd, buffer, 10, MSG_WAITALL) == 10);
-    WANT(sendto(fd, buffer, 40, MSG_NOSIGNAL, NULL, 0) == 40 && recvfrom(fd, buffer, 40, MSG_WAITALL, NULL, NULL) == 40);
+    WANT(sendto(fd, buffer, 40, MSG_NOSIGNAL, NULL, 0) == 40 &&
+         recvfrom(fd, buffer, 40, MSG_WAITALL, NULL, NULL) == 40);
     close(fd);
     pthread_join(server, NULL);
     close(listener);

@@ -19,7 +19,8 @@ struct run {
 };
 
 /* preload: value of LD_PRELOAD, NULL: none. rules: value of EVTRAIL, NULL: none. directory: of the sessions. */
-void run_program(struct run *run, char *const *arguments, const char *preload, const char *rules, const char *directory);
+void run_program(struct run *run, char *const *arguments, const char *preload, const char *rules,
+                 const char *directory);
 
 /* A directory for sessions in /dev/shm, and its end. */
 void directory_make(char path[64]);
@@ -35,10 +36,10 @@ struct query {
     const char *sum;   /* field to add up; NULL: none */
 };
 struct tally {
-    uint64_t events;  /* that match */
+    uint64_t events; /* that match */
     int64_t sum;
-    uint64_t lost;    /* of all kinds, any cause */
-    uint64_t nested;  /* of these, inside other emissions */
+    uint64_t lost;   /* of all kinds, any cause */
+    uint64_t nested; /* of these, inside other emissions */
     unsigned sessions;
 };
 struct tally count_events(const char *directory, const struct query *query);
