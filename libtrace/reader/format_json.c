@@ -30,8 +30,9 @@ static void put_address(struct evtrail_text *text, const struct evtrail_event *e
                         const struct evtrail_format_options *options, uint64_t address)
 {
     char name[512];
-    const size_t bytes =
-        options && options->symbols ? evtrail_symbol_name(event->source, address, false, name, sizeof(name)) : 0;
+    const size_t bytes = options && options->symbols
+                             ? evtrail_symbol_name(event->source, address, options->lines, name, sizeof(name))
+                             : 0;
     if (bytes > 0 && bytes <= sizeof(name)) {
         put_string(text, name, bytes);
         return;

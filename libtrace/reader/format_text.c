@@ -103,15 +103,16 @@ static void put_fields(struct evtrail_text *text, const struct evtrail_event *ev
     }
 }
 
-static void put_address(struct evtrail_text *text, const struct evtrail_event *event, uint64_t address, bool symbols)
+static void put_address(struct evtrail_text *text, const struct evtrail_event *event, uint64_t address,
+                        const struct evtrail_format_options *options)
 {
     char name[256];
-    if (!symbols) {
+    if (!options->symbols) {
         evtrail_text_literal(text, "0x");
         evtrail_text_hex(text, address);
         return;
     }
-    size_t bytes = evtrail_symbol_name(event->source, address, false, name, sizeof(name));
+    size_t bytes = evtrail_symbol_name(event->source, address, options->lines, name, sizeof(name));
     evtrail_text_put(text, name, bytes < sizeof(name) ? bytes : sizeof(name));
 }
 
@@ -137,14 +138,14 @@ static void put_context(struct evtrail_text *text, const struct evtrail_event *e
     }
     if (event->meta & EVTRAIL_META_CALLER) {
         evtrail_text_literal(text, " caller=");
-        put_address(text, event, event->caller, options->symbols);
+        put_address(text, event, event->caller, options);
     }
     if (event->meta & EVTRAIL_META_STACK) {
         evtrail_text_literal(text, " stack=[");
         for (unsigned i = 0; i < event->stack_count; i++) {
             if (i)
                 evtrail_text_char(text, ' ');
-            put_address(text, event, event->stack[i], options->symbols);
+            put_address(text, event, event->stack[i], options);
         }
         evtrail_text_char(text, ']');
     }

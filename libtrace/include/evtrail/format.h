@@ -40,6 +40,7 @@ struct evtrail_format_options {
     bool color;      /* text: SGR sequences for a terminal */
     bool no_context; /* text: leave out labels, CPU, caller and stack */
     bool symbols;    /* callers and stacks as function+offset (evtrail_symbol_name()) where they are found */
+    bool lines;      /* ... with file and line, where addr2line is installed */
 };
 
 /* One event on one line, '\n' included (options NULL: all 0):
