@@ -35,6 +35,7 @@ static int printer_open(struct sink *sink, struct consumer *consumer)
     printer->format = printer->json ? evtrail_format_json : evtrail_format_text;
     printer->options = (struct evtrail_format_options){
         .bytes = sizeof printer->options, .process = several, .human = true, .symbols = true};
+    printer->options.lines = consumer->args->set[OPT_lines];
     printer->options.time = styles[consumer->args->number[OPT_time]];
     printer->options.color = consumer->out.color && !printer->json;
     printer->sources_shown = several || consumer->live || printer->json;

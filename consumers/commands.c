@@ -22,8 +22,8 @@ LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, 
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size,
      OPT_keep_age, OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
      OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_fail_on_loss, OPT_quiet);
-LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, SHOWS);
-LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_count_only, SHOWS);
+LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
+LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
 LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
