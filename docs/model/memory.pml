@@ -40,6 +40,7 @@ c_decl {
 }
 c_state "struct memory memory" "Global"
 byte mutant;
+byte newest[LOCATIONS]; /* values */
 byte m_thread, m_location, m_order, m_index, m_value; /* arguments on their way into C; 0 in between */
 
 c_code {
@@ -109,6 +110,7 @@ inline store(thread, location, value, order)
         c_code { now.m_index = now.memory.newest[now.m_location] + 1; };
         assert(m_index < MESSAGES);
         c_code { memory_store(&now.memory, now.m_thread, now.m_location, now.m_value, now.m_order, 0); };
+        newest[m_location] = m_value;
         forget();
     }
 }
@@ -149,6 +151,7 @@ inline modify(thread, location, keep, set, add, order, ret)
         ret = m_value;
         m_value = ((m_value & keep) | set) + add;
         c_code { memory_store(&now.memory, now.m_thread, now.m_location, now.m_value, now.m_order, 1); };
+        newest[m_location] = m_value;
         forget();
     }
 }
@@ -168,6 +171,33 @@ inline see_all(thread)
     d_step {
         m_thread = thread;
         c_code { join(now.memory.thread[now.m_thread].own, now.memory.newest); };
+        forget();
+    }
+}
+
+/* For a thread that looks until it sees what is newest: does not go on before that is at least `least`. */
+inline await(thread, location, least, order)
+{
+    atomic {
+        newest[location] >= least;
+        d_step {
+            m_thread = thread; m_location = location; m_order = order;
+            c_code {
+                memory_load(&now.memory, now.m_thread, now.m_location, now.memory.newest[now.m_location], now.m_order);
+            };
+            forget();
+        }
+    }
+}
+
+/* futex(2). The kernel compares with the newest value, which the thread has then seen; one lock is around this and around
+ * waking. */
+inline futex_wait(thread, location, expected, asleep)
+{
+    d_step {
+        m_thread = thread; m_location = location;
+        c_code { now.memory.thread[now.m_thread].own[now.m_location] = now.memory.newest[now.m_location]; };
+        asleep = (newest[location] == expected);
         forget();
     }
 }
