@@ -18,6 +18,9 @@
  * A model defines LOCATIONS, MESSAGES (stores to one location, with the first value 0) and THREADS, then includes this.
  * MUTANT in the environment is the number of the ordering to leave out; 0: none.
  */
+#ifndef READS
+#define READS(thread, location) 1 /* whether it ever loads there, but by read-modify-write */
+#endif
 #define relaxed 0
 #define acquire 1
 #define release 2
@@ -50,6 +53,43 @@ c_code {
         for (i = 0; i < LOCATIONS; i++)
             if (to[i] < from[i])
                 to[i] = from[i];
+    }
+
+    static void lower(unsigned char *view, int x, int by)
+    {
+        view[x] = view[x] > by ? view[x] - by : 0;
+    }
+
+    /* Forgets messages that no thread can read any more, so that states which differ in nothing else are one. */
+    static void compact(struct memory *m, int x)
+    {
+        int t, i, y, by = m->newest[x];
+        for (t = 0; t < THREADS; t++)
+            if (READS(t, x) && m->thread[t].own[x] < by)
+                by = m->thread[t].own[x];
+        if (by == 0)
+            return;
+        lower(m->newest, x, by);
+        lower(m->strong, x, by);
+        lower(m->fence, x, by);
+        for (t = 0; t < THREADS; t++) {
+            lower(m->thread[t].own, x, by);
+            lower(m->thread[t].aside, x, by);
+            lower(m->thread[t].fence, x, by);
+        }
+        for (i = 0; i + by < MESSAGES; i++)
+            m->message[x][i] = m->message[x][i + by];
+        memset(&m->message[x][i], 0, by * sizeof(m->message[x][i]));
+        for (y = 0; y < LOCATIONS; y++)
+            for (i = 0; i <= m->newest[y]; i++)
+                lower(m->message[y][i].carried, x, by);
+    }
+
+    static void compact_all(struct memory *m)
+    {
+        int x;
+        for (x = 0; x < LOCATIONS; x++)
+            compact(m, x);
     }
 
     static void memory_store(struct memory *m, int t, int x, int value, int order, int also)
@@ -100,6 +140,7 @@ inline begin()
 
 inline forget()
 {
+    c_code { compact_all(&now.memory); };
     m_thread = 0; m_location = 0; m_order = 0; m_index = 0; m_value = 0;
 }
 

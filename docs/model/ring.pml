@@ -14,8 +14,8 @@
 
 /* mutants: what is left out, by its label in docs/memory-order.md */
 #define W1 1  /* number = 0 */
-#define W2 2  /* the release fence after it */
-#define W2S 3 /* ... for a release store of number = 0 */
+#define W1R 16 /* ... as a release store, after head_block */
+#define W2 2  /* the release fence after it (W1, a release store, does not do) */
 #define W3 4  /* release of number (SCAN: with head_block, W4 does for both) */
 #define W4 5  /* release of head_block */
 #define W6 6  /* release of committed */
@@ -26,6 +26,7 @@
 #define R3 11  /* the acquire fence */
 #define R3A 12 /* ... for an acquire load of number */
 #define R4 13  /* the second look at number */
+#define R6 17  /* an acquire fence between a number that is another and head_block */
 #define K1 14  /* words before committed, in program order (KILL) */
 #define K2 15  /* number before head_block, in program order (KILL) */
 
@@ -70,11 +71,11 @@ proctype writer()
             opened = s + 1;
             if
             :: WITHOUT(W1) -> skip
-            :: else -> store(W, NUMBER(slot), 0, (WITHOUT(W2S) -> release : relaxed))
+            :: else -> store(W, NUMBER(slot), 0, ORDER(W1R, release))
             fi
         }
         if
-        :: WITHOUT(W2) || WITHOUT(W2S) -> skip
+        :: WITHOUT(W2) -> skip
         :: else -> fence(W, release)
         fi;
         atomic { store(W, BEFORE(slot), emitted, relaxed) }
@@ -182,7 +183,11 @@ proctype reader()
             if
             :: gone ->
                 assert(opened > next + SLOTS);
+                if :: WITHOUT(R6) :: else -> fence(R, acquire) fi;
                 look(ORDER(R1, acquire));
+#ifndef SCAN
+                assert(head >= next + SLOTS); /* a lap can be told from a lie */
+#endif
                 d_step {
                     lapped = true;
                     next = (next + 1 > head - SLOTS / 2 -> next + 1 : head - SLOTS / 2);
