@@ -50,6 +50,30 @@ run 0 record -e '*,-t.span' -e '-t.level' -o l.evt -- "$EMITTER" -n 100
 says ' 201 events'
 EVTRAIL='-t.fault' timeout 20 "$EVTRAIL_COMMAND" record -e 't.number' -e t.fault -o m.evt -- "$EMITTER" -n 100 2>err
 says ' 101 events'
+run 0 record --filter 't.number && value >= 100 && value < 200 || t.fault' -o o.evt -- "$EMITTER" -n 1000
+says ' 110 events .*lost 0'
+run 0 verify o.evt
+run 0 grep -c 't.number' o.evt
+equal "$(cat out)" 100
+run 2 record --filter 'value >' -o n.evt -- "$EMITTER"
+one_line
+[ ! -e n.evt ] || flop "a file was made for a filter that is none"
+run 0 record --until 't.number && value == 500' -o t.evt -- "$EMITTER" -n 3000 -u 100
+run 0 grep -c 't.number && value == 500' t.evt
+recorded=$(run 0 grep -c t.number t.evt && cat out)
+[ "$recorded" -gt 500 ] && [ "$recorded" -lt 3000 ] || flop "--until recorded $recorded of 3000"
+run 0 record --trigger 't.fault' --snapshots 2 -o u.evt -- "$EMITTER" -n 300 -u 100
+run 0 verify u.evt u.0002.evt
+run 0 grep -c t.fault u.evt
+
+# context: where and by whom
+run 0 record -e 't.fault+cpu+caller+stack' -o v.evt -- "$EMITTER" -n 100
+run 0 cat --json v.evt
+has '"cpu":[0-9]'
+has '"caller":"[a-z_0-9]*+0x'
+has '"stack":\['
+run 0 cat --lines v.evt
+has 'cpu='
 
 # names, and what exists
 run 2 record -o a.evt -- "$EMITTER"
