@@ -370,6 +370,7 @@ static void consumer_that_was_killed__its_rules_and_slot_go(void **state)
     if (consumer == 0) {
         static struct evtrail_reader *volatile reader; /* kept: nothing is lost when the process is killed */
         reader = attach(&writer, (struct evtrail_reader_options){.enable = "live.tick"});
+        (void)reader;
         kill(getpid(), SIGKILL);
     }
     int status;
