@@ -242,6 +242,10 @@ int consumer_open(struct consumer *consumer, struct sink *sink)
         r = reader_open(consumer, sink);
     if (r == 0)
         r = sources_add(consumer) > 0 || consumer->args->program ? 0 : -ENOENT;
+    const bool needs_begins = consumer->filter && evtrail_filter_needs_spans(consumer->filter);
+    if (r == 0 && consumer->args->set[OPT_from] && !consumer->live && !needs_begins)
+        evtrail_reader_seek(consumer->reader,
+                            consumer->args->number[OPT_from]); /* a stream cannot: it is read from its start */
     return r;
 }
 
