@@ -10,6 +10,11 @@ endif()
 
 pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 
+set(EVTRAIL_TIMEOUT 120)
+if(EVTRAIL_SANITIZE OR CMAKE_CROSSCOMPILING)
+  set(EVTRAIL_TIMEOUT 600)
+endif()
+
 # evtrail_unit_test(NAME SOURCE...): a cmocka program, linked statically so that internals can be tested.
 function(evtrail_unit_test name)
   add_executable(${name}_test ${ARGN})
@@ -23,7 +28,7 @@ function(evtrail_unit_test name)
     target_compile_definitions(${name}_test PRIVATE EVTRAIL_COMPILED_OUT)
   endif()
   add_test(NAME ${name} COMMAND ${name}_test)
-  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT 120)
+  set_tests_properties(${name} PROPERTIES LABELS unit TIMEOUT ${EVTRAIL_TIMEOUT})
   if(CMAKE_CROSSCOMPILING)
     set_tests_properties(${name} PROPERTIES ENVIRONMENT "EVTRAIL_TEST_EMULATOR=${TEST_EMULATOR}")
   endif()

@@ -40,6 +40,15 @@
 
 #define CHILD_SKIP 77 /* exit status: not testable here; the reason is on standard error */
 
+/* In a test: qemu-user is not Linux in this. The kernel of a real aarch64 machine does what x86-64's does. */
+#define SKIP_UNDER_QEMU(why) \
+    do { \
+        if (getenv("EVTRAIL_TEST_EMULATOR")) { \
+            print_message("skipped: under qemu-user " why "\n"); \
+            skip(); \
+        } \
+    } while (0)
+
 /* The directory of this test program's sessions. */
 const char *child_directory(void);
 /* A new directory below it, 0700. Overwritten by the next call but one. */

@@ -494,6 +494,7 @@ static void assert_sessions(const char *directory, const unsigned *wanted, unsig
 
 static void environment__rules_and_settings__are_in_force(void **state)
 {
+    SKIP_UNDER_QEMU("the program is qemu");
     const char *directory = child_new_directory();
     ASSERT_CHILD(child_scenario("ten", directory, "s policy=drop,block=16K;blocks=8 keep=1 bad==1 block=1 -s.off no:such@rule x=y"));
     struct trail *t = open_nth(directory, 0);
@@ -635,6 +636,7 @@ static void run_on_small_disk(const char *directory, unsigned kib, const char *s
 
 static void disk__full_at_any_point__events_are_counted_and_the_program_goes_on(void **state)
 {
+    SKIP_UNDER_QEMU("MADV_POPULATE_WRITE does nothing and says it did");
     const char *directory = child_new_directory();
     for (unsigned kib = 4; kib <= 96; kib += 4)
         run_on_small_disk(directory, kib, "flood", "s keep=1 policy=drop");
@@ -644,6 +646,7 @@ static void disk__full_at_any_point__events_are_counted_and_the_program_goes_on(
 
 static void disk__full_with_many_types_and_a_fork__no_signal(void **state)
 {
+    SKIP_UNDER_QEMU("MADV_POPULATE_WRITE does nothing and says it did");
     const char *directory = child_new_directory();
     for (unsigned kib = 2000; kib <= 5000; kib += 500)
         run_on_small_disk(directory, kib, "types", "s keep=1 policy=drop");
@@ -741,6 +744,7 @@ static void fork__clean_exit_of_all__files_are_gone(void **state)
 
 static void fork__raw_clone__child_does_not_write_its_parents_ring(void **state)
 {
+    SKIP_UNDER_QEMU("MADV_WIPEONFORK does nothing and says it did");
     const char *directory = child_new_directory();
     ASSERT_CHILD(child_scenario("raw-clone", directory, "s keep=1"));
     assert_sessions(directory, (const unsigned[]){8, 6}, 2);
@@ -748,6 +752,7 @@ static void fork__raw_clone__child_does_not_write_its_parents_ring(void **state)
 
 static void fork__vfork_and_exec__parents_session(void **state)
 {
+    SKIP_UNDER_QEMU("vfork is fork");
 #ifdef __SANITIZE_THREAD__
     print_message("skipped: the thread sanitizer makes vfork a fork\n");
     skip();
@@ -883,11 +888,13 @@ static void run_standalone(const char *directory, const char *preload, const cha
 
 static void standalone__library_absent__silent(void **state)
 {
+    SKIP_UNDER_QEMU("sh cannot start what was built");
     run_standalone(child_new_directory(), NULL, "", 0);
 }
 
 static void standalone__library_preloaded__emits(void **state)
 {
+    SKIP_UNDER_QEMU("sh cannot start what was built");
     if (SANITIZED) {
         print_message("skipped: a sanitizer's run-time must come first\n");
         skip();
@@ -897,6 +904,7 @@ static void standalone__library_preloaded__emits(void **state)
 
 static void standalone__library_loaded_later__emits_from_then_on(void **state)
 {
+    SKIP_UNDER_QEMU("sh cannot start what was built");
     run_standalone(child_new_directory(), NULL, EVTRAIL_TEST_LIBRARY, 200);
 }
 
