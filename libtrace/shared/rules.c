@@ -8,6 +8,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -300,23 +301,35 @@ static bool said_again(struct subject what, const char *text, size_t bytes)
     return false;
 }
 
-/* Takes out what later rules, and the one that is about to come, have made void. Returns the bytes that are left. */
-static size_t compact(struct evtrail_control *control, size_t bytes, const char *owner, const char *rule)
+static size_t drop_void(char *text, size_t bytes, struct subject coming)
 {
     size_t kept = 0;
-    struct subject coming = {owner, *rule == '-' ? rule + 1 : rule, strlen(owner), 0};
-    while (pattern_byte(coming.pattern[coming.pattern_bytes]))
-        coming.pattern_bytes++;
     for (size_t at = 0, n; at < bytes; at += n) {
-        const char *line = control->rules + at;
+        const char *line = text + at;
         n = line_at(line, bytes - at);
         struct subject what = subject_of(line, n);
         if (what.pattern_bytes == 0 || same_subject(what, coming) || said_again(what, line + n, bytes - at - n))
             continue;
-        for (size_t i = 0; i < n; i++)
-            store_text(control->rules + kept + i, line + i, 1);
+        memmove(text + kept, line, n);
         kept += n;
     }
+    return kept;
+}
+
+/* Takes out what later rules, and the one that is about to come, have made void: in a copy, as others may write the list
+ * whatever its lock says. Returns the bytes that are left. */
+static size_t compact(struct evtrail_control *control, size_t bytes, const char *owner, const char *rule)
+{
+    struct subject coming = {owner, *rule == '-' ? rule + 1 : rule, strlen(owner), 0};
+    while (pattern_byte(coming.pattern[coming.pattern_bytes]))
+        coming.pattern_bytes++;
+    char *copy = mmap(NULL, EVTRAIL_RULES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED)
+        return bytes;
+    copy_text(copy, control->rules, bytes);
+    size_t kept = drop_void(copy, bytes, coming);
+    store_text(control->rules, copy, kept);
+    munmap(copy, EVTRAIL_RULES_BYTES);
     atomic_store_explicit(&control->rules_bytes, (uint32_t)kept, memory_order_release); /* C5 */
     return kept;
 }

@@ -141,6 +141,8 @@ static void run_consumer(void)
     CHECK(evtrail_reader_new(&reader, &options) == 0);
     CHECK(evtrail_reader_add_path(reader, shared->path) >= 0);
     atomic_store(&shared->consumer_ready, 1);
+    while (strcmp(shared->point, "B1") == 0 && !shared->stopped && !shared->finished) /* somebody must be waited for */
+        nap_us(200);
     for (;;) {
         int result = evtrail_reader_next(reader, &event);
         if (result < 0) {
@@ -282,6 +284,8 @@ static void run_consumer_of(const struct plan *plan)
 /* Until all threads stand at the point, or the program is through without having come there. */
 static unsigned wait_stopped(void)
 {
+    while (!shared->consumer_ready)
+        nap_us(200);
     const uint64_t end = now_ns() + 150000000;
     while (shared->stopped < THREADS && !shared->finished && now_ns() < end)
         nap_us(200);
