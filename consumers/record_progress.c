@@ -67,7 +67,6 @@ void summary_show(struct recorder *recorder, const struct consumer *consumer)
 {
     const struct evtrail_file_stats *const stats = &recorder->stats;
     char causes[400], size[64] = "", files[48] = "";
-    (void)consumer;
     if (recorder->args->set[OPT_quiet])
         return;
     lost_text(recorder->lost, causes, sizeof causes);
@@ -77,6 +76,8 @@ void summary_show(struct recorder *recorder, const struct consumer *consumer)
     if (stats->files > 1)
         snprintf(files, sizeof files, " in %" PRIu64 " files (%" PRIu64 " removed)", stats->files,
                  stats->files_deleted);
+    if (stats->events == 0 && lost_sum(recorder->lost) == 0 && consumer->live && !consumer->args->program)
+        warn(NULL, "no event came; evtrail enable -l -p PID lists what there is, and what was switched off by hand");
     warn(recorder->path, "%" PRIu64 " events in %.1f s, %s%s%s; lost %" PRIu64 "%s", stats->events,
          (double)(monotonic_ns() - recorder->started_ns) / 1e9, human_bytes((double)stats->file_bytes), files, size,
          lost_sum(recorder->lost), causes);

@@ -192,14 +192,26 @@ static void print_counters(const struct page *page)
 
 /* ---- entities ---------------------------------------------------------------------------------------------------------- */
 
+/* The next state by name after `before` (NULL: the first) that an entity is in; STATES_MAX: none. */
+static uint32_t next_state(const struct entity_class *class, const uint64_t *counts, const char *before)
+{
+    uint32_t best = STATES_MAX;
+    for (uint32_t i = 0; i < class->states_count; i++)
+        if (counts[i] > 0 && (!before || strcmp(class->states[i], before) > 0) &&
+            (best == STATES_MAX || strcmp(class->states[i], class->states[best]) < 0))
+            best = i;
+    return best;
+}
+
 static void entity_json(const struct page *page, const struct row *row, const uint64_t *counts, uint64_t live)
 {
     output_text(page->out, "{\"what\":\"entity\",\"name\":");
     output_json_text(page->out, row->name);
     output_print(page->out, ",\"live\":%" PRIu64 ",\"gone\":%" PRIu64 ",\"untracked\":%" PRIu64 ",\"states\":{", live,
                  counts[STATES_MAX], row->class->untracked);
-    for (uint32_t i = 0; i < row->class->states_count; i++) {
-        output_text(page->out, i ? "," : "");
+    const char *before = NULL;
+    for (uint32_t i; (i = next_state(row->class, counts, before)) != STATES_MAX; before = row->class->states[i]) {
+        output_text(page->out, before ? "," : "");
         output_json_text(page->out, row->class->states[i]);
         output_print(page->out, ":%" PRIu64, counts[i]);
     }
@@ -210,8 +222,9 @@ static void entity_line(const struct page *page, const struct row *row, const ui
 {
     output_print(page->out, "%12" PRIu64 "  %8" PRIu64 "  ", live, counts[STATES_MAX]);
     output_escaped(page->out, row->name);
-    for (uint32_t i = 0; i < row->class->states_count; i++) {
-        output_text(page->out, i ? ", " : ": ");
+    const char *before = NULL;
+    for (uint32_t i; (i = next_state(row->class, counts, before)) != STATES_MAX; before = row->class->states[i]) {
+        output_text(page->out, before ? ", " : ": ");
         output_escaped(page->out, row->class->states[i]);
         output_print(page->out, " %" PRIu64, counts[i]);
     }

@@ -34,11 +34,30 @@ static const char usage[] =
     "  --peer lttng   measure LTTng-UST beside it, where it is installed\n"
     "  --list         the names of the cases\n";
 
-static const char *const case_names[] = {
-    "emit/u64/overwrite/no-reader", "emit/u64/overwrite/1", "emit/u64/drop/1", "emit/u64/block/1", "emit/u64/shed/1",
-    "emit/four-u64/overwrite/1", "emit/string32/overwrite/1", "emit/u64/shared-stamp", "emit/disabled",
-    "emit/u64/overwrite/2", "emit/u64/plugin", "dropped/u64/drop", "dropped/u64/shed", "start", "sustained", "visible/default",
-    "visible/low-latency", "idle", "memory", "file/write", "file/stat", "file/cat", "file/seek", NULL};
+static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
+                                         "emit/u64/overwrite/1",
+                                         "emit/u64/drop/1",
+                                         "emit/u64/block/1",
+                                         "emit/u64/shed/1",
+                                         "emit/four-u64/overwrite/1",
+                                         "emit/string32/overwrite/1",
+                                         "emit/u64/shared-stamp",
+                                         "emit/disabled",
+                                         "emit/u64/overwrite/2",
+                                         "emit/u64/plugin",
+                                         "dropped/u64/drop",
+                                         "dropped/u64/shed",
+                                         "start",
+                                         "sustained",
+                                         "visible/default",
+                                         "visible/low-latency",
+                                         "idle",
+                                         "memory",
+                                         "file/write",
+                                         "file/stat",
+                                         "file/cat",
+                                         "file/seek",
+                                         NULL};
 
 /* ---- the draining process ---- */
 

@@ -47,7 +47,7 @@ void bench_skip(struct bench *bench, const char *name, const char *why);
 /* Sorts in place; the q-quantile. */
 double quantile(double *values, size_t count, double q);
 
-uint64_t clock_ns(void); /* CLOCK_MONOTONIC */
+uint64_t clock_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t cpu_ns(int pid); /* user + system time of a process so far; 0: this one */
 
 /* A reader of this process's session, in a process of its own: attaches, drains, says what it got. */

@@ -41,8 +41,8 @@ static const char *const pool_names[TYPES] = {
     "pool.acquire", "pool.wait", "pool.acquired", "uring.submit", "uring.complete", "pool.write", "pool.written",
     "pool.read",    "pool.data", "pool.release",  "pool.idle",    "loop.enter",     "loop.leave"};
 
-static const struct evtrail_field pool_fields[2] = {
-    {"connection", "", "", "", EVTRAIL_TYPE_u64, EVTRAIL_ROLE_none}, {"value", "", "", "", EVTRAIL_TYPE_u64, EVTRAIL_ROLE_none}};
+static const struct evtrail_field pool_fields[2] = {{"connection", "", "", "", EVTRAIL_TYPE_u64, EVTRAIL_ROLE_none},
+                                                    {"value", "", "", "", EVTRAIL_TYPE_u64, EVTRAIL_ROLE_none}};
 
 struct pool {
     struct evtrail_event_type types[TYPES];
@@ -57,11 +57,17 @@ struct pool {
 static uint64_t value_of(unsigned type, uint64_t random)
 {
     switch (type) {
-    case 1: return random % 4;
-    case 4: case 6: return 64 + (random % 16) * 64;
-    case 8: return 512 + random % 1024;
-    case 9: return 20000 + random % 4096;
-    default: return type;
+    case 1:
+        return random % 4;
+    case 4:
+    case 6:
+        return 64 + (random % 16) * 64;
+    case 8:
+        return 512 + random % 1024;
+    case 9:
+        return 20000 + random % 4096;
+    default:
+        return type;
     }
 }
 
@@ -86,15 +92,26 @@ static bool pool_make(struct pool *pool)
     memset(pool, 0, sizeof(*pool));
     pool->seed = UINT64_C(0x9e3779b97f4a7c15);
     for (unsigned i = 0; i < TYPES; i++) {
-        pool->types[i] = (struct evtrail_event_type){.id = FIRST_ID + i, .level = EVTRAIL_LEVEL_info, .fields_count = 2,
-                                                     .name = pool_names[i], .doc = "", .file = "", .function = "",
+        pool->types[i] = (struct evtrail_event_type){.id = FIRST_ID + i,
+                                                     .level = EVTRAIL_LEVEL_info,
+                                                     .fields_count = 2,
+                                                     .name = pool_names[i],
+                                                     .doc = "",
+                                                     .file = "",
+                                                     .function = "",
                                                      .fields = pool_fields};
         pool->by_id[FIRST_ID + i] = &pool->types[i];
     }
     for (unsigned i = 0; i < 64; i++)
         pool->step[i] = i * 5;
-    pool->source = (struct evtrail_source){.session_id = 1, .pid = 1, .command = "bench", .program = "", .host = "",
-                                           .boot_id = "", .types = pool->by_id, .types_count = FIRST_ID + TYPES};
+    pool->source = (struct evtrail_source){.session_id = 1,
+                                           .pid = 1,
+                                           .command = "bench",
+                                           .program = "",
+                                           .host = "",
+                                           .boot_id = "",
+                                           .types = pool->by_id,
+                                           .types_count = FIRST_ID + TYPES};
     pool->source.clock.kind = 1;
     pool->source.clock.hz = 1000000000;
     pool->source.clock.first.realtime_ns = pool->source.clock.last.realtime_ns = UINT64_C(1767225600000000000);

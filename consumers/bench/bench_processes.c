@@ -92,7 +92,7 @@ static void flood(double seconds)
 static pid_t spawn_recorder(const struct bench *bench, const char *path)
 {
     char pid_text[16];
-    char *arguments[] = {(char *)bench->self, "record",       "-p", pid_text, "-e", "bench.flood", "-o",
+    char *arguments[] = {(char *)bench->self, "record",   "-p",   pid_text,  "-e", "bench.flood", "-o",
                          (char *)path,        "--policy", "drop", "--force", NULL};
     pid_t pid;
     posix_spawn_file_actions_t actions;
@@ -231,7 +231,8 @@ static void visible(struct bench *bench, bool low_latency)
     close(stop[0]);
     if (child > 0 && read(up[0], &ready, 1) == 1 && pthread_create(&thread, NULL, emit_now_and_then, &count) == 0) {
         struct pollfd in = {up[0], POLLIN, 0};
-        while (got < (size_t)count && poll(&in, 1, 2000) > 0 && read(up[0], &late[got], sizeof(late[0])) == sizeof(late[0]))
+        while (got < (size_t)count && poll(&in, 1, 2000) > 0 &&
+               read(up[0], &late[got], sizeof(late[0])) == sizeof(late[0]))
             if (late[got] < 1e9)
                 got++;
         pthread_join(thread, NULL);

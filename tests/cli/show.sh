@@ -57,6 +57,14 @@ json_lines
 sed 's/"rate":[^,]*//' by_columns >by_columns.0
 sed 's/"rate":[^,]*//' out >by_events.0
 cmp -s by_columns.0 by_events.0 || flop "stat by columns and by events differ: $(diff by_columns.0 by_events.0 | head -5)"
+# ... also with losses, several processes and rings
+timeout 30 "$EVTRAIL_COMMAND" record --quiet --block-size 4K --blocks 2 -o lossy.evt -- "$EMITTER" -n 20000 -c 3
+run 0 stat --json lossy.evt
+sed 's/"rate":[^,]*//' out >by_columns.0
+equal $(($(tail -1 out | value events) + $(tail -1 out | value lost))) 400800 "events that are accounted for"
+run 0 stat --json -q '*' lossy.evt
+sed 's/"rate":[^,]*//' out >by_events.0
+cmp -s by_columns.0 by_events.0 || flop "stat by columns and by events differ: $(diff by_columns.0 by_events.0 | head -5)"
 run 0 stat --sort name a.evt
 run 0 stat a.evt a.evt
 
