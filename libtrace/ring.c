@@ -21,7 +21,8 @@ void evtrail_ring_lost(struct evtrail_ring *ring, unsigned cause)
 {
     uint64_t lost = ++ring->lost[cause];
     TEST_POINT("L1");
-    atomic_store_explicit(&ring->header->lost[cause], lost, memory_order_relaxed); /* a plain count: nothing hangs on it */
+    atomic_store_explicit(&ring->header->lost[cause], lost,
+                          memory_order_relaxed); /* a plain count: nothing hangs on it */
     if (!(ring->pending & PENDING_LOST))
         __atomic_fetch_or(&ring->pending, PENDING_LOST, __ATOMIC_RELAXED); /* a handler sets flags too */
     ring->writer.limit = 0;
@@ -216,8 +217,9 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     /* The header is about to say it; what a handler loses from here on is said again. */
     __atomic_fetch_and(&ring->pending, ~(uint32_t)(PENDING_LOST | PENDING_THREAD), __ATOMIC_RELAXED);
     TEST_POINT("W0");
-    /* W1 (relaxed, ordered by W2): the block may not be believed from here on. */
-    atomic_store_explicit(&block->number, 0, memory_order_relaxed);
+    /* W1 (release): the block may not be believed from here on. Release, because head_block = s goes before it: a reader that
+     * sees 0 (R6) sees that it was lapped. With relaxed it may find neither, on ARM, and call the ring damaged. */
+    atomic_store_explicit(&block->number, 0, memory_order_release);
     TEST_POINT("W1");
     /* W2 (release fence): "may not be believed" before any byte of the block changes; pairs with R3. A release *store* at W1 would
      * not do: later stores may pass it. Without it a reader on ARM accepts a torn block. */
@@ -303,7 +305,8 @@ bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t wo
         evtrail_ring_dropped(ring, level);
         return false;
     }
-    if (words > evtrail_ring_words_max(ring->block_bytes)) { /* the ring became smaller after the event was cut to size */
+    if (words >
+        evtrail_ring_words_max(ring->block_bytes)) { /* the ring became smaller after the event was cut to size */
         evtrail_ring_lost(ring, EVTRAIL_LOST_MEMORY);
         return false;
     }
@@ -321,7 +324,8 @@ bool evtrail_ring_reserve(struct evtrail_ring *ring, unsigned level, uint32_t wo
     put_pending(ring, pending);
     ring->writer.limit = ring->shedding ? 0 : ring->room;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&ring->pending, __ATOMIC_RELAXED)) /* a handler's, before it could set the limit to 0 for good */
+    if (__atomic_load_n(&ring->pending,
+                        __ATOMIC_RELAXED)) /* a handler's, before it could set the limit to 0 for good */
         ring->writer.limit = 0;
     return true;
 }

@@ -277,6 +277,9 @@ static const char *check_block(const struct evtrail_ring_reader *ring, const str
 static enum step not_there(struct making *m, uint64_t number)
 {
     struct evtrail_ring_reader *ring = m->ring;
+    /* R6 (acquire fence): the number, that R4 loads relaxed, before the head; pairs with W1 and W3. Without it a reader that was lapped
+     * may find the old head, on ARM, and call the ring damaged. */
+    atomic_thread_fence(memory_order_acquire);
     uint64_t head = load_head(ring);
     if (head < m->head || head - ring->block < ring->blocks)
         lie(ring, "its number is %llu", (unsigned long long)number);
@@ -374,7 +377,9 @@ static enum step take_block(struct making *m, size_t most)
         m->words->count = before;
         return step;
     }
-    if (fresh && all == 0 && !sealed && !ring->skip_first) { /* opened, and empty yet */
+    const bool final =
+        m->flags & EVTRAIL_READ_FINAL; /* killed there: the block is empty for good, its account counts */
+    if (fresh && all == 0 && !sealed && !ring->skip_first && !final) { /* opened, and empty yet */
         m->words->count = before;
         return STEP_DRY;
     }
