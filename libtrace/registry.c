@@ -42,7 +42,7 @@ static struct registry {
     uint16_t *index;       /* [INDEX_SLOTS]: id or 0 */
     uint8_t *arena;
     size_t arena_used, arena_bytes;
-    uint64_t meta_bytes;     /* published in this session */
+    uint64_t meta_bytes; /* published in this session */
     uint64_t meta_allocated;
     _Atomic uint64_t modules_hash; /* of those published; 0: none */
 } registry;
@@ -238,10 +238,15 @@ static int meta_append(const void *entry, size_t bytes)
     return 0;
 }
 
+/* Leaves the wake bit of readers that sleep. Relaxed: when a trace point sees it does not matter. */
 static void set_enable(uint32_t id, unsigned state)
 {
-    /* relaxed: when a trace point sees it does not matter */
-    atomic_store_explicit(&evtrail_process.control->enable[id], (uint8_t)state, memory_order_relaxed);
+    _Atomic uint8_t *byte = &evtrail_process.control->enable[id];
+    uint8_t old = atomic_load_explicit(byte, memory_order_relaxed), wanted;
+    do
+        wanted = state ? (uint8_t)(state | (old & EVTRAIL_ENABLE_WAKE)) : 0;
+    while (old != wanted &&
+           !atomic_compare_exchange_weak_explicit(byte, &old, wanted, memory_order_relaxed, memory_order_relaxed));
 }
 
 static void apply_rules(uint32_t id, size_t bytes)

@@ -327,16 +327,11 @@ static bool apply(_Atomic uint8_t *byte, unsigned state)
     return ((old ^ wanted) & ~EVTRAIL_ENABLE_WAKE) != 0;
 }
 
-int evtrail_live_apply_rules(struct evtrail_live *live)
+static int apply_rules_once(struct evtrail_live *live, char *lines)
 {
-    if (!live->control || !live->control_writable)
-        return -EACCES;
     /* C10 (seq_cst fence): the rule is in the list, then the types are read; pairs with C9 in libtrace/registry.c. */
     atomic_thread_fence(memory_order_seq_cst);
     evtrail_live_schema(live, NULL);
-    char *lines = malloc(EVTRAIL_RULES_BYTES);
-    if (!lines)
-        return -ENOMEM;
     size_t bytes = evtrail_rules_copy(live->control, lines);
     int changed = 0;
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < live->source.types_count && id < EVTRAIL_EVENT_TYPES_MAX; id++) {
@@ -344,6 +339,27 @@ int evtrail_live_apply_rules(struct evtrail_live *live)
         if (type)
             changed += apply(&live->control->enable[id], evtrail_rules_state(lines, bytes, type->name, type->level));
     }
+    return changed;
+}
+
+int evtrail_live_apply_rules(struct evtrail_live *live)
+{
+    if (!live->control || !live->control_writable)
+        return -EACCES;
+    char *lines = malloc(EVTRAIL_RULES_BYTES);
+    if (!lines)
+        return -ENOMEM;
+    int changed = 0;
+    uint32_t seen, now = atomic_load_explicit(&live->control->rules_generation, memory_order_acquire);
+    int tries = 0; /* bounded: another may change the rules for ever */
+    do {
+        seen = now;
+        changed += apply_rules_once(live, lines);
+        /* C11 (seq_cst fence): the bytes are set, then the generation is read again. Without this look, of two tools that change the
+         * rules at once the one with the older list may have the last word. */
+        atomic_thread_fence(memory_order_seq_cst);
+        now = atomic_load_explicit(&live->control->rules_generation, memory_order_acquire);
+    } while (now != seen && ++tries < 8);
     free(lines);
     return changed;
 }

@@ -232,7 +232,9 @@ static int rules_lock(struct evtrail_control *control)
 
 static void rules_unlock(struct evtrail_control *control)
 {
-    atomic_fetch_add_explicit(&control->rules_generation, 1, memory_order_relaxed);
+    /* C12 (release): the list before its generation; pairs with the acquire in libtrace/registry.c. With relaxed a process may
+     * find the new generation and the old list, on ARM, and leave a type off for good. */
+    atomic_fetch_add_explicit(&control->rules_generation, 1, memory_order_release);
     atomic_store_explicit(&control->rules_lock, 0, memory_order_release);
 }
 
@@ -402,7 +404,8 @@ static int parse_number(const char **text, const char *end, uint64_t *ret_number
     if (at == end)
         return -EINVAL;
     for (; at < end && *at >= '0' && *at <= '9'; at++)
-        if (__builtin_mul_overflow(number, 10u, &number) || __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
+        if (__builtin_mul_overflow(number, 10u, &number) ||
+            __builtin_add_overflow(number, (uint64_t)(*at - '0'), &number))
             return -ERANGE;
     if (at == *text)
         return -EINVAL;
@@ -432,9 +435,9 @@ static int parse_quantity(const char *text, size_t bytes, const struct unit *uni
 int evtrail_text_bytes(const char *text, size_t bytes, uint64_t *ret_bytes)
 {
     static const struct unit units[] = {
-        {"", 1},          {"B", 1},          {"K", 1u << 10},   {"k", 1u << 10},   {"KB", 1u << 10},
-        {"KiB", 1u << 10}, {"M", 1u << 20},  {"MB", 1u << 20},  {"MiB", 1u << 20}, {"G", 1u << 30},
-        {"GB", 1u << 30}, {"GiB", 1u << 30}, {NULL, 0},
+        {"", 1},           {"B", 1},          {"K", 1u << 10},  {"k", 1u << 10},   {"KB", 1u << 10},
+        {"KiB", 1u << 10}, {"M", 1u << 20},   {"MB", 1u << 20}, {"MiB", 1u << 20}, {"G", 1u << 30},
+        {"GB", 1u << 30},  {"GiB", 1u << 30}, {NULL, 0},
     };
     return parse_quantity(text, bytes, units, ret_bytes);
 }
@@ -442,7 +445,7 @@ int evtrail_text_bytes(const char *text, size_t bytes, uint64_t *ret_bytes)
 int evtrail_text_ns(const char *text, size_t bytes, uint64_t *ret_ns)
 {
     static const struct unit units[] = {
-        {"ns", 1},          {"us", 1000},          {"ms", 1000000},          {"s", 1000000000u},
+        {"ns", 1},           {"us", 1000},          {"ms", 1000000},       {"s", 1000000000u},
         {"m", 60000000000u}, {"min", 60000000000u}, {"h", 3600000000000u}, {NULL, 0},
     };
     if (is_word(text, bytes, "0")) {
@@ -494,8 +497,8 @@ void evtrail_settings_read(const struct evtrail_settings *settings, struct evtra
         v.policy = EVTRAIL_POLICY_overwrite;
     v.block_bytes = power_of_two(bounded(atomic_load_explicit(&settings->block_bytes, memory_order_relaxed),
                                          EVTRAIL_BLOCK_BYTES_MIN, EVTRAIL_BLOCK_BYTES_MAX));
-    v.blocks = power_of_two(bounded(atomic_load_explicit(&settings->blocks, memory_order_relaxed), EVTRAIL_BLOCKS_MIN,
-                                    EVTRAIL_BLOCKS_MAX));
+    v.blocks = power_of_two(
+        bounded(atomic_load_explicit(&settings->blocks, memory_order_relaxed), EVTRAIL_BLOCKS_MIN, EVTRAIL_BLOCKS_MAX));
     while ((uint64_t)v.block_bytes * v.blocks > EVTRAIL_RING_BYTES_MAX)
         v.blocks /= 2;
     v.flags = atomic_load_explicit(&settings->flags, memory_order_relaxed);
@@ -540,7 +543,8 @@ static int set_sizes(struct evtrail_settings *settings, const char *key, size_t 
     return set_bounded32(&settings->blocks, power_of_two(value / block), EVTRAIL_BLOCKS_MIN, EVTRAIL_BLOCKS_MAX);
 }
 
-static int set_one(struct evtrail_settings *settings, const char *key, size_t key_bytes, const char *value, size_t bytes)
+static int set_one(struct evtrail_settings *settings, const char *key, size_t key_bytes, const char *value,
+                   size_t bytes)
 {
     uint64_t number;
     if (is_word(key, key_bytes, "policy")) {
@@ -553,7 +557,8 @@ static int set_one(struct evtrail_settings *settings, const char *key, size_t ke
         if (bytes != 1 || (*value != '0' && *value != '1'))
             return -EINVAL;
         uint32_t flags = atomic_load_explicit(&settings->flags, memory_order_relaxed) & ~EVTRAIL_SETTING_KEEP;
-        atomic_store_explicit(&settings->flags, flags | (*value == '1' ? EVTRAIL_SETTING_KEEP : 0), memory_order_relaxed);
+        atomic_store_explicit(&settings->flags, flags | (*value == '1' ? EVTRAIL_SETTING_KEEP : 0),
+                              memory_order_relaxed);
         return 0;
     }
     bool deadline = is_word(key, key_bytes, "deadline");
