@@ -88,7 +88,8 @@ static void wake_readers(const struct evtrail_point *point)
 {
     struct evtrail_control *control = evtrail_process.control;
     atomic_fetch_and_explicit(&control->enable[point->head >> 6], (uint8_t)~EVTRAIL_ENABLE_WAKE, memory_order_relaxed);
-    atomic_fetch_add_explicit(&control->wake, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&control->wake, 1,
+                              memory_order_release); /* C4 (release): who sees it sees the bit gone */
     evtrail_futex_wake(&control->wake);
 }
 
@@ -149,8 +150,8 @@ static struct evtrail_ring *main_ring(void)
     return ring;
 }
 
-struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words, unsigned meta,
-                                            uint64_t caller)
+struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words,
+                                            unsigned meta, uint64_t caller)
 {
     struct context context;
     if (!(on & EVTRAIL_ENABLE_ON))
@@ -191,7 +192,7 @@ static bool still_full(unsigned level, unsigned on)
 }
 
 API __attribute__((noinline)) struct evtrail_writer *evtrail_reserve(const struct evtrail_point *point, unsigned on,
-                                                                    uint32_t words)
+                                                                     uint32_t words)
 {
     if (still_full(point->level, on))
         return NULL;
@@ -233,8 +234,8 @@ static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t 
     struct evtrail_writer *writer = evtrail_reserve_with(point, on, words, meta, caller);
     if (!writer)
         return;
-    uint64_t *p = evtrail_header_(writer, point, ticks ? ticks : evtrail_clock_ticks(),
-                                  extended ? EVTRAIL_SMALL_WORDS : payload);
+    uint64_t *p =
+        evtrail_header_(writer, point, ticks ? ticks : evtrail_clock_ticks(), extended ? EVTRAIL_SMALL_WORDS : payload);
     if (extended)
         evtrail_store_(p++, payload);
     for (unsigned i = 0; i < count; i++)
@@ -279,7 +280,7 @@ static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks,
 }
 
 API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks,
-                                                    const struct evtrail_arg *args, unsigned count)
+                                                     const struct evtrail_arg *args, unsigned count)
 {
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
@@ -288,7 +289,7 @@ API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point 
 }
 
 API __attribute__((noinline)) void evtrail_emit(const struct evtrail_point *point, uint64_t ticks,
-                                               const struct evtrail_arg *args, unsigned count)
+                                                const struct evtrail_arg *args, unsigned count)
 {
     unsigned on = evtrail_on_(point);
     int saved = errno;

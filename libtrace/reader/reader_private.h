@@ -125,9 +125,10 @@ struct evtrail_reader {
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;
-    bool late;      /* the sessions that are added now began after us: from_now skips nothing of theirs */
-    unsigned woken; /* looks in quick order that are left after a wake-up */
-    bool armed;     /* wake bits were set and nobody has woken us since */
+    bool late;         /* the sessions that are added now began after us: from_now skips nothing of theirs */
+    unsigned woken;    /* looks in quick order that are left after a wake-up */
+    uint64_t armed_ns; /* when the last wake bit was set */
+    bool armed;        /* wake bits were set and nobody has woken us since */
     struct {
         int code;
         struct evtrail_fault fault;

@@ -4,7 +4,9 @@
  *
  * An idle reader sets the wake bit in the enable byte of each type that is on, looks at the rings once more, and sleeps:
  * at first for 1 ms, because a thread that read its enable byte before the bit was set may commit just after that look;
- * then in rounds of 100 ms, in which leases are renewed and ended processes are noticed.
+ * then in rounds of 100 ms, in which leases are renewed and ended processes are noticed. Each round looks at the bits
+ * again: if one had to be set (a thread cleared it between two rounds, or a type is new) the next sleep is a short one.
+ * Model-checked: docs/model/idle.pml.
  */
 #include "reader/reader_private.h"
 
@@ -42,21 +44,27 @@ static void listen_to(struct sleeper *sleeper, const _Atomic uint32_t *word)
     sleeper->futexes[sleeper->count++] = (struct evtrail_futex){word, atomic_load_explicit(word, memory_order_acquire)};
 }
 
-/* C3: relaxed is enough, a bit that is seen late is what the bounded first sleep is for. */
-static void set_wake_bits(struct evtrail_live *live)
+/* C3: relaxed is enough, a bit that is seen late is what the bounded first sleep is for. Whether one had to be set. */
+static bool set_wake_bits(struct evtrail_live *live)
 {
+    bool set = false;
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < live->source.types_count && id < EVTRAIL_EVENT_TYPES_MAX; id++) {
         _Atomic uint8_t *byte = &live->control->enable[id];
         uint8_t state = atomic_load_explicit(byte, memory_order_relaxed);
-        while ((state & EVTRAIL_ENABLE_ON) && !(state & EVTRAIL_ENABLE_WAKE) &&
-               !atomic_compare_exchange_weak_explicit(byte, &state, state | EVTRAIL_ENABLE_WAKE, memory_order_relaxed,
+        while ((state & EVTRAIL_ENABLE_ON) && !(state & EVTRAIL_ENABLE_WAKE)) {
+            set = true;
+            if (atomic_compare_exchange_weak_explicit(byte, &state, state | EVTRAIL_ENABLE_WAKE, memory_order_relaxed,
                                                       memory_order_relaxed))
-            ;
+                break;
+        }
     }
+    return set;
 }
 
-static void prepare(struct evtrail_reader *reader, struct sleeper *sleeper, bool arm)
+/* Whether a bit had to be set. */
+static bool prepare(struct evtrail_reader *reader, struct sleeper *sleeper)
 {
+    bool set = false;
     *sleeper = (struct sleeper){.count = 0};
     if (reader->watch)
         listen_to(sleeper, evtrail_watch_word(reader->watch));
@@ -70,15 +78,13 @@ static void prepare(struct evtrail_reader *reader, struct sleeper *sleeper, bool
             continue;
         }
         listen_to(sleeper, &live->control->wake);
-        if (arm) {
-            evtrail_live_schema(live, NULL);
-            set_wake_bits(live);
-        }
+        evtrail_live_schema(live, NULL);
+        set |= set_wake_bits(live);
     }
     /* seq_cst fence: the bits are set before the rings are looked at again. It narrows the window that the first sleep
      * covers. */
-    if (arm)
-        atomic_thread_fence(memory_order_seq_cst);
+    atomic_thread_fence(memory_order_seq_cst);
+    return set;
 }
 
 static void tend(struct evtrail_reader *reader, uint64_t now)
@@ -124,11 +130,12 @@ static uint64_t least(uint64_t a, uint64_t b)
 static int sleep_deeply(struct evtrail_reader *reader, uint64_t most_ns)
 {
     struct sleeper sleeper;
-    bool first = !reader->armed;
-    prepare(reader, &sleeper, first);
+    if (prepare(reader, &sleeper) || !reader->armed)
+        reader->armed_ns = evtrail_monotonic_now();
     reader->armed = true;
     if (ready(reader))
         return 0;
+    bool first = evtrail_monotonic_now() - reader->armed_ns < EVTRAIL_POLL_NS;
     uint64_t round = first ? EVTRAIL_POLL_NS : sleeper.blind ? BLIND_ROUND_NS : ROUND_NS;
     int result = evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(round, most_ns));
     for (size_t i = 0; i < sleeper.count; i++)
