@@ -5,6 +5,7 @@
 #include "skeleton.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -298,6 +299,16 @@ static int count_session(const char *path, void *context)
     return 0;
 }
 
+/* A process that has ended and whose session has not been read to its end: its last open block comes with the last pass. */
+static bool read_to_the_end(struct evtrail_source *const *sources, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!sources[i]->gone && kill((pid_t)sources[i]->pid, 0) < 0 && errno == ESRCH)
+            return false;
+    }
+    return true;
+}
+
 /* The program has ended, and each session it made has been found and read. */
 static bool program_done(struct consumer *consumer)
 {
@@ -308,7 +319,8 @@ static bool program_done(struct consumer *consumer)
     if (++consumer->quiet_rounds < 2)
         return false;
     evtrail_sessions(consumer->program.directory, count_session, &sessions);
-    return evtrail_reader_sources(consumer->reader, &sources) >= sessions || consumer->quiet_rounds > 50;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    return (count >= sessions && read_to_the_end(sources, count)) || consumer->quiet_rounds > 50;
 }
 
 static bool finished(struct consumer *consumer)

@@ -402,6 +402,7 @@ RUN(shed__ring_fills__lower_levels_go_first_each_counted)
 RUN(shed__flood_of_debug_events__errors_survive_and_debug_comes_back)
 {
     setup("policy=shed", "blocks=16");
+    CHECK(evtrail_set("lease=60s") == 0); /* a slow machine must not lose the consumer */
     attach(0);
     for (int round = 0; round < 50; round++) {
         emit_level(5, 4000);
