@@ -89,7 +89,7 @@ static void find(struct line *line, const char *path, uint64_t address)
         const char *name = slash ? slash + 1 : at;
         if (!of_interest(name))
             continue;
-        snprintf(line->text, sizeof(line->text), "%s", name);
+        snprintf(line->text, sizeof(line->text), "%.80s", name);
         return;
     }
 }
