@@ -36,25 +36,26 @@ struct evtrail_ring {
     uint64_t tail;                      /* lowest block that is kept (drop, block, shed) */
     uint64_t events_before;             /* in blocks before the open one */
     uint64_t lost[EVTRAIL_LOST_CAUSES];
-    uint64_t settings_seen;  /* generation + 1 */
-    uint64_t stalled_tail;   /* block policy: tail when a wait timed out, + 1; no second wait until it moves */
-    uint32_t index;          /* in the ring table */
+    uint64_t settings_seen; /* generation + 1 */
+    uint64_t stalled_tail;  /* block policy: tail when a wait timed out, + 1; no second wait until it moves */
+    uint32_t index;         /* in the ring table */
     uint32_t block_bytes, blocks;
-    uint32_t room;           /* words of the open block that have memory, less slack */
+    uint32_t room; /* words of the open block that have memory, less slack */
     uint32_t policy;
-    uint32_t kind;           /* as in evtrail_ring_header */
-    uint32_t pending;        /* PENDING_*: records of our own that go before the next event */
-    uint32_t consumers;      /* bit mask of those that were active when last looked */
+    uint32_t kind;      /* as in evtrail_ring_header */
+    uint32_t pending;   /* PENDING_*: records of our own that go before the next event */
+    uint32_t consumers; /* bit mask of those that were active when last looked */
     uint32_t drops_in_row;
-    _Atomic uint32_t state;  /* enum evtrail_ring_state; 0 too in a forked child, whose kernel wiped this page */
+    _Atomic uint32_t state;   /* enum evtrail_ring_state; 0 too in a forked child, whose kernel wiped this page */
     uint32_t memory_failures; /* in a row: asked for again at 1, 2, 4, ... events */
     bool shedding;
-    uint8_t drop_from;       /* events of this level and less severe ones are lost while no consumer moves; 0: none */
+    uint8_t drop_from; /* events of this level and less severe ones are lost while no consumer moves; 0: none */
     bool labels_used;
     uint64_t deadline_ns, lease_ns;
     /* of a thread's main ring only */
     struct evtrail_ring *signal;
     struct evtrail_ring *channel[EVTRAIL_POLICIES];
+    struct evtrail_ring *older; /* this thread's too, of sizes that were set before: evtrail_thread_migrate() */
     struct evtrail_ring *owner; /* of a signal or channel ring: the thread's main ring */
     uint64_t spans;
     uint32_t tid;
@@ -79,7 +80,7 @@ enum {
 enum { SESSION_NONE = 0, SESSION_STARTING = 1, SESSION_READY = 2, SESSION_OFF = 3 };
 
 struct evtrail_process {
-    uint8_t *data;     /* the data file: address space for all of it, memory where it was asked for */
+    uint8_t *data; /* the data file: address space for all of it, memory where it was asked for */
     uint64_t data_bytes;
     struct evtrail_session_header *header;
     struct evtrail_control *control; /* keeps its address for ever: trace points point into it */
@@ -134,7 +135,7 @@ uint64_t evtrail_clock_ticks(void);
 void evtrail_anchor_add(bool always);
 
 /* registry.c */
-void evtrail_registry_publish(void);   /* writes all known types and modules into a new session */
+void evtrail_registry_publish(void);     /* writes all known types and modules into a new session */
 void evtrail_registry_apply_rules(void); /* recomputes all enable bytes; returns nothing, takes its lock */
 int evtrail_registry_apply_rules_count(void);
 void evtrail_registry_lock(void);
@@ -152,7 +153,7 @@ struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *main, uint32_t ki
 struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *owner);
 void evtrail_ring_release(struct evtrail_ring *ring);
 struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring); /* to a ring of the size now set */
-void evtrail_thread_forget(void); /* in a forked child */
+void evtrail_thread_forget(void);                                       /* in a forked child */
 void evtrail_count_nested(struct evtrail_ring *ring);
 int evtrail_thread_init(void);
 
@@ -170,8 +171,8 @@ static inline bool evtrail_policy_moved(const struct evtrail_ring *ring)
 /* Something was set, or a consumer came, since this ring last looked. */
 static inline bool evtrail_policy_outdated(const struct evtrail_ring *ring)
 {
-    return ring->settings_seen != (uint64_t)atomic_load_explicit(&evtrail_process.control->settings.generation,
-                                                                 memory_order_relaxed) + 1;
+    return ring->settings_seen !=
+           (uint64_t)atomic_load_explicit(&evtrail_process.control->settings.generation, memory_order_relaxed) + 1;
 }
 /* block: waits for it. Returns whether there is room. */
 bool evtrail_policy_wait(struct evtrail_ring *ring);

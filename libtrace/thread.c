@@ -80,7 +80,8 @@ static struct evtrail_ring *claim_idle(struct geometry g)
     uint32_t count = atomic_load_explicit(&evtrail_process.rings_count, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++) {
         struct evtrail_ring *ring = evtrail_ring_at(i);
-        if (atomic_load_explicit(&ring->state, memory_order_relaxed) != EVTRAIL_RING_IDLE || !claim(ring, EVTRAIL_RING_IDLE))
+        if (atomic_load_explicit(&ring->state, memory_order_relaxed) != EVTRAIL_RING_IDLE ||
+            !claim(ring, EVTRAIL_RING_IDLE))
             continue;
         if (ring->kind == g.kind && ring->block_bytes == g.block_bytes && ring->blocks == g.blocks)
             return ring;
@@ -113,8 +114,8 @@ static void release_dead(void)
 static void raise_count(_Atomic uint32_t *count, uint32_t index)
 {
     uint32_t seen = atomic_load_explicit(count, memory_order_relaxed);
-    while (seen <= index && !atomic_compare_exchange_weak_explicit(count, &seen, index + 1, memory_order_release,
-                                                                   memory_order_relaxed))
+    while (seen <= index &&
+           !atomic_compare_exchange_weak_explicit(count, &seen, index + 1, memory_order_release, memory_order_relaxed))
         ;
 }
 
@@ -201,6 +202,7 @@ struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *ow
     ring->writer.limit = 0;
     ring->writer.counter = evtrail_process.clock != EVTRAIL_CLOCK_MONOTONIC;
     ring->owner = owner;
+    ring->older = NULL;
     ring->signal = NULL;
     memset(ring->channel, 0, sizeof(ring->channel));
     memset(ring->labels, 0, sizeof(ring->labels));
@@ -222,6 +224,8 @@ void evtrail_ring_release(struct evtrail_ring *ring)
     evtrail_ring_release(ring->signal);
     for (int i = 0; i < EVTRAIL_POLICIES; i++)
         evtrail_ring_release(ring->channel[i]);
+    evtrail_ring_release(ring->older);
+    ring->older = NULL;
     ring->signal = NULL;
     memset(ring->channel, 0, sizeof(ring->channel));
     ring->writer.limit = 0;
@@ -324,6 +328,22 @@ struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *ring, uint32_t ki
     return extra;
 }
 
+static struct evtrail_ring *take_older(struct evtrail_ring *ring, struct geometry g)
+{
+    for (struct evtrail_ring **place = &ring->older; *place; place = &(*place)->older) {
+        struct evtrail_ring *older = *place;
+        if (older->block_bytes == g.block_bytes && older->blocks == g.blocks) {
+            *place = older->older;
+            older->settings_seen = 0;
+            return older;
+        }
+    }
+    return NULL;
+}
+
+/* S5: the old ring is not given back before the thread ends. We may be a signal handler, and the code that we interrupted
+ * may have read evtrail_writer_tls and not yet set busy: another thread that took the ring would meet it there. It is used again when
+ * its size is set again, so there is at most one of each size. Model-checked: docs/model/signal.pml. */
 struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
 {
     struct geometry g = geometry_for(0);
@@ -331,7 +351,9 @@ struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
         return ring;
     starting = 1;
     struct evtrail_ring *now = evtrail_thread_ring();
-    struct evtrail_ring *larger = now == ring ? evtrail_ring_acquire(0, NULL) : NULL;
+    struct evtrail_ring *larger = now == ring ? take_older(ring, g) : NULL;
+    if (now == ring && !larger)
+        larger = evtrail_ring_acquire(0, NULL);
     if (now != ring) { /* a handler has moved us in between */
         ring = now ? now : ring;
     } else if (larger) {
@@ -339,8 +361,9 @@ struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
         if (larger->spans < ring->spans)
             larger->spans = ring->spans;
         pthread_setspecific(exit_key, larger);
+        larger->older = ring;
         evtrail_writer_tls = &larger->writer;
-        evtrail_ring_release(ring);
+        ring->writer.limit = 0; /* whoever still holds it comes to evtrail_reserve() */
         ring = larger;
     }
     starting = 0;
