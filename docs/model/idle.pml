@@ -2,8 +2,8 @@
  *
  * Waking a reader that sleeps because nothing happens (emit.c: wake_readers(); reader/wake.c: sleep_deeply()).
  *
- * The reader sets the wake bit in a type's enable byte, looks at the rings again and sleeps: first for a millisecond, then for
- * long. A thread reads the byte, clears the bit if it is set, wakes, and then commits. Time is modelled so: when the first sleep
+ * The reader sets the wake bit in a type's enable byte, looks at the rings again and sleeps: for a millisecond if the bit had to be set
+ * or somebody woke it, else for long. A thread reads the byte, clears the bit if it is set, wakes, and then commits. Time is modelled so: when the first sleep
  * ends by itself, no thread is any more between a look at the byte from before it and its commit, and all stores have been seen.
  * Nobody may then be in the long sleep while an event is there, and no thread about to wake it. With RULES
  * a tool rewrites the byte at any time.
@@ -18,9 +18,11 @@
 #define C3L 2 /* the bit is cleared before the wake-up, not after */
 #define C3S 3 /* a change of rules keeps the bit */
 #define C4 4  /* wake is read before the bit is set */
-#define C4L 5 /* ... and not again while the bit is not set again */
+#define C4L 5 /* ... and the bit is looked at whenever wake is read again */
 #define C4N 6 /* the first sleep is a short one */
 #define C4W 7 /* wake is changed before the call */
+#define C4R 8 /* wake is changed by a release, after the bit is cleared */
+#define C4A 9 /* wake is read by an acquire */
 
 #define BYTE 0
 #define WAKE 1
@@ -50,7 +52,7 @@ proctype writer(byte w)
         if
         :: on & BIT ->
             if :: WITHOUT(C3L) :: else -> modify(w, BYTE, 127, 0, 0, relaxed, unused) fi;
-            if :: WITHOUT(C4W) :: else -> modify(w, WAKE, 255, 0, 1, relaxed, unused) fi;
+            if :: WITHOUT(C4W) :: else -> modify(w, WAKE, 255, 0, 1, (WITHOUT(C4R) -> relaxed : release), unused) fi;
             asleep = false;
             if :: WITHOUT(C3L) -> modify(w, BYTE, 127, 0, 0, relaxed, unused) :: else fi;
             unused = 0
@@ -94,56 +96,50 @@ inline look()
 
 proctype reader()
 {
-    byte expected, n, unused, i;
-    bool found;
-arm:
-    if :: WITHOUT(C4) :: else -> load(R, WAKE, acquire, expected) fi;
-    if :: WITHOUT(C3) :: else -> modify(R, BYTE, 255, BIT, 0, relaxed, unused); unused = 0 fi;
-    if :: WITHOUT(C4) -> load(R, WAKE, acquire, expected) :: else fi;
-    fence(R, seq_cst);
-    look();
-    if
-    :: found -> found = false; goto arm
-    :: else
-    fi;
-    atomic {
-        futex_wait(R, WAKE, expected, asleep);
-        early[0] = early[0] || emitting[0];
-        early[WRITERS - 1] = early[WRITERS - 1] || emitting[WRITERS - 1]
-    }
-    if
-    :: WITHOUT(C4N) -> deep = true
-    :: else
-    fi;
-end_short:
-    if
-    :: !asleep -> deep = false; goto woken
-    :: atomic {
-           !WITHOUT(C4N) && asleep && !early[0] && !early[WRITERS - 1] -> /* the millisecond is over */
-           asleep = false;
-           see_all(0);
-           see_all(WRITERS - 1);
-           see_all(R)
-       }
-    fi;
-    if
-    :: WITHOUT(C4L) -> load(R, WAKE, relaxed, expected)
-    :: else
-    fi;
-    look();
-    if
-    :: found -> found = false; goto arm
-    :: else
-    fi;
-    deep = true;
-    futex_wait(R, WAKE, expected, asleep);
+    byte expected, n, byte_seen, unused, i;
+    bool found, fresh = true, armed; /* fresh: a bit was set, and the millisecond is not over */
+    do
+    :: true ->
+        if :: WITHOUT(C4) :: else -> load(R, WAKE, (WITHOUT(C4A) -> relaxed : acquire), expected) fi;
+        if
+        :: WITHOUT(C3) || (WITHOUT(C4L) && armed)
+        :: else ->
+            load(R, BYTE, relaxed, byte_seen);
+            if
+            :: byte_seen & BIT
+            :: else -> modify(R, BYTE, 255, BIT, 0, relaxed, unused); unused = 0; fresh = true
+            fi;
+            byte_seen = 0
+        fi;
+        armed = true;
+        if :: WITHOUT(C4) -> load(R, WAKE, acquire, expected) :: else fi;
+        fence(R, seq_cst);
+        look();
+        if
+        :: found -> found = false; fresh = true; armed = false
+        :: else ->
+            deep = !fresh || WITHOUT(C4N);
+            atomic {
+                futex_wait(R, WAKE, expected, asleep);
+                early[0] = early[0] || emitting[0];
+                early[WRITERS - 1] = early[WRITERS - 1] || emitting[WRITERS - 1]
+            }
 end:
-    !asleep;
-    deep = false;
-woken:
-    expected = 0;
-    found = false;
-    goto arm
+            if
+            :: !asleep -> fresh = true; armed = false
+            :: atomic {
+                   asleep && !deep && !early[0] && !early[WRITERS - 1] -> /* the millisecond is over */
+                   asleep = false;
+                   fresh = false;
+                   see_all(0);
+                   see_all(WRITERS - 1);
+                   see_all(R)
+               }
+            fi;
+            deep = false
+        fi;
+        expected = 0
+    od
 }
 
 active proctype judge()

@@ -15,7 +15,7 @@
 /* mutants */
 #define C2 1   /* release of the count of types */
 #define C5 2   /* release of the length of the list */
-#define C7 3   /* release of the generation, after the list */
+#define C12 3   /* release of the generation, after the list */
 #define C9 4   /* seq_cst fence after the type, before the look at the generation */
 #define C9G 5  /* the look at the generation after the byte was set */
 #define C10 6  /* seq_cst fence after the rule, before the types */
@@ -96,7 +96,7 @@ proctype tool(byte t)
     atomic { !lock -> lock = true; see_all(t) } /* C6: what the last holder did */
     atomic { length = newest[LENGTH]; store(t, LINE(length), t + 1, relaxed) }
     atomic { store(t, LENGTH, length + 1, ORDER(C5, release)); length = 0 }
-    modify(t, GENERATION, 255, 0, 1, ORDER(C7, release), unused);
+    modify(t, GENERATION, 255, 0, 1, ORDER(C12, release), unused);
     unused = 0;
     lock = false;
     do
