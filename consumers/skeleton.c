@@ -14,6 +14,8 @@
 
 #define WAIT_NS INT64_C(100000000)
 #define DRAIN_NS INT64_C(5000000000) /* how long a stop may go on reading a process that never pauses */
+#define STOP_ROUNDS 2u
+#define STOP_WAIT_NS INT64_C(2000000)
 #define LOOK_NS INT64_C(200000000)
 #define FAULTS_SHOWN 10
 #define FAULTS_MAX 100000
@@ -325,8 +327,8 @@ static bool program_done(struct consumer *consumer)
 
 static bool finished(struct consumer *consumer)
 {
-    if (stop_wanted(consumer))
-        return true;
+    if (stop_wanted(consumer)) /* a reader that found nothing may not have looked at open blocks just now */
+        return consumer->stop_rounds++ >= STOP_ROUNDS;
     if (consumer->snapshot)
         return true;
     return consumer->args->program ? program_done(consumer) : evtrail_reader_done(consumer->reader);
@@ -335,6 +337,8 @@ static bool finished(struct consumer *consumer)
 static int64_t wait_ns(const struct consumer *consumer)
 {
     int64_t longest = consumer->program.ended ? WAIT_NS / 10 : WAIT_NS;
+    if (consumer->stopped_ns)
+        return STOP_WAIT_NS;
     if (consumer->args->set[OPT_duration]) {
         const int64_t left = consumer->args->number[OPT_duration] - (monotonic_ns() - consumer->started_ns);
         longest = left < longest ? left > 0 ? left : 1 : longest;

@@ -50,6 +50,7 @@ struct consumer {
     int64_t started_ns, stopped_ns; /* CLOCK_MONOTONIC; 0: not yet */
     uint64_t limit;                 /* events still wanted by --limit; UINT64_MAX: all */
     unsigned quiet_rounds;          /* waits without an event since the program ended */
+    unsigned stop_rounds;           /* looks without an event since it was to stop */
     int64_t flushed_ns, looked_ns;
 };
 
