@@ -9,7 +9,6 @@
 #include "layout.h"
 #include "shared/rules.h"
 
-#include <fnmatch.h>
 #include <math.h>
 #include <string.h>
 
@@ -61,20 +60,37 @@ static bool compare_unsigned(const struct evtrail_filter_node *node, uint64_t va
     return node->is_number && by_order(node->comparison, (value > wanted) - (value < wanted));
 }
 
+/* '*' is any text, '?' one byte. Time: O(pattern x text), no recursion. */
+static bool glob(const char *pattern, const char *text, size_t bytes)
+{
+    const char *star = NULL, *resume = NULL, *end = text + bytes;
+    while (text < end) {
+        if (*pattern == '*') {
+            star = ++pattern;
+            resume = text;
+        } else if (*pattern && (*pattern == '?' || *pattern == *text)) {
+            pattern++;
+            text++;
+        } else if (star) {
+            pattern = star;
+            text = ++resume;
+        } else {
+            return false;
+        }
+    }
+    return pattern[strspn(pattern, "*")] == '\0';
+}
+
 static bool compare_text(const struct evtrail_filter_node *node, const char *text, size_t bytes)
 {
     const size_t length = strlen(node->text);
-    if (node->comparison != EVTRAIL_IS_LIKE) {
+    if (node->comparison < EVTRAIL_IS_LIKE) {
         const int order = memcmp(text, node->text, bytes < length ? bytes : length);
         return by_order(node->comparison, order ? order : (bytes > length) - (bytes < length));
     }
-    if (!strpbrk(node->text, "*?"))
-        return memmem(text, bytes, node->text, length) != NULL;
-    char copy[512]; /* a pattern looks at no more */
-    const size_t n = bytes < sizeof(copy) - 1 ? bytes : sizeof(copy) - 1;
-    memcpy(copy, text, n);
-    copy[n] = '\0';
-    return fnmatch(node->text, copy, FNM_NOESCAPE) == 0;
+    const bool like =
+        strpbrk(node->text, "*?") ? glob(node->text, text, bytes) : memmem(text, bytes, node->text, length) != NULL;
+    return like == (node->comparison == EVTRAIL_IS_LIKE);
 }
 
 static bool compare_string(const struct evtrail_filter_node *node, const char *text)
@@ -91,24 +107,55 @@ static bool compare_enum(const struct evtrail_filter_node *node, const struct ev
         return compare_signed(node, value);
     size_t bytes = 0;
     const char *name = evtrail_enum_name(field->enums, value, &bytes);
-    if (node->comparison == EVTRAIL_IS_LIKE || node->comparison <= EVTRAIL_IS_NOT_EQUAL)
+    if (node->comparison >= EVTRAIL_IS_LIKE || node->comparison <= EVTRAIL_IS_NOT_EQUAL)
         return compare_text(node, name ? name : "", name ? bytes : 0);
     return evtrail_enum_value(field->enums, node->text, strlen(node->text), &wanted) == 0 &&
            by_order(node->comparison, (value > wanted) - (value < wanted));
 }
 
+/* The place of the field that the node names, by its name or by its role; < 0: the type has none. */
+static int find_field(const struct evtrail_filter_node *node, const struct evtrail_event_type *type)
+{
+    if (!node->role)
+        return evtrail_event_type_field(type, node->name);
+    for (unsigned i = 0; i < type->fields_count; i++)
+        if (type->fields[i].role == node->role)
+            return (int)i;
+    return -1;
+}
+
+/* Its place, or < 0 if the event does not have it. */
+static int field_value(const struct evtrail_filter_node *node, const struct evtrail_event *event,
+                       struct evtrail_value *ret_value)
+{
+    const int index = event->type ? find_field(node, event->type) : -1;
+    if (index < 0 || evtrail_event_value(event, (unsigned)index, ret_value) < 0)
+        return -1;
+    return ret_value->cut && ret_value->bytes == 0 ? -1 : index;
+}
+
+static bool compare_memory(const struct evtrail_filter_node *node, const struct evtrail_value *value)
+{
+    if (node->is_null && node->comparison <= EVTRAIL_IS_NOT_EQUAL)
+        return value->null == (node->comparison == EVTRAIL_IS_EQUAL);
+    if (value->null)
+        return node->comparison == EVTRAIL_IS_NOT_EQUAL || node->comparison == EVTRAIL_IS_NOT_LIKE;
+    return compare_text(node, value->data, value->bytes);
+}
+
 static bool compare_field(const struct evtrail_filter_node *node, const struct evtrail_event *event)
 {
     struct evtrail_value value;
-    const int index = event->type ? evtrail_event_type_field(event->type, node->name) : -1;
-    if (index < 0 || evtrail_event_value(event, (unsigned)index, &value) < 0)
+    const int index = field_value(node, event, &value);
+    if (index < 0)
         return false;
-    if (value.cut && value.bytes == 0)
-        return false;
+    const bool memory = value.type == EVTRAIL_TYPE_string || value.type == EVTRAIL_TYPE_bytes;
+    if (node->is_null && !memory && value.type != EVTRAIL_TYPE_enum) /* an enum value may have that name */
+        return node->comparison == EVTRAIL_IS_NOT_EQUAL;
     switch (value.type) {
     case EVTRAIL_TYPE_string:
     case EVTRAIL_TYPE_bytes:
-        return value.null ? node->comparison == EVTRAIL_IS_NOT_EQUAL : compare_text(node, value.data, value.bytes);
+        return compare_memory(node, &value);
     case EVTRAIL_TYPE_f32:
     case EVTRAIL_TYPE_f64:
         return compare_real(node, value.f);
@@ -124,12 +171,35 @@ static bool compare_field(const struct evtrail_filter_node *node, const struct e
     }
 }
 
-static bool compare_label(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+static const char *label_value(const struct evtrail_filter_node *node, const struct evtrail_event *event)
 {
     for (unsigned i = 0; event->labels && i < EVTRAIL_LABELS_MAX; i++)
         if (!strcmp(event->labels[i].key, node->name) && event->labels[i].key[0])
-            return compare_string(node, event->labels[i].value);
-    return false;
+            return event->labels[i].value;
+    return NULL;
+}
+
+static bool compare_label(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+{
+    const char *value = label_value(node, event);
+    return value && compare_string(node, value);
+}
+
+static bool has(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+{
+    struct evtrail_value value;
+    switch (node->operand) {
+    case EVTRAIL_OPERAND_FIELD:
+        return field_value(node, event, &value) >= 0;
+    case EVTRAIL_OPERAND_LABEL:
+        return label_value(node, event) != NULL;
+    case EVTRAIL_OPERAND_DUR:
+        return event->duration >= 0;
+    case EVTRAIL_OPERAND_CPU:
+        return event->meta & EVTRAIL_META_CPU;
+    default:
+        return true;
+    }
 }
 
 /* Later levels are less severe: `level <= warning` is warnings and worse. */
@@ -162,6 +232,8 @@ static bool test(const struct evtrail_filter_node *node, const struct evtrail_ev
                                : compare_string(node, event->source->command);
     case EVTRAIL_OPERAND_CPU:
         return (event->meta & EVTRAIL_META_CPU) && compare_unsigned(node, event->cpu);
+    case EVTRAIL_OPERAND_RING:
+        return compare_unsigned(node, event->ring);
     default:
         return false;
     }
@@ -179,6 +251,8 @@ static bool match(const struct evtrail_filter *filter, uint16_t number, const st
         return !match(filter, node->left, event);
     case EVTRAIL_FILTER_NAME:
         return evtrail_pattern_match(node->name, event->type ? event->type->name : "");
+    case EVTRAIL_FILTER_HAS:
+        return has(node, event);
     default:
         return test(node, event);
     }
@@ -232,7 +306,7 @@ static unsigned may_test(const struct evtrail_filter_node *node, const struct kn
     case EVTRAIL_OPERAND_NAME:
         return type ? sure(compare_string(node, type->name)) : CAN_BE_BOTH;
     case EVTRAIL_OPERAND_FIELD:
-        return type && evtrail_event_type_field(type, node->name) < 0 ? CAN_BE_FALSE : CAN_BE_BOTH;
+        return type && find_field(node, type) < 0 ? CAN_BE_FALSE : CAN_BE_BOTH;
     case EVTRAIL_OPERAND_DUR:
         return type && type->kind != EVTRAIL_KIND_end ? CAN_BE_FALSE : CAN_BE_BOTH;
     case EVTRAIL_OPERAND_TIME:
@@ -244,6 +318,12 @@ static unsigned may_test(const struct evtrail_filter_node *node, const struct kn
     default:
         return CAN_BE_BOTH;
     }
+}
+
+static unsigned may_have(const struct evtrail_filter_node *node, const struct known *known)
+{
+    bool looked_up = node->operand == EVTRAIL_OPERAND_FIELD || node->operand == EVTRAIL_OPERAND_DUR;
+    return looked_up ? may_test(node, known) : CAN_BE_BOTH;
 }
 
 static unsigned may(const struct evtrail_filter *filter, uint16_t number, const struct known *known)
@@ -264,6 +344,8 @@ static unsigned may(const struct evtrail_filter *filter, uint16_t number, const 
         return (left & CAN_BE_TRUE ? CAN_BE_FALSE : 0u) | (left & CAN_BE_FALSE ? CAN_BE_TRUE : 0u);
     case EVTRAIL_FILTER_NAME:
         return known->type ? sure(evtrail_pattern_match(node->name, known->type->name)) : CAN_BE_BOTH;
+    case EVTRAIL_FILTER_HAS:
+        return may_have(node, known);
     default:
         return may_test(node, known);
     }

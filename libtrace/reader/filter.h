@@ -17,6 +17,7 @@ enum evtrail_filter_kind {
     EVTRAIL_FILTER_NOT,
     EVTRAIL_FILTER_NAME, /* the event's name fits a pattern */
     EVTRAIL_FILTER_TEST, /* operand, comparison, value */
+    EVTRAIL_FILTER_HAS,  /* the operand is there */
 };
 enum evtrail_filter_operand {
     EVTRAIL_OPERAND_FIELD,
@@ -31,6 +32,7 @@ enum evtrail_filter_operand {
     EVTRAIL_OPERAND_PID,
     EVTRAIL_OPERAND_PROCESS,
     EVTRAIL_OPERAND_CPU,
+    EVTRAIL_OPERAND_RING,
 };
 enum evtrail_filter_comparison {
     EVTRAIL_IS_EQUAL,
@@ -39,10 +41,13 @@ enum evtrail_filter_comparison {
     EVTRAIL_IS_LESS_OR_EQUAL,
     EVTRAIL_IS_GREATER,
     EVTRAIL_IS_GREATER_OR_EQUAL,
-    EVTRAIL_IS_LIKE, /* ~: has wildcards, or is part of it */
+    EVTRAIL_IS_LIKE,     /* ~: has wildcards, or is part of it */
+    EVTRAIL_IS_NOT_LIKE, /* !~ */
 };
 struct evtrail_filter_node {
     uint8_t kind, operand, comparison;
+    uint8_t role;   /* enum evtrail_role: the field that has it, instead of a name */
+    bool is_null;   /* the word null */
     bool is_number; /* value has one */
     bool is_negative, is_fraction;
     uint16_t left, right;

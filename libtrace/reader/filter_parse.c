@@ -2,11 +2,11 @@
  *
  * Filter expressions: a recursive descent over `text`.
  *
- *     or     = and { "||" and }
- *     and    = not { "&&" not }
- *     not    = "!" not | "(" or ")" | test
- *     test   = operand comparison value | pattern
- *     comparison = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~"
+ *     or     = and { ( "||" | "or" ) and }
+ *     and    = not { ( "&&" | "and" ) not }
+ *     not    = ( "!" | "not" ) not | "(" or ")" | test
+ *     test   = "has" "(" operand ")" | operand comparison value | pattern
+ *     comparison = "==" | "!=" | "<" | "<=" | ">" | ">=" | "~" | "!~"
  */
 #include "reader/filter.h"
 
@@ -24,6 +24,7 @@ struct parser {
     const char *text, *at;
     const char *fault; /* the first one; at `at` */
     unsigned depth;
+    struct evtrail_filter_node spare; /* where a node goes for which there is no room */
 };
 
 static uint16_t parse_or(struct parser *parser);
@@ -52,10 +53,9 @@ static bool take(struct parser *parser, const char *token)
 
 static struct evtrail_filter_node *node_new(struct parser *parser, unsigned kind, uint16_t *ret_number)
 {
-    static struct evtrail_filter_node spare;
     if (parser->filter->count == EVTRAIL_FILTER_NODES) {
         fail(parser, "too many terms");
-        return &spare;
+        return &parser->spare;
     }
     *ret_number = parser->filter->count++;
     struct evtrail_filter_node *node = &parser->filter->nodes[*ret_number];
@@ -76,9 +76,20 @@ static char *keep(struct parser *parser, const char *bytes, size_t count)
 static size_t word_length(const char *at)
 {
     size_t n = 0;
-    while (isalnum((unsigned char)at[n]) || (at[n] && strchr("_.*?@-:+%/", at[n])))
+    while (isalnum((unsigned char)at[n]) || (at[n] && strchr("_.*?@-:+%/$", at[n])))
         n++;
     return n;
+}
+
+/* A word of the language, and not the beginning of a longer one. */
+static bool take_word(struct parser *parser, const char *word)
+{
+    skip_blanks(parser);
+    const size_t length = strlen(word);
+    if (word_length(parser->at) != length || strncmp(parser->at, word, length) != 0)
+        return false;
+    parser->at += length;
+    return true;
 }
 
 static const char *take_quoted(struct parser *parser)
@@ -110,6 +121,7 @@ static bool take_comparison(struct parser *parser, uint8_t *ret_comparison)
     } all[] = {{"==", EVTRAIL_IS_EQUAL},         {"!=", EVTRAIL_IS_NOT_EQUAL},
                {"<=", EVTRAIL_IS_LESS_OR_EQUAL}, {">=", EVTRAIL_IS_GREATER_OR_EQUAL},
                {"<", EVTRAIL_IS_LESS},           {">", EVTRAIL_IS_GREATER},
+               {"=~", EVTRAIL_IS_LIKE},          {"!~", EVTRAIL_IS_NOT_LIKE},
                {"~", EVTRAIL_IS_LIKE},           {"=", EVTRAIL_IS_EQUAL}};
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
         if (!take(parser, all[i].token))
@@ -125,9 +137,11 @@ static bool take_comparison(struct parser *parser, uint8_t *ret_comparison)
 static bool set_integer(struct evtrail_filter_node *node, const char *text)
 {
     char *end;
+    const char *digits = text + (*text == '-' || *text == '+');
+    const int base = digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X') ? 16 : 10;
     errno = 0;
     node->is_negative = *text == '-';
-    node->integer = node->is_negative ? strtoll(text, &end, 0) : (int64_t)strtoull(text, &end, 0);
+    node->integer = node->is_negative ? strtoll(text, &end, base) : (int64_t)strtoull(text, &end, base);
     node->real = node->is_negative ? (double)node->integer : (double)(uint64_t)node->integer;
     return end != text && !*end && errno == 0;
 }
@@ -203,6 +217,7 @@ static void parse_value(struct parser *parser, struct evtrail_filter_node *node)
             node->integer = node->text[0] == 't';
             node->is_number = true;
         }
+        node->is_null = !strcmp(node->text, "null");
     }
 }
 
@@ -216,24 +231,55 @@ static uint8_t operand_of(const char *name)
     } all[] = {{"level", EVTRAIL_OPERAND_LEVEL},   {"kind", EVTRAIL_OPERAND_KIND}, {"name", EVTRAIL_OPERAND_NAME},
                {"dur", EVTRAIL_OPERAND_DUR},       {"time", EVTRAIL_OPERAND_TIME}, {"tid", EVTRAIL_OPERAND_TID},
                {"thread", EVTRAIL_OPERAND_THREAD}, {"pid", EVTRAIL_OPERAND_PID},   {"process", EVTRAIL_OPERAND_PROCESS},
-               {"cpu", EVTRAIL_OPERAND_CPU}};
+               {"cpu", EVTRAIL_OPERAND_CPU},       {"ring", EVTRAIL_OPERAND_RING}};
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (!strcmp(name, all[i].name))
             return all[i].operand;
     return EVTRAIL_OPERAND_FIELD;
 }
 
-static void set_operand(struct evtrail_filter_node *node, const char *word)
+static uint8_t role_of(const char *name)
+{
+    static const char *const names[] = {"", "$span", "$parent", "$value", "$entity", "$state", "$name", "$flow"};
+    for (uint8_t role = 1; role < sizeof(names) / sizeof(names[0]); role++)
+        if (!strcmp(name, names[role]))
+            return role; /* enum evtrail_role */
+    return EVTRAIL_ROLE_none;
+}
+
+static void set_operand(struct parser *parser, struct evtrail_filter_node *node, const char *word)
 {
     node->name = word;
     node->operand = operand_of(word);
-    if (!strncmp(word, "label.", 6)) {
+    parser->filter->uses_spans |= node->operand == EVTRAIL_OPERAND_DUR;
+    if (*word == '$') {
+        node->role = role_of(word);
+        if (!node->role)
+            fail(parser, "wanted $span, $parent, $value, $entity, $state, $name or $flow before this");
+    } else if (!strncmp(word, "label.", 6)) {
         node->operand = EVTRAIL_OPERAND_LABEL;
         node->name = word + 6;
     } else if (!strncmp(word, "field.", 6)) { /* a field that is called like an operand of ours */
         node->operand = EVTRAIL_OPERAND_FIELD;
         node->name = word + 6;
     }
+}
+
+/* has(OPERAND), behind the word */
+static void parse_has(struct parser *parser, struct evtrail_filter_node *node)
+{
+    skip_blanks(parser);
+    const size_t length = word_length(parser->at);
+    if (length == 0) {
+        fail(parser, "wanted a field");
+        return;
+    }
+    node->kind = EVTRAIL_FILTER_HAS;
+    const char *word = keep(parser, parser->at, length);
+    parser->at += length;
+    set_operand(parser, node, word);
+    if (!take(parser, ")"))
+        fail(parser, "wanted )");
 }
 
 static uint16_t parse_test(struct parser *parser)
@@ -247,11 +293,14 @@ static uint16_t parse_test(struct parser *parser)
     parser->at += length;
     struct evtrail_filter_node *node = node_new(parser, EVTRAIL_FILTER_NAME, &number);
     node->name = word;
-    if (!take_comparison(parser, &node->comparison))
+    if (!strcmp(word, "has") && take(parser, "(")) {
+        parse_has(parser, node);
         return number;
+    }
+    if (!take_comparison(parser, &node->comparison))
+        return *word == '$' ? fail(parser, "wanted a comparison") : number;
     node->kind = EVTRAIL_FILTER_TEST;
-    set_operand(node, word);
-    parser->filter->uses_spans |= node->operand == EVTRAIL_OPERAND_DUR;
+    set_operand(parser, node, word);
     parse_value(parser, node);
     return number;
 }
@@ -262,8 +311,9 @@ static uint16_t parse_not(struct parser *parser)
     if (parser->depth++ > EVTRAIL_FILTER_DEPTH)
         return fail(parser, "nested too deeply");
     skip_blanks(parser);
-    if (parser->at[0] == '!' && parser->at[1] != '=') {
-        parser->at++;
+    const bool mark = parser->at[0] == '!' && parser->at[1] != '=' && parser->at[1] != '~';
+    if (mark || take_word(parser, "not")) {
+        parser->at += mark;
         struct evtrail_filter_node *node = node_new(parser, EVTRAIL_FILTER_NOT, &number);
         node->left = parse_not(parser);
     } else if (take(parser, "(")) {
@@ -277,11 +327,11 @@ static uint16_t parse_not(struct parser *parser)
     return number;
 }
 
-static uint16_t parse_chain(struct parser *parser, const char *token, unsigned kind,
+static uint16_t parse_chain(struct parser *parser, const char *token, const char *word, unsigned kind,
                             uint16_t (*next)(struct parser *parser))
 {
     uint16_t left = next(parser);
-    while (!parser->fault && take(parser, token)) {
+    while (!parser->fault && (take(parser, token) || take_word(parser, word))) {
         uint16_t number = 0;
         struct evtrail_filter_node *node = node_new(parser, kind, &number);
         node->left = left;
@@ -293,12 +343,12 @@ static uint16_t parse_chain(struct parser *parser, const char *token, unsigned k
 
 static uint16_t parse_and(struct parser *parser)
 {
-    return parse_chain(parser, "&&", EVTRAIL_FILTER_AND, parse_not);
+    return parse_chain(parser, "&&", "and", EVTRAIL_FILTER_AND, parse_not);
 }
 
 static uint16_t parse_or(struct parser *parser)
 {
-    return parse_chain(parser, "||", EVTRAIL_FILTER_OR, parse_and);
+    return parse_chain(parser, "||", "or", EVTRAIL_FILTER_OR, parse_and);
 }
 
 /* ---- the whole ---- */

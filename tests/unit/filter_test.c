@@ -17,11 +17,16 @@
 #include <string.h>
 
 static const struct evtrail_field fields[] = {
-    {.name = "port", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_u16},
+    {.name = "port", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_u16, .role = EVTRAIL_ROLE_span},
     {.name = "host", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_string},
     {.name = "share", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_f64},
     {.name = "change", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_i64},
-    {.name = "state", .unit = "", .doc = "", .enums = "0=idle,1=open,2=gone", .type = EVTRAIL_TYPE_enum},
+    {.name = "state",
+     .unit = "",
+     .doc = "",
+     .enums = "0=idle,1=open,2=gone",
+     .type = EVTRAIL_TYPE_enum,
+     .role = EVTRAIL_ROLE_state},
     {.name = "level", .unit = "", .doc = "", .enums = "", .type = EVTRAIL_TYPE_u64},
 };
 static const struct evtrail_event_type type = {.id = 20,
@@ -132,7 +137,24 @@ static void match__true_expressions__match(void **state)
                                         "port == 80 || port == 443 && host ~ l",
                                         "(port == 80 || port == 443) && !(dur > 1s)",
                                         "  pool.conn.open  &&  ( port == 443 ) ",
-                                        "port < 1K"};
+                                        "port < 1K",
+                                        "port == 0443",
+                                        "pool and port == 443",
+                                        "nothing or pool and not port == 80",
+                                        "not (nothing or port == 80)",
+                                        "android or pool",
+                                        "host =~ 'l*'",
+                                        "host !~ 'x*'",
+                                        "host !~ x",
+                                        "host != null",
+                                        "port != null",
+                                        "has(port)",
+                                        "has(label.request) && has( dur )",
+                                        "!has(absent)",
+                                        "not has(cpu)",
+                                        "ring == 0",
+                                        "$span == 443",
+                                        "$state == open"};
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (!matches(texts[i]))
             fail_msg("does not match: %s", texts[i]);
@@ -169,7 +191,18 @@ static void match__false_expressions__do_not(void **state)
                                         "cpu == 0",
                                         "!pool",
                                         "pool && nothing",
-                                        "port == 443 && !(port == 443)"};
+                                        "port == 443 && !(port == 443)",
+                                        "host !~ local",
+                                        "port !~ 443",
+                                        "absent !~ x",
+                                        "host == null",
+                                        "port == null",
+                                        "has(absent)",
+                                        "has(label.other)",
+                                        "has",
+                                        "$flow == 1",
+                                        "host ~ 'l?l*'",
+                                        "not pool or ring == 7"};
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
         if (matches(texts[i]))
             fail_msg("matches: %s", texts[i]);
@@ -181,7 +214,9 @@ static void new__malformed_text__einval_with_its_place(void **state)
     static const char *const texts[] = {
         "",      " ",     "&&",        "port ==",       "port == &&",  "(port == 1",  "port == 1)",
         "a b",   "a &&",  "a || || b", "level == loud", "time > soon", "host == \"x", "!",
-        "a & b", "a | b", "== 1",      "port == 1 2",   "(",           ")",           "a &&& b"};
+        "a & b", "a | b", "== 1",      "port == 1 2",   "(",           ")",           "a &&& b",
+        "has(",  "has()", "has(x",     "$no == 1",      "$span",       "a and",       "not",
+        "or a",  "a !~"};
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct evtrail_filter *filter;
         char *error = NULL;
