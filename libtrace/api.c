@@ -81,7 +81,8 @@ static bool is_code_of(const struct dl_phdr_info *info, uintptr_t address)
 {
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-        if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_X) && address - (info->dlpi_addr + phdr->p_vaddr) < phdr->p_memsz)
+        if (phdr->p_type == PT_LOAD && (phdr->p_flags & PF_X) &&
+            address - (info->dlpi_addr + phdr->p_vaddr) < phdr->p_memsz)
             return true;
     }
     return false;

@@ -20,7 +20,7 @@ static void read_settings(struct evtrail_ring *ring)
     evtrail_settings_read(settings, &values);
     ring->settings_seen = seen;
     ring->policy = ring->kind >= 2 ? ring->kind - 2 : values.policy;
-    ring->drop_from = 0;                                       /* what was full under the old settings */
+    ring->drop_from = 0;                                  /* what was full under the old settings */
     ring->shedding = ring->policy == EVTRAIL_POLICY_shed; /* to be looked at */
     ring->deadline_ns = values.deadline_ns;
     ring->lease_ns = values.lease_ns;

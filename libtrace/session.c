@@ -283,8 +283,7 @@ static void inherit(struct evtrail_control *control, const struct evtrail_contro
     atomic_store_explicit(&control->settings.memory_bytes, values.memory_bytes, memory_order_relaxed);
     atomic_store_explicit(&control->settings.flags, values.flags, memory_order_relaxed);
     uint32_t bytes = atomic_load_explicit(&parent->rules_bytes, memory_order_acquire);
-    if (bytes == 0 || bytes > EVTRAIL_RULES_BYTES ||
-        evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
+    if (bytes == 0 || bytes > EVTRAIL_RULES_BYTES || evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
         return;
     for (uint32_t i = 0; i < bytes; i++)
         control->rules[i] = __atomic_load_n(&parent->rules[i], __ATOMIC_RELAXED);
@@ -404,7 +403,8 @@ bool evtrail_session_start(void)
     struct evtrail_process *process = &evtrail_process;
     if (!process->started) {
         process->started = true;
-        process->off = getauxval(AT_SECURE) != 0 || environment_says_off() || evtrail_thread_init() < 0 || !private_memory();
+        process->off =
+            getauxval(AT_SECURE) != 0 || environment_says_off() || evtrail_thread_init() < 0 || !private_memory();
     }
     if (process->off)
         return false;

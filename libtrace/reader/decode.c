@@ -33,7 +33,8 @@ void evtrail_decoder_missing(struct evtrail_decoder *decoder, unsigned cause, ui
 static void note_counts(struct evtrail_decoder *decoder, const uint64_t *counts)
 {
     for (unsigned i = 0; i < EVTRAIL_CAUSES; i++) {
-        if (counts[i] <= decoder->known_lost[i]) /* lower: what the ring's header said of later losses was told already */
+        if (counts[i] <=
+            decoder->known_lost[i]) /* lower: what the ring's header said of later losses was told already */
             continue;
         evtrail_decoder_missing(decoder, i, counts[i] - decoder->known_lost[i]);
         decoder->known_lost[i] = counts[i];

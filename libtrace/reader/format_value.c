@@ -17,8 +17,8 @@ const char *evtrail_kind_name(unsigned kind)
 
 const char *evtrail_field_type_name(unsigned type)
 {
-    static const char *const names[EVTRAIL_TYPES] = {"?",   "bool", "i8",  "i16", "i32", "i64", "u8",
-                                                     "u16", "u32",  "u64", "x8",  "x16", "x32", "x64",
+    static const char *const names[EVTRAIL_TYPES] = {"?",   "bool", "i8",      "i16",    "i32",   "i64", "u8",
+                                                     "u16", "u32",  "u64",     "x8",     "x16",   "x32", "x64",
                                                      "f32", "f64",  "pointer", "string", "bytes", "enum"};
     return type < EVTRAIL_TYPES ? names[type] : "?";
 }

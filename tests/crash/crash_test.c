@@ -38,13 +38,13 @@ struct progress {
     _Atomic uint32_t passed;            /* times that the point was passed */
 };
 static struct shared {
-    char path[512];  /* of the session */
-    char point[16];  /* where threads stop, "" nowhere */
+    char path[512];        /* of the session */
+    char point[16];        /* where threads stop, "" nowhere */
     _Atomic uint32_t skip; /* times that a thread passes it before */
     _Atomic uint32_t stopped, go, ready, consumer_ready, finished, done;
     _Atomic uint64_t delivered, lost;
     struct progress threads[THREADS];
-} *shared;
+} * shared;
 
 static __thread struct progress *mine;
 
@@ -133,7 +133,8 @@ static void run_writer(const struct plan *plan)
 
 static void run_consumer(void)
 {
-    struct evtrail_reader_options options = {.bytes = sizeof(options), .hold = true, .low_latency = true, .name = "crash"};
+    struct evtrail_reader_options options = {
+        .bytes = sizeof(options), .hold = true, .low_latency = true, .name = "crash"};
     struct evtrail_reader *reader;
     struct evtrail_event *event;
     while (!atomic_load(&shared->ready))
@@ -328,8 +329,8 @@ static unsigned run_case(const struct plan *plan, enum action action)
     return stopped;
 }
 
-static const char *const points[] = {"T-busy", "T-header", "T-payload", "T-private", "W6", "W0", "W1", "W2", "W3", "W4",
-                                     "P1",     "M1",       "L1",        "B1",        "S1", "S2", "S3"};
+static const char *const points[] = {"T-busy", "T-header", "T-payload", "T-private", "W6", "W0", "W1", "W2", "W3",
+                                     "W4",     "P1",       "M1",        "L1",        "B1", "S1", "S2", "S3"};
 static const char *const policies[] = {"policy=overwrite", "policy=drop", "policy=block", "policy=shed"};
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -338,11 +339,13 @@ static void run_all(enum action action)
     for (unsigned p = 0; p < COUNT(points); p++) {
         unsigned stopped = 0;
         for (unsigned i = 0; i < COUNT(policies); i++)
-            for (unsigned late = 0; late < 3; late++) { /* at the first time, and when the ring is fuller or has gone round */
+            for (unsigned late = 0; late < 3;
+                 late++) { /* at the first time, and when the ring is fuller or has gone round */
                 struct plan plan = {policies[i], points[p], 0, true};
                 if (points[p][0] == 'S' && late)
                     continue; /* once a thread */
-                plan.skip = points[p][0] == 'W' && points[p][1] != '6' ? late * (i == 0 ? 4 : 2) : late * (100 + 17 * p);
+                plan.skip =
+                    points[p][0] == 'W' && points[p][1] != '6' ? late * (i == 0 ? 4 : 2) : late * (100 + 17 * p);
                 stopped += run_case(&plan, action);
             }
         if (stopped == 0)

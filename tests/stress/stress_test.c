@@ -36,7 +36,7 @@ static struct shared {
     struct {
         _Atomic uint64_t delivered, lost;
     } readers[READERS];
-} *shared;
+} * shared;
 
 static uint64_t now_ns(void)
 {
@@ -64,10 +64,18 @@ static void emit(uint64_t seq)
 {
     static const char text[200];
     switch (seq % 4) {
-    case 0: EVTRAIL(trace, "f.trace", seq); break;
-    case 1: EVTRAIL(debug, "f.debug", seq, "some text"); break;
-    case 2: EVTRAIL(info, "f.info", seq, evtrail_bytes(text, seq % sizeof(text))); break;
-    default: EVTRAIL(error, "f.error", seq, seq, seq); break;
+    case 0:
+        EVTRAIL(trace, "f.trace", seq);
+        break;
+    case 1:
+        EVTRAIL(debug, "f.debug", seq, "some text");
+        break;
+    case 2:
+        EVTRAIL(info, "f.info", seq, evtrail_bytes(text, seq % sizeof(text)));
+        break;
+    default:
+        EVTRAIL(error, "f.error", seq, seq, seq);
+        break;
     }
 }
 
@@ -300,7 +308,8 @@ static void run(const struct plan *plan, void (*other)(const struct plan *, unsi
 static void flood__slow_reader__exact_in_each_policy(void **state)
 {
     static const char *const settings[] = {"policy=overwrite block=16K blocks=8", "policy=drop block=16K blocks=8",
-                                           "policy=block block=16K blocks=8 deadline=5ms", "policy=shed block=16K blocks=8"};
+                                           "policy=block block=16K blocks=8 deadline=5ms",
+                                           "policy=shed block=16K blocks=8"};
     for (unsigned i = 0; i < 4; i++)
         run(&(struct plan){.settings = settings[i], .readers = 1, .ms = 2000, .slow_us = 3000, .dense = true}, NULL, 0);
 }
@@ -313,25 +322,32 @@ static void flood__fast_reader__exact(void **state)
 
 static void flood__several_readers__each_exact(void **state)
 {
-    run(&(struct plan){.settings = "policy=drop block=16K blocks=8", .readers = 3, .ms = 2000, .slow_us = 1000}, NULL, 0);
-    run(&(struct plan){.settings = "policy=overwrite block=16K blocks=8", .readers = 3, .ms = 2000, .slow_us = 1000}, NULL, 0);
+    run(&(struct plan){.settings = "policy=drop block=16K blocks=8", .readers = 3, .ms = 2000, .slow_us = 1000}, NULL,
+        0);
+    run(&(struct plan){.settings = "policy=overwrite block=16K blocks=8", .readers = 3, .ms = 2000, .slow_us = 1000},
+        NULL, 0);
 }
 
 static void flood__readers_come_and_go__exact(void **state)
 {
     run(&(struct plan){.settings = "policy=drop block=16K blocks=8 lease=100ms", .ms = 2000}, run_visitors, 3);
-    run(&(struct plan){.settings = "policy=block block=16K blocks=8 lease=100ms deadline=20ms", .ms = 2000}, run_visitors, 3);
+    run(&(struct plan){.settings = "policy=block block=16K blocks=8 lease=100ms deadline=20ms", .ms = 2000},
+        run_visitors, 3);
 }
 
 static void flood__threads_come_and_go__exact(void **state)
 {
     run(&(struct plan){.settings = "policy=drop block=4K blocks=16", .readers = 1, .ms = 2000, .churn = true}, NULL, 0);
-    run(&(struct plan){.settings = "policy=overwrite block=4K blocks=4", .readers = 1, .ms = 2000, .churn = true}, NULL, 0);
+    run(&(struct plan){.settings = "policy=overwrite block=4K blocks=4", .readers = 1, .ms = 2000, .churn = true}, NULL,
+        0);
 }
 
 static void flood__settings_change__exact(void **state)
 {
-    run(&(struct plan){.settings = "policy=drop block=4K blocks=16 deadline=5ms", .readers = 1, .ms = 3000, .churn = true}, run_setter, 1);
+    run(
+        &(struct plan){
+            .settings = "policy=drop block=4K blocks=16 deadline=5ms", .readers = 1, .ms = 3000, .churn = true},
+        run_setter, 1);
 }
 
 int main(int argc, char **argv)

@@ -72,10 +72,24 @@ static bool add_event(struct cursor *c, const struct evtrail_walk *walk)
     if (!type)
         fault(t, "an event of no known type", c->index, c->block);
     t->events[t->events_count++] = (struct trail_event){
-        .ring = c->index, .id = walk->id, .tid = c->tid, .words = walk->words, .block = c->block, .ticks = walk->ticks,
-        .payload = walk->payload, .type = type, .name = type ? type->name : "?", .level = type ? type->level : 0,
-        .thread = c->thread, .labels = c->labels, .meta = c->has_meta ? c->meta : 0, .cpu = c->cpu, .caller = c->caller,
-        .stack = c->stack, .stack_count = c->stack_count, .lost = stated(c->ring),
+        .ring = c->index,
+        .id = walk->id,
+        .tid = c->tid,
+        .words = walk->words,
+        .block = c->block,
+        .ticks = walk->ticks,
+        .payload = walk->payload,
+        .type = type,
+        .name = type ? type->name : "?",
+        .level = type ? type->level : 0,
+        .thread = c->thread,
+        .labels = c->labels,
+        .meta = c->has_meta ? c->meta : 0,
+        .cpu = c->cpu,
+        .caller = c->caller,
+        .stack = c->stack,
+        .stack_count = c->stack_count,
+        .lost = stated(c->ring),
     };
     c->has_meta = false;
     return true;
@@ -427,7 +441,8 @@ const char *trail_gaps(const struct trail *t, uint32_t index, uint64_t emitted)
         }
         if (e->payload[0] != next + (e->lost - lost)) {
         wrong:
-            snprintf(text, sizeof(text), "event %llu in the place of %llu, lost %llu before it (%llu recorded, %llu read)",
+            snprintf(text, sizeof(text),
+                     "event %llu in the place of %llu, lost %llu before it (%llu recorded, %llu read)",
                      (unsigned long long)e->payload[0], (unsigned long long)next, (unsigned long long)e->lost,
                      (unsigned long long)ring->recorded, (unsigned long long)ring->read);
             return text;

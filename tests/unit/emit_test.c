@@ -27,7 +27,7 @@
 #define EVTRAIL_PREFIX cat_
 #include <evtrail/catalogue.h>
 
-void emit_cxx(void); /* emit_cxx.cc */
+void emit_cxx(void);  /* emit_cxx.cc */
 void emit_cxx2(void); /* emit_cxx2.cc */
 void emit_cxx_new(void);
 void emit_same_type(int port); /* emit_other.c */
@@ -83,9 +83,9 @@ RUN(emit__every_scalar_type__type_and_value_are_read_back)
     EVTRAIL(info, "t.scalars", b, c, sc, s, i, l, ll, uc, us, ui, ul, ull, f, d, p);
     struct trail *t = finish();
     const struct trail_event *e = only(t, "t.scalars");
-    static const uint8_t types[] = {EVTRAIL_TYPE_bool, EVTRAIL_TYPE_i8,  EVTRAIL_TYPE_i8,  EVTRAIL_TYPE_i16,
-                                    EVTRAIL_TYPE_i32,  EVTRAIL_TYPE_i64, EVTRAIL_TYPE_i64, EVTRAIL_TYPE_u8,
-                                    EVTRAIL_TYPE_u16,  EVTRAIL_TYPE_u32, EVTRAIL_TYPE_u64, EVTRAIL_TYPE_u64,
+    static const uint8_t types[] = {EVTRAIL_TYPE_bool, EVTRAIL_TYPE_i8,  EVTRAIL_TYPE_i8,     EVTRAIL_TYPE_i16,
+                                    EVTRAIL_TYPE_i32,  EVTRAIL_TYPE_i64, EVTRAIL_TYPE_i64,    EVTRAIL_TYPE_u8,
+                                    EVTRAIL_TYPE_u16,  EVTRAIL_TYPE_u32, EVTRAIL_TYPE_u64,    EVTRAIL_TYPE_u64,
                                     EVTRAIL_TYPE_f32,  EVTRAIL_TYPE_f64, EVTRAIL_TYPE_pointer};
     static const char *const names[] = {"b",  "c",  "sc", "s",   "i", "l", "ll", "uc",
                                         "us", "ui", "ul", "ull", "f", "d", "p"};
@@ -94,9 +94,21 @@ RUN(emit__every_scalar_type__type_and_value_are_read_back)
     uint64_t d_word;
     memcpy(&f_word, &f_bits, 4);
     memcpy(&d_word, &d, 8);
-    const uint64_t words[] = {1, (uint64_t)-2, (uint64_t)-3, (uint64_t)-4, (uint64_t)(int64_t)INT_MIN,
-                              (uint64_t)LONG_MIN, (uint64_t)ll, 255, 65535, UINT_MAX, ULONG_MAX, ULLONG_MAX - 1,
-                              f_word, d_word, (uint64_t)(uintptr_t)p};
+    const uint64_t words[] = {1,
+                              (uint64_t)-2,
+                              (uint64_t)-3,
+                              (uint64_t)-4,
+                              (uint64_t)(int64_t)INT_MIN,
+                              (uint64_t)LONG_MIN,
+                              (uint64_t)ll,
+                              255,
+                              65535,
+                              UINT_MAX,
+                              ULONG_MAX,
+                              ULLONG_MAX - 1,
+                              f_word,
+                              d_word,
+                              (uint64_t)(uintptr_t)p};
     CHECK_EQ(e->type->fields_count, 15);
     CHECK_EQ(e->words, 15);
     for (int n = 0; n < 15; n++) {
@@ -116,7 +128,8 @@ RUN(emit__strings_and_bytes__copied_with_their_length_null_is_a_value)
     char buffer[20] = "changes later";
     const char *null = NULL, *empty = "";
     const char raw[] = {0, 1, 2, 0, 4};
-    EVTRAIL(info, "t.strings", buffer, null, empty, evtrail_bytes(raw, 5), evtrail_bytes(NULL, 9), "eight by", "nine byte");
+    EVTRAIL(info, "t.strings", buffer, null, empty, evtrail_bytes(raw, 5), evtrail_bytes(NULL, 9), "eight by",
+            "nine byte");
     strcpy(buffer, "CHANGED");
     struct trail *t = finish();
     const struct trail_event *e = only(t, "t.strings");
@@ -145,7 +158,8 @@ RUN(emit__no_fields_and_sixteen__both_are_read_back)
     int a = 1;
     EVTRAIL(error, "t.none");
     EVTRAIL(error, "t.sixteen", a, a, a, a, a, a, a, a, a, a, a, a, a, a, a, a);
-    EVTRAIL(error, "t.sixteen_strings", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16");
+    EVTRAIL(error, "t.sixteen_strings", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15",
+            "16");
     struct trail *t = finish();
     CHECK_EQ(only(t, "t.none")->words, 0);
     const struct trail_event *e = only(t, "t.sixteen");
@@ -178,9 +192,9 @@ RUN(emit__kinds_levels_units_names__are_in_the_schema)
     static const struct {
         const char *name;
         uint8_t n, kind, level;
-    } want[] = {{"t.span", 0, EVTRAIL_KIND_begin, 1},   {"t.span", 1, EVTRAIL_KIND_end, 1},
+    } want[] = {{"t.span", 0, EVTRAIL_KIND_begin, 1},      {"t.span", 1, EVTRAIL_KIND_end, 1},
                 {"t.counter", 0, EVTRAIL_KIND_counter, 2}, {"t.entity", 0, EVTRAIL_KIND_state, 3},
-                {"t.entity", 1, EVTRAIL_KIND_name, 4},  {"t.entity", 2, EVTRAIL_KIND_gone, 5},
+                {"t.entity", 1, EVTRAIL_KIND_name, 4},     {"t.entity", 2, EVTRAIL_KIND_gone, 5},
                 {"t.flow", 0, EVTRAIL_KIND_flow, 6}};
     for (unsigned i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
         const struct trail_event *e = trail_event(t, want[i].name, want[i].n);
@@ -218,7 +232,8 @@ RUN(emit__around_the_inline_size__every_length_is_whole)
 {
     start("t");
     int after = 77;
-    for (size_t bytes = 470; bytes < 530; bytes++) { /* 62 payload words are written inline, 63 take the extended form */
+    for (size_t bytes = 470; bytes < 530;
+         bytes++) { /* 62 payload words are written inline, 63 take the extended form */
         EVTRAIL(info, "t.size", evtrail_bytes(large, bytes), after);
         check_size("t.size", bytes);
     }
@@ -323,8 +338,17 @@ RUN(emit__ticks_jump_further_than_the_header_holds__restated)
 {
     start("t");
     const uint64_t now = evtrail_now(), half = UINT64_C(1) << 43;
-    const uint64_t stamps[] = {now, now + half - 1000000000, now + half + 1000, now + 40 * half, now + 39 * half, now, now - half - 5,
-                               5, 6, UINT64_MAX - 5, now};
+    const uint64_t stamps[] = {now,
+                               now + half - 1000000000,
+                               now + half + 1000,
+                               now + 40 * half,
+                               now + 39 * half,
+                               now,
+                               now - half - 5,
+                               5,
+                               6,
+                               UINT64_MAX - 5,
+                               now};
     for (unsigned i = 0; i < sizeof(stamps) / 8; i++) {
         EVTRAIL_AT(stamps[i], info, "t.jump", i);
         EVTRAIL_AT(stamps[i], info, "t.jump", evtrail_bytes(large, 1000));
@@ -570,7 +594,8 @@ RUN(emit__registered_at_run_time__one_type_and_its_fields)
     char name[] = "run.time";
     struct evtrail_field_desc fields[] = {{.type = EVTRAIL_TYPE_u64, .name = "value", .unit = "ns"},
                                           {.type = EVTRAIL_TYPE_string, .name = "text", .doc = "a text"}};
-    struct evtrail_event_desc desc = {.bytes = sizeof(desc), .name = name, .doc = "made here", .level = 4, .fields_count = 2, .fields = fields};
+    struct evtrail_event_desc desc = {
+        .bytes = sizeof(desc), .name = name, .doc = "made here", .level = 4, .fields_count = 2, .fields = fields};
     const struct evtrail_point *point, *again, *none = NULL;
     CHECK(evtrail_register(&desc, &point) == 0);
     CHECK(evtrail_register(&desc, &again) == 0);

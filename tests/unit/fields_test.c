@@ -76,13 +76,18 @@ static void wrappers__unit_base_and_name__taken_from_inside(void **state)
     one("EVTRAIL_NS(EVTRAIL_AS(\"other\", a))", "other", "ns", EVTRAIL_TYPE_u32);
     one("evtrail_bytes(key, key_size)", "key", "", EVTRAIL_TYPE_u32);
     one("EVTRAIL_NSA(x)", "x", "", EVTRAIL_TYPE_u32);
-    one("EVTRAIL_UNIT(x, \"0123456789012345678901234567890123456789\")", "x", "0123456789012345678901234567890", EVTRAIL_TYPE_u32);
+    one("EVTRAIL_UNIT(x, \"0123456789012345678901234567890123456789\")", "x", "0123456789012345678901234567890",
+        EVTRAIL_TYPE_u32);
 }
 
 static void names__twice_or_too_long__made_unique(void **state)
 {
     static const uint8_t types[] = {EVTRAIL_TYPE_i8, EVTRAIL_TYPE_i16, EVTRAIL_TYPE_i32, EVTRAIL_TYPE_i64};
-    assert_int_equal(read_text("\"n\", a->id, b->id, a_very_long_name_that_goes_on_and_on_until_it_is_longer_than_any_field_may_be, 7", types, 4), 4);
+    assert_int_equal(
+        read_text(
+            "\"n\", a->id, b->id, a_very_long_name_that_goes_on_and_on_until_it_is_longer_than_any_field_may_be, 7",
+            types, 4),
+        4);
     is(0, "id", "", EVTRAIL_TYPE_i8);
     is(1, "id_2", "", EVTRAIL_TYPE_i16);
     is(2, "a_very_lon_3", "", EVTRAIL_TYPE_i32);
@@ -102,8 +107,20 @@ static void hex__of_each_width(void **state)
 static void text__fewer_arguments_or_torn__never_read_beyond(void **state)
 {
     static const uint8_t types[16] = {9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
-    static const char *const texts[] = {"", "\"n\"", "\"n", "\"n\\", "(((", ")))", "'", "'\\", ",,,,", "\"n\", EVTRAIL_NS(",
-                                        "\"n\", EVTRAIL_AS(", "\"n\", EVTRAIL_AS()", "\"n\", EVTRAIL_UNIT(x)", "\"n\", \"\\\""};
+    static const char *const texts[] = {"",
+                                        "\"n\"",
+                                        "\"n",
+                                        "\"n\\",
+                                        "(((",
+                                        ")))",
+                                        "'",
+                                        "'\\",
+                                        ",,,,",
+                                        "\"n\", EVTRAIL_NS(",
+                                        "\"n\", EVTRAIL_AS(",
+                                        "\"n\", EVTRAIL_AS()",
+                                        "\"n\", EVTRAIL_UNIT(x)",
+                                        "\"n\", \"\\\""};
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         char *exact = strdup(texts[i]); /* so that a sanitizer sees a step beyond */
         assert_int_equal(read_text(exact, types, 16), 16);
@@ -116,8 +133,25 @@ static void text__fewer_arguments_or_torn__never_read_beyond(void **state)
 static void text__random__never_read_beyond(void **state)
 {
     static const uint8_t types[16] = {9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
-    static const char *const pieces[] = {"\"", "'", "\\", "(", ")", "[", "]", "{", "}", ",", " ", "a", "EVTRAIL_NS(", "EVTRAIL_AS(", "evtrail_bytes(",
-                                         "EVTRAIL_UNIT(", "->", "9", "EVTRAIL_HEX("};
+    static const char *const pieces[] = {"\"",
+                                         "'",
+                                         "\\",
+                                         "(",
+                                         ")",
+                                         "[",
+                                         "]",
+                                         "{",
+                                         "}",
+                                         ",",
+                                         " ",
+                                         "a",
+                                         "EVTRAIL_NS(",
+                                         "EVTRAIL_AS(",
+                                         "evtrail_bytes(",
+                                         "EVTRAIL_UNIT(",
+                                         "->",
+                                         "9",
+                                         "EVTRAIL_HEX("};
     srand(1);
     for (int round = 0; round < 20000; round++) {
         char text[256] = "";

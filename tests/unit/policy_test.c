@@ -363,12 +363,24 @@ static void emit_level(unsigned level, unsigned n)
     of_level[level] += n;
     for (; n--; emitted++)
         switch (level) {
-        case 1: EVTRAIL(critical, "p.l1", emitted); break;
-        case 2: EVTRAIL(error, "p.l2", emitted); break;
-        case 3: EVTRAIL(warning, "p.l3", emitted); break;
-        case 4: EVTRAIL(info, "p.l4", emitted); break;
-        case 5: EVTRAIL(debug, "p.l5", emitted); break;
-        case 6: EVTRAIL(trace, "p.l6", emitted); break;
+        case 1:
+            EVTRAIL(critical, "p.l1", emitted);
+            break;
+        case 2:
+            EVTRAIL(error, "p.l2", emitted);
+            break;
+        case 3:
+            EVTRAIL(warning, "p.l3", emitted);
+            break;
+        case 4:
+            EVTRAIL(info, "p.l4", emitted);
+            break;
+        case 5:
+            EVTRAIL(debug, "p.l5", emitted);
+            break;
+        case 6:
+            EVTRAIL(trace, "p.l6", emitted);
+            break;
         }
 }
 

@@ -43,13 +43,15 @@ static void rule__every_part__is_understood(void **state)
     assert_int_equal(r.state, EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU | EVTRAIL_ENABLE_CALLER | EVTRAIL_ENABLE_STACK |
                                   (1 + EVTRAIL_POLICY_drop) << EVTRAIL_ENABLE_CHANNEL_SHIFT);
     assert_int_equal(parse("*@drop@shed+cpu:trace", &r), 0); /* any order; the last channel */
-    assert_int_equal(r.state, EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU | (1 + EVTRAIL_POLICY_shed) << EVTRAIL_ENABLE_CHANNEL_SHIFT);
+    assert_int_equal(r.state, EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU |
+                                  (1 + EVTRAIL_POLICY_shed) << EVTRAIL_ENABLE_CHANNEL_SHIFT);
 }
 
 static void rule__malformed__refused_and_nothing_written(void **state)
 {
-    static const char *const texts[] = {"", "-", ":info", "a:", "a:loud", "a+", "a+gpu", "a@", "a@never", "a b", "a\nb", "a:info:", "a++cpu",
-                                        "a,b", "a;b", "a=b", "a\"", "a\x80", "a:infox", "a:Info", "a+cpu x", "a\x7f"};
+    static const char *const texts[] = {"",        "-",     ":info",   "a:",      "a:loud",  "a+",   "a+gpu", "a@",
+                                        "a@never", "a b",   "a\nb",    "a:info:", "a++cpu",  "a,b",  "a;b",   "a=b",
+                                        "a\"",     "a\x80", "a:infox", "a:Info",  "a+cpu x", "a\x7f"};
     for (unsigned i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
         struct evtrail_rule r = {.level = 77};
         if (parse(texts[i], &r) != -EINVAL)
@@ -76,12 +78,30 @@ static void pattern__providers_and_wildcards(void **state)
         const char *pattern, *name;
         bool match;
     } cases[] = {
-        {"pool", "pool", 1},         {"pool", "pool.conn.open", 1}, {"pool.conn", "pool.conn.open", 1}, {"pool", "pools", 0},
-        {"pool", "poo", 0},          {"pool.conn", "pool", 0},      {"*", "anything.at.all", 1},        {"*", "", 1},
-        {"pool.*", "pool.conn", 1},  {"pool.*", "pool", 0},         {"*.open", "pool.conn.open", 1},    {"*.open", "pool.open.x", 0},
-        {"p?ol", "pool", 1},         {"p?ol", "pool.x", 0},         {"?", "a", 1},                      {"?", "", 0},
-        {"a*b*c", "aXXbYYbZZc", 1},  {"a*b*c", "aXXbYYbZZ", 0},     {"**", "x", 1},                     {"*a", "aaaaab", 0},
-        {"a*", "a", 1},              {"a**", "a", 1},               {"pool.", "pool.conn", 0},          {"?ool*", "pool.x.y", 1},
+        {"pool", "pool", 1},
+        {"pool", "pool.conn.open", 1},
+        {"pool.conn", "pool.conn.open", 1},
+        {"pool", "pools", 0},
+        {"pool", "poo", 0},
+        {"pool.conn", "pool", 0},
+        {"*", "anything.at.all", 1},
+        {"*", "", 1},
+        {"pool.*", "pool.conn", 1},
+        {"pool.*", "pool", 0},
+        {"*.open", "pool.conn.open", 1},
+        {"*.open", "pool.open.x", 0},
+        {"p?ol", "pool", 1},
+        {"p?ol", "pool.x", 0},
+        {"?", "a", 1},
+        {"?", "", 0},
+        {"a*b*c", "aXXbYYbZZc", 1},
+        {"a*b*c", "aXXbYYbZZ", 0},
+        {"**", "x", 1},
+        {"*a", "aaaaab", 0},
+        {"a*", "a", 1},
+        {"a**", "a", 1},
+        {"pool.", "pool.conn", 0},
+        {"?ool*", "pool.x.y", 1},
     };
     for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         if (evtrail_pattern_match(cases[i].pattern, cases[i].name) != cases[i].match)
@@ -123,8 +143,10 @@ static void owners__one__the_last_match_counts(void **state)
 
 static void owners__several__union_but_the_sessions_off_beats_all(void **state)
 {
-    assert_int_equal(state_of("1f a+cpu\n2f a+caller\n", "a", 1), EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU | EVTRAIL_ENABLE_CALLER);
-    assert_int_equal(state_of("1f a\n2f -a\n", "a", 1), EVTRAIL_ENABLE_ON); /* one consumer does not take it from another */
+    assert_int_equal(state_of("1f a+cpu\n2f a+caller\n", "a", 1),
+                     EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU | EVTRAIL_ENABLE_CALLER);
+    assert_int_equal(state_of("1f a\n2f -a\n", "a", 1),
+                     EVTRAIL_ENABLE_ON); /* one consumer does not take it from another */
     assert_int_equal(state_of("0 -a\n1f a\n", "a", 1), 0);
     assert_int_equal(state_of("1f a\n0 -a\n", "a", 1), 0);
     assert_int_equal(state_of("0 -a.b\n1f a\n", "a.c", 1), EVTRAIL_ENABLE_ON);
@@ -134,7 +156,8 @@ static void owners__several__union_but_the_sessions_off_beats_all(void **state)
 
 static void owners__lines_that_do_not_parse__skipped(void **state)
 {
-    assert_int_equal(state_of("\n \n0\n0 \n0 :x\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx a\n0 a\n0 unfinished", "a", 1), EVTRAIL_ENABLE_ON);
+    assert_int_equal(state_of("\n \n0\n0 \n0 :x\nxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx a\n0 a\n0 unfinished", "a", 1),
+                     EVTRAIL_ENABLE_ON);
     assert_int_equal(state_of("0 unfinished", "unfinished", 1), 0);
     char many[4000] = "";
     for (int i = 0; i < 100; i++)
@@ -289,16 +312,52 @@ static void settings__bounds__kept(void **state)
         const char *text;
         int result;
     } cases[] = {
-        {"policy=overwrite", 0},  {"policy=drop", 0},      {"policy=block", 0},       {"policy=shed", 0},       {"policy=none", -EINVAL},
-        {"policy=", -EINVAL},     {"block=4K", 0},         {"block=4096", 0},         {"block=1M", 0},          {"block=4095", 0},
-        {"block=2048", -ERANGE},  {"block=2M", -ERANGE},   {"block=0", -ERANGE},      {"block=-1", -EINVAL},    {"block=64KiB", 0},
-        {"block=64kb", -EINVAL},  {"blocks=2", 0},         {"blocks=1", -ERANGE},     {"blocks=4096", 0},       {"blocks=4097", -ERANGE},
-        {"blocks=3", 0},          {"deadline=0", 0},       {"deadline=60s", 0},       {"deadline=61s", -ERANGE}, {"deadline=1", -EINVAL},
-        {"deadline=1.5s", -EINVAL}, {"lease=100ms", 0},    {"lease=99ms", -ERANGE},   {"lease=600s", 0},        {"lease=11m", -ERANGE},
-        {"memory=64K", 0},        {"memory=63K", -ERANGE}, {"memory=1024G", 0},       {"memory=1025G", -ERANGE}, {"keep=1", 0},
-        {"keep=0", 0},            {"keep=2", -EINVAL},     {"keep=", -EINVAL},        {"no=1", -EINVAL},        {"=1", -EINVAL},
-        {"block", -EINVAL},       {"", -EINVAL},           {"memory=99999999999999999999", -ERANGE},            {"memory=18446744073709551615G", -ERANGE},
-        {"block=K", -EINVAL},     {"block=4K ", -EINVAL},
+        {"policy=overwrite", 0},
+        {"policy=drop", 0},
+        {"policy=block", 0},
+        {"policy=shed", 0},
+        {"policy=none", -EINVAL},
+        {"policy=", -EINVAL},
+        {"block=4K", 0},
+        {"block=4096", 0},
+        {"block=1M", 0},
+        {"block=4095", 0},
+        {"block=2048", -ERANGE},
+        {"block=2M", -ERANGE},
+        {"block=0", -ERANGE},
+        {"block=-1", -EINVAL},
+        {"block=64KiB", 0},
+        {"block=64kb", -EINVAL},
+        {"blocks=2", 0},
+        {"blocks=1", -ERANGE},
+        {"blocks=4096", 0},
+        {"blocks=4097", -ERANGE},
+        {"blocks=3", 0},
+        {"deadline=0", 0},
+        {"deadline=60s", 0},
+        {"deadline=61s", -ERANGE},
+        {"deadline=1", -EINVAL},
+        {"deadline=1.5s", -EINVAL},
+        {"lease=100ms", 0},
+        {"lease=99ms", -ERANGE},
+        {"lease=600s", 0},
+        {"lease=11m", -ERANGE},
+        {"memory=64K", 0},
+        {"memory=63K", -ERANGE},
+        {"memory=1024G", 0},
+        {"memory=1025G", -ERANGE},
+        {"keep=1", 0},
+        {"keep=0", 0},
+        {"keep=2", -EINVAL},
+        {"keep=", -EINVAL},
+        {"no=1", -EINVAL},
+        {"=1", -EINVAL},
+        {"block", -EINVAL},
+        {"", -EINVAL},
+        {"memory=99999999999999999999", -ERANGE},
+        {"memory=18446744073709551615G", -ERANGE},
+        {"block=K", -EINVAL},
+        {"block=4K ", -EINVAL},
     };
     struct evtrail_settings s;
     memset(&s, 0, sizeof(s));

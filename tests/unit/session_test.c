@@ -266,7 +266,8 @@ static void scenario_types(void)
     static const struct evtrail_point *points[TYPES];
     char name[64];
     struct evtrail_field_desc field = {.type = EVTRAIL_TYPE_u64, .name = "value"};
-    struct evtrail_event_desc desc = {.bytes = sizeof(desc), .name = name, .level = 4, .fields_count = 1, .fields = &field};
+    struct evtrail_event_desc desc = {
+        .bytes = sizeof(desc), .name = name, .level = 4, .fields_count = 1, .fields = &field};
     for (int i = 0; i < TYPES; i++) {
         snprintf(name, sizeof(name), "s.types.number.%d", i);
         int result = evtrail_register(&desc, &points[i]);
@@ -496,7 +497,8 @@ static void environment__rules_and_settings__are_in_force(void **state)
 {
     SKIP_UNDER_QEMU("the program is qemu");
     const char *directory = child_new_directory();
-    ASSERT_CHILD(child_scenario("ten", directory, "s policy=drop,block=16K;blocks=8 keep=1 bad==1 block=1 -s.off no:such@rule x=y"));
+    ASSERT_CHILD(child_scenario("ten", directory,
+                                "s policy=drop,block=16K;blocks=8 keep=1 bad==1 block=1 -s.off no:such@rule x=y"));
     struct trail *t = open_nth(directory, 0);
     assert_int_equal(trail_count(t, "s.e"), 10);
     assert_int_equal(trail_count(t, "s.off"), 0);
@@ -544,7 +546,8 @@ static void exit__while_threads_emit__what_they_wrote_is_whole(void **state)
         const char *directory = child_new_directory();
         ASSERT_CHILD(child_scenario("exit-threads", directory, "s keep=1"));
         struct trail *t = open_nth(directory, 0);
-        assert_int_equal(trail_count(t, "s.e") + trail_count(t, "s.constructor") + trail_count(t, "s.destructor"), t->events_count);
+        assert_int_equal(trail_count(t, "s.e") + trail_count(t, "s.constructor") + trail_count(t, "s.destructor"),
+                         t->events_count);
         trail_close(t);
     }
 }
@@ -959,8 +962,10 @@ static void threads__a_thousand_with_ten_events__cost_a_few_pages_each(void **st
 static void signals__handlers_emit_inside_emissions__nothing_corrupt_accounting_exact(void **state)
 {
     static const char *const how[] = {
-        "s policy=overwrite block=4K blocks=4", "s policy=drop blocks=2 s.channel@overwrite s.context+cpu+caller",
-        "s policy=shed block=4K blocks=8 s.channel@drop", "s policy=block deadline=1ms block=4K blocks=2 s.context+cpu+stack",
+        "s policy=overwrite block=4K blocks=4",
+        "s policy=drop blocks=2 s.channel@overwrite s.context+cpu+caller",
+        "s policy=shed block=4K blocks=8 s.channel@drop",
+        "s policy=block deadline=1ms block=4K blocks=2 s.context+cpu+stack",
     };
     for (unsigned i = 0; i < sizeof(how) / sizeof(how[0]); i++)
         ASSERT_CHILD(child_scenario("signals", child_new_directory(), how[i]));
