@@ -45,12 +45,12 @@ static void brew(uint64_t order, const char *drink, unsigned *seed)
 {
     const uint64_t span = evtrail_span_id();
     struct machine *machine = &machines[rand_r(seed) % MACHINES];
-    EVTRAIL_BEGIN(debug, "shop.brew", span, order, drink, machine->id);
+    EVTRAIL_BEGIN(debug, "shop.brew", span, order, drink, EVTRAIL_AS(machine, machine->id));
     pthread_mutex_lock(&machine->lock);
-    EVTRAIL_STATE(info, "shop.machine", machine->id, 0, "brewing");
+    EVTRAIL_STATE(info, "shop.machine", machine->id, EVTRAIL_AS(parent, 0), EVTRAIL_AS(state, "brewing"));
     use_beans();
     usleep(pause_us + (unsigned)rand_r(seed) % (pause_us + 1));
-    EVTRAIL_STATE(info, "shop.machine", machine->id, 0, "idle");
+    EVTRAIL_STATE(info, "shop.machine", machine->id, EVTRAIL_AS(parent, 0), EVTRAIL_AS(state, "idle"));
     pthread_mutex_unlock(&machine->lock);
     EVTRAIL_END(debug, "shop.brew", span);
 }
@@ -72,7 +72,7 @@ static void serve(long number, unsigned *seed)
     evtrail_label("ticket", ticket); /* on every event of this thread until it changes */
     const uint64_t order = evtrail_span_id();
     const char *drink = drinks[(unsigned)rand_r(seed) % (sizeof(drinks) / sizeof(drinks[0]))];
-    EVTRAIL_BEGIN(info, "shop.order", order, 0, drink, number);
+    EVTRAIL_BEGIN(info, "shop.order", order, EVTRAIL_AS(parent, 0), drink, number);
     brew(order, drink, seed);
     const int paid = pay(order, 250 + rand_r(seed) % 200, seed) == 0;
     EVTRAIL_END(info, "shop.order", order, paid);
@@ -103,8 +103,8 @@ int main(int argc, char **argv)
     atomic_store(&orders_left, orders);
     EVTRAIL(info, "shop.open", orders, baristas);
     for (int i = 0; i < MACHINES; i++) {
-        EVTRAIL_NAME(info, "shop.machine", machines[i].id, i == 0 ? "La Marzocco" : "Faema");
-        EVTRAIL_STATE(info, "shop.machine", machines[i].id, 0, "idle");
+        EVTRAIL_NAME(info, "shop.machine", machines[i].id, EVTRAIL_AS(name, i == 0 ? "La Marzocco" : "Faema"));
+        EVTRAIL_STATE(info, "shop.machine", machines[i].id, EVTRAIL_AS(parent, 0), EVTRAIL_AS(state, "idle"));
     }
     pthread_t threads[BARISTAS_MAX];
     for (int i = 0; i < baristas; i++) {
