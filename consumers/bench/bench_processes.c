@@ -89,14 +89,14 @@ static void flood(double seconds)
     }
 }
 
-static pid_t spawn_recorder(const struct bench *bench, const char *path)
+static pid_t spawn_recorder(const struct bench *bench, const char *path, pid_t flooder)
 {
     char pid_text[16];
     char *arguments[] = {(char *)bench->self, "record",   "-p",   pid_text,  "-e", "bench.flood", "-o",
                          (char *)path,        "--policy", "drop", "--force", NULL};
     pid_t pid;
     posix_spawn_file_actions_t actions;
-    snprintf(pid_text, sizeof(pid_text), "%d", (int)getpid());
+    snprintf(pid_text, sizeof(pid_text), "%d", (int)flooder);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
     int failed = posix_spawn(&pid, bench->self, &actions, NULL, arguments, environ);
@@ -124,35 +124,83 @@ static int file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_los
     return result;
 }
 
-static void *flood_thread(void *seconds)
+/* A process of its own: this one's rings hold what other cases emitted and dropped. Says "ready" on `up`, waits for `down`. */
+static void flood_run(double seconds, int up, int down)
 {
-    flood(*(double *)seconds);
-    return NULL;
+    char byte = 1;
+    EVTRAIL(info, "bench.ready");
+    if (write(up, &byte, 1) != 1 || read(down, &byte, 1) != 1)
+        _exit(1);
+    flood(seconds);
+    if (write(up, &byte, 1) != 1 || read(down, &byte, 1) != 1) /* stays until its ring has been read */
+        _exit(1);
+    _exit(0);
+}
+
+struct flooder {
+    pid_t pid;
+    int up, down;
+};
+
+static bool flooder_start(struct flooder *flooder, double seconds)
+{
+    int up[2], down[2];
+    char byte;
+    if (pipe(up) < 0 || pipe(down) < 0)
+        return false;
+    flooder->pid = fork();
+    if (flooder->pid == 0) {
+        close(up[0]);
+        close(down[1]);
+        flood_run(seconds, up[1], down[0]);
+    }
+    close(up[1]);
+    close(down[0]);
+    flooder->up = up[0];
+    flooder->down = down[1];
+    return flooder->pid > 0 && read(up[0], &byte, 1) == 1;
+}
+
+static void flooder_go(const struct flooder *flooder)
+{
+    char byte = 1;
+    if (write(flooder->down, &byte, 1) != 1 || read(flooder->up, &byte, 1) != 1)
+        fprintf(stderr, "evtrail bench: the flooding process ended early\n");
+}
+
+static void flooder_end(const struct flooder *flooder)
+{
+    close(flooder->down);
+    close(flooder->up);
+    waitpid(flooder->pid, NULL, 0);
 }
 
 static void sustained(struct bench *bench)
 {
     struct result result;
     struct stat status = {0};
+    struct flooder flooder;
     char path[PATH_MAX];
-    pthread_t thread;
     uint64_t events = 0, lost = 0;
     if (!bench_wants(bench, "sustained"))
         return;
     snprintf(path, sizeof(path), "%s/sustained.evt", bench->work);
-    pid_t recorder = spawn_recorder(bench, path);
-    pause_ns(500000000);
-    uint64_t cpu_before = cpu_ns(recorder), start = clock_ns();
-    if (recorder < 0 || pthread_create(&thread, NULL, flood_thread, &bench->seconds) != 0) {
-        bench_skip(bench, "sustained", "the recorder could not be started");
+    if (!flooder_start(&flooder, bench->seconds)) {
+        bench_skip(bench, "sustained", "the flooding process could not be started");
         return;
     }
-    pthread_join(thread, NULL);
+    pid_t recorder = spawn_recorder(bench, path, flooder.pid);
+    pause_ns(500000000);
+    uint64_t cpu_before = cpu_ns(recorder), start = clock_ns();
+    flooder_go(&flooder);
     double cpu = (double)(cpu_ns(recorder) - cpu_before) / (double)(clock_ns() - start);
     pause_ns(300000000);
-    kill(recorder, SIGTERM);
-    waitpid(recorder, NULL, 0);
-    if (file_totals(path, &events, &lost) < 0 || stat(path, &status) < 0) {
+    if (recorder > 0)
+        kill(recorder, SIGTERM);
+    if (recorder > 0)
+        waitpid(recorder, NULL, 0);
+    flooder_end(&flooder);
+    if (recorder < 0 || file_totals(path, &events, &lost) < 0 || stat(path, &status) < 0) {
         bench_skip(bench, "sustained", "the recorded file could not be read");
         return;
     }
@@ -181,7 +229,8 @@ static void *emit_now_and_then(void *count)
 
 static void visible_run(int fd, int pid, bool low_latency, int until)
 {
-    struct evtrail_reader_options options = {.bytes = sizeof(options), .low_latency = low_latency, .name = "bench"};
+    struct evtrail_reader_options options = {
+        .bytes = sizeof(options), .from_now = true, .low_latency = low_latency, .name = "bench"};
     struct evtrail_reader *reader;
     struct evtrail_event *event;
     struct evtrail_value value;
