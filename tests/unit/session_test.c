@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -619,11 +620,20 @@ static void directory__of_another_user__program_goes_on(void **state)
 
 /* ---- no room ---- */
 
+/* Mounts that nobody else sees, and that end with this process however it ends. */
+static bool own_mounts(void)
+{
+    static int done = -1;
+    if (done < 0)
+        done = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+    return done;
+}
+
 static void run_on_small_disk(const char *directory, unsigned kib, const char *scenario, const char *evtrail)
 {
     char options[64];
     snprintf(options, sizeof(options), "size=%uk,mode=0700", kib);
-    if (mount("none", directory, "tmpfs", 0, options) < 0) {
+    if (!own_mounts() || mount("none", directory, "tmpfs", 0, options) < 0) {
         print_message("skipped: cannot mount a small tmpfs: %s\n", strerror(errno));
         skip();
     }
