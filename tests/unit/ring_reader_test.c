@@ -197,6 +197,23 @@ static void block_being_opened__its_slot_counts_as_lapped(void **state)
     assert_false(f->ring.lie[0]);
 }
 
+static void killed_with_an_empty_block__gap_before_it_is_counted_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned count = 3 * BUILDER_BLOCK_WORDS / 2, final = EVTRAIL_READ_OPEN | EVTRAIL_READ_FINAL;
+    builder_events(&f->builder, 0, 5);
+    assert_int_equal(read_all(f), 1);
+    builder_events(&f->builder, 0, count - 5);
+    builder_open_block(&f->builder, 0); /* killed behind W4 */
+    f->ring.block = 3;                  /* as after a lap of two blocks */
+    f->ring.words_taken = 0;
+    assert_int_equal(read_all(f), 0); /* it may grow yet */
+    assert_int_equal(evtrail_ring_reader_next(&f->ring, &f->words, 1000, final, &f->chunk, &f->fault), 1);
+    assert_int_equal(f->chunk.missed, count - 5);
+    assert_int_equal(f->chunk.events, 0);
+    assert_int_equal(evtrail_ring_reader_next(&f->ring, &f->words, 1000, final, &f->chunk, &f->fault), 0);
+}
+
 static void loss_at_the_end__told_by_a_chunk_without_words(void **state)
 {
     struct fixture *f = *state;
@@ -370,6 +387,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(overwritten_before_we_came__counted_as_missed, setup, teardown),
         cmocka_unit_test_setup_teardown(lapped__jumps_half_a_ring_and_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(block_being_opened__its_slot_counts_as_lapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_with_an_empty_block__gap_before_it_is_counted_at_the_end, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(loss_at_the_end__told_by_a_chunk_without_words, setup, teardown),
         cmocka_unit_test_setup_teardown(loss_between_blocks__lost_record_at_the_join, setup, teardown),
         cmocka_unit_test_setup_teardown(labels_and_thread__state_of_the_next_chunk, setup, teardown),
