@@ -50,7 +50,7 @@ static void put_date(struct evtrail_text *text, int64_t days)
     evtrail_text_digits(text, day, 2);
 }
 
-static void put_clock(struct evtrail_text *text, unsigned second_of_day, unsigned ns)
+static void put_clock(struct evtrail_text *text, unsigned second_of_day)
 {
     char clock[] = "00:00:00.";
     unsigned parts[3] = {second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60};
@@ -59,7 +59,6 @@ static void put_clock(struct evtrail_text *text, unsigned second_of_day, unsigne
         clock[3 * i + 1] = (char)('0' + parts[i] % 10);
     }
     evtrail_text_put(text, clock, 9);
-    evtrail_text_digits(text, ns, 9);
 }
 
 static void put_offset(struct evtrail_text *text, int64_t offset)
@@ -71,22 +70,47 @@ static void put_offset(struct evtrail_text *text, int64_t offset)
     evtrail_text_digits(text, size / 60 % 60, 2);
 }
 
+/* What stands before and behind the ns of a moment: the same for all of a second. */
+struct frame {
+    int64_t seconds;
+    uint32_t style;
+    bool known;
+    uint8_t head_bytes, tail_bytes;
+    char head[24], tail[8];
+};
+
+static void frame_init(struct frame *frame, int64_t seconds, uint32_t style)
+{
+    struct evtrail_text head, tail;
+    int64_t offset = style == EVTRAIL_TIME_utc ? 0 : local_offset(seconds);
+    int64_t days = floor_div(seconds + offset, 86400);
+    evtrail_text_init(&head, frame->head, sizeof(frame->head));
+    evtrail_text_init(&tail, frame->tail, sizeof(frame->tail));
+    if (style != EVTRAIL_TIME_clock) {
+        put_date(&head, days);
+        evtrail_text_char(&head, 'T');
+    }
+    put_clock(&head, (unsigned)(seconds + offset - days * 86400));
+    if (style == EVTRAIL_TIME_utc)
+        evtrail_text_char(&tail, 'Z');
+    else if (style == EVTRAIL_TIME_local)
+        put_offset(&tail, offset);
+    frame->head_bytes = (uint8_t)(head.at - frame->head);
+    frame->tail_bytes = (uint8_t)(tail.at - frame->tail);
+    frame->seconds = seconds;
+    frame->style = style;
+    frame->known = true;
+}
+
 static void put_calendar(struct evtrail_text *text, int64_t time_ns, uint32_t style)
 {
+    static _Thread_local struct frame frame;
     int64_t seconds = floor_div(time_ns, NS_PER_S);
-    unsigned ns = (unsigned)(time_ns - seconds * NS_PER_S);
-    int64_t offset = style == EVTRAIL_TIME_utc ? 0 : local_offset(seconds);
-    seconds += offset;
-    int64_t days = floor_div(seconds, 86400);
-    if (style != EVTRAIL_TIME_clock) {
-        put_date(text, days);
-        evtrail_text_char(text, 'T');
-    }
-    put_clock(text, (unsigned)(seconds - days * 86400), ns);
-    if (style == EVTRAIL_TIME_utc)
-        evtrail_text_char(text, 'Z');
-    else if (style == EVTRAIL_TIME_local)
-        put_offset(text, offset);
+    if (!frame.known || frame.seconds != seconds || frame.style != style)
+        frame_init(&frame, seconds, style);
+    evtrail_text_put(text, frame.head, frame.head_bytes);
+    evtrail_text_digits(text, (uint64_t)(time_ns - seconds * NS_PER_S), 9);
+    evtrail_text_put(text, frame.tail, frame.tail_bytes);
 }
 
 void evtrail_format_put_time(struct evtrail_text *text, int64_t time_ns, uint32_t style, int64_t time_base)

@@ -12,6 +12,11 @@ static const char pairs[] = "000102030405060708091011121314151617181920212223242
                             "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
                             "8081828384858687888990919293949596979899";
 
+__attribute__((noinline)) void evtrail_text_copy_long(char *to, const char *from, size_t count)
+{
+    memcpy(to, from, count);
+}
+
 /* The digits of `number` end at `end`; returns where they begin. */
 static char *digits_before(char *end, uint64_t number)
 {

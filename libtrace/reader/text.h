@@ -27,12 +27,37 @@ static inline size_t evtrail_text_size(const struct evtrail_text *text)
     return (size_t)(text->at - text->start) + text->over;
 }
 
+void evtrail_text_copy_long(char *to, const char *from, size_t count);
+
+/* Most pieces are short: two copies that overlap are quicker than a call of memcpy. */
+static inline void evtrail_text_copy(char *to, const char *from, size_t count)
+{
+    uint64_t first, last;
+    uint32_t low, high;
+    if (count > 16) {
+        evtrail_text_copy_long(to, from, count);
+    } else if (count >= 8) {
+        memcpy(&first, from, 8);
+        memcpy(&last, from + count - 8, 8);
+        memcpy(to, &first, 8);
+        memcpy(to + count - 8, &last, 8);
+    } else if (count >= 4) {
+        memcpy(&low, from, 4);
+        memcpy(&high, from + count - 4, 4);
+        memcpy(to, &low, 4);
+        memcpy(to + count - 4, &high, 4);
+    } else if (count) {
+        to[0] = from[0];
+        to[count / 2] = from[count / 2];
+        to[count - 1] = from[count - 1];
+    }
+}
+
 static inline void evtrail_text_put(struct evtrail_text *text, const char *bytes, size_t count)
 {
     size_t room = (size_t)(text->end - text->at);
     size_t fits = count <= room ? count : room;
-    if (fits)
-        memcpy(text->at, bytes, fits);
+    evtrail_text_copy(text->at, bytes, fits);
     text->at += fits;
     text->over += count - fits;
     if (__builtin_expect(fits != count, 0))
