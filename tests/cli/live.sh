@@ -2,6 +2,9 @@
 # Living processes: ls, enable, disable, set, cat -p, record -p, --all, snapshots, triggers, and processes that die.
 . "${0%/*}/common.bash"
 
+# These overwrote before we came; how much of it was gone before we had read it is the machine's affair.
+only_overwritten='lost \(0$\|[0-9]* (overwritten [0-9]*)\)'
+
 run 0 ls
 start -l -u 500
 run 0 ls
@@ -85,7 +88,7 @@ sleep 0.5
 kill -TERM $recorder
 wait $recorder
 equal $? 0 "exit code after SIGTERM"
-says 'lost 0'
+says "$only_overwritten"
 run 0 stat c.evt
 has 'from 3 processes'
 
@@ -96,7 +99,7 @@ sleep 0.4
 kill -9 "$second"
 wait $recorder
 equal $? 0 "exit code after the process was killed"
-says 'lost 0'
+says "$only_overwritten"
 run 0 ls
 lacks "$second "
 
