@@ -111,7 +111,7 @@ static void drain_run(int pid, bool hold, bool low_latency, int stop, int report
         if (got > 0)
             totals.chunks++;
         else if (got == 0)
-            evtrail_reader_wait(reader, 20000000);
+            evtrail_reader_wait(reader, 200000000);
     }
     while (evtrail_reader_next_chunk(reader, &chunk) > 0)
         totals.chunks++;

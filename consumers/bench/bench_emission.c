@@ -157,8 +157,9 @@ static struct tail measure_tail(const struct bench *bench)
     double *of = malloc(sizeof(double) * STAMPS * rounds), *limit = malloc(sizeof(double) * STAMPS * rounds);
     struct tail tail = {0};
     if (of && limit) {
-        for (size_t i = 0; i < STAMPS * rounds; i++) /* no page fault of ours in the measured loop */
-            of[i] = limit[i] = 0;
+        for (size_t i = 0; i < STAMPS * rounds;
+             i++) /* no page fault of ours in the measured loop (zeros would become calloc) */
+            of[i] = limit[i] = 1;
         stamped_u64(of, STAMPS);
         for (size_t i = 0; i < rounds; i++) {
             stamped_u64(of + i * STAMPS, STAMPS);
