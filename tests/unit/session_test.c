@@ -932,6 +932,10 @@ static void standalone__library_preloaded__emits(void **state)
         print_message("skipped: a sanitizer's run-time must come first\n");
         skip();
     }
+    if (under_valgrind()) {
+        print_message("skipped: valgrind preloads libraries of its own\n");
+        skip();
+    }
     run_standalone(child_new_directory(), EVTRAIL_TEST_LIBRARY, "", 200);
 }
 
