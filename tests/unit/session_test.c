@@ -632,7 +632,7 @@ static bool own_mounts(void)
 {
     static int done = -1;
     if (done < 0)
-        done = unshare(CLONE_NEWNS) == 0 && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0;
+        done = unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
     return done;
 }
 
