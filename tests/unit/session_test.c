@@ -807,6 +807,10 @@ static void fork__in_a_constructor__child_gets_a_session(void **state)
 
 static void fork__while_threads_emit__all_are_whole(void **state)
 {
+    if (under_valgrind()) {
+        print_message("skipped: valgrind runs one thread at a time, and forking waits for its turn too long\n");
+        skip();
+    }
     const char *directory = child_new_directory();
     ASSERT_CHILD(child_scenario("fork-threads", directory, "s keep=1"));
     assert_int_equal(trail_sessions(directory), 41);
