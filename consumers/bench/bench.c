@@ -31,7 +31,7 @@ static const char usage[] =
     "  --seconds N    length of the sustained case (60)\n"
     "  --scale X      more (or fewer) repetitions (1)\n"
     "  --events N     events in the file of the read-back cases (100000000)\n"
-    "  --peer lttng   measure LTTng-UST beside it, where it is installed\n"
+    "  --peer lttng   measure LTTng-UST beside it, where it is installed (cases peer/lttng, peer/evtrail)\n"
     "  --list         the names of the cases\n";
 
 static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
@@ -272,7 +272,7 @@ static const char *find_libexec(char *buffer, size_t bytes, const char *self)
 static void remove_work(const char *work)
 {
     char path[PATH_MAX];
-    static const char *const names[] = {"bench.evt", "sustained.evt", NULL};
+    static const char *const names[] = {"bench.evt", "sustained.evt", "peer.evt", NULL};
     for (const char *const *name = names; *name; name++) {
         snprintf(path, sizeof(path), "%s/%s", work, *name);
         unlink(path);

@@ -60,6 +60,9 @@ struct drain_totals {
 struct drain *drain_start(int pid, bool hold, bool low_latency);
 void drain_stop(struct drain *drain, struct drain_totals *ret_totals);
 
+/* What a trace file holds: events and losses. */
+int bench_file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_lost);
+
 void bench_emission(struct bench *bench);
 void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: ISC
  *
  * evtrail bench: what an event costs the thread that emits it.
- *
- * Median and mean come from batches of 64 events between two clock reads (whose own cost is taken off, measured the same
- * way), tails from the distance between the stamps of neighbouring events. The limit runs in turns with each case, in the same thread.
- */
-#include "bench.h"
+ * */
+#include "measure.h"
 
 #include <evtrail/evtrail.h>
 
@@ -16,21 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BATCH 64
-#define BATCHES 4000 /* in a turn */
-#define TURNS 15
-#define LIMIT_BYTES (1u << 20)
-#define STAMPS 200000
-
-static inline uint64_t ticks(void)
-{
-    return evtrail_now();
-}
-
 /* ---- the loops: each emits `count` events. noinline, so that each is measured as a call site of its own ---- */
 
-typedef void (*loop_fn)(uint64_t count);
-static uint64_t limit_buffer[LIMIT_BYTES / 8] __attribute__((aligned(64)));
 static const char text32[] = "abcdefghijklmnopqrstuvwxyz012345";
 
 #define LOOP(name, body) \
@@ -42,18 +26,6 @@ static const char text32[] = "abcdefghijklmnopqrstuvwxyz012345";
         } \
     }
 
-static __attribute__((noinline)) void loop_limit(uint64_t count)
-{
-    static __thread uint64_t at;
-    uint64_t *buffer = limit_buffer;
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t *p = buffer + at;
-        p[0] = ticks();
-        p[1] = i;
-        at = (at + 2) & (LIMIT_BYTES / 8 - 1);
-        __asm__ volatile("" ::: "memory");
-    }
-}
 LOOP(loop_nop, __asm__ volatile("nop"))
 LOOP(loop_disabled, EVTRAIL(info, "bench.off", i))
 LOOP(loop_u64, EVTRAIL(info, "bench.u64", i))
@@ -62,127 +34,15 @@ LOOP(loop_string, EVTRAIL(info, "bench.string", EVTRAIL_AS(text, text32)))
 static uint64_t shared_stamp;
 LOOP(loop_shared, EVTRAIL_AT(shared_stamp, info, "bench.shared", i))
 
-static loop_fn stamped_limit_fn; /* keeps the compiler from merging the two */
 static __attribute__((noinline)) void stamped_u64(double *distances, size_t count)
 {
-    uint64_t last = ticks();
+    uint64_t last = evtrail_now();
     for (size_t i = 0; i < count; i++) {
-        uint64_t now = ticks();
+        uint64_t now = evtrail_now();
         EVTRAIL_AT(now, info, "bench.stamped", i);
         distances[i] = (double)(now - last);
         last = now;
     }
-}
-
-static __attribute__((noinline)) void stamped_limit(double *distances, size_t count)
-{
-    uint64_t last = ticks();
-    for (size_t i = 0, at = 0; i < count; i++, at = (at + 2) & (LIMIT_BYTES / 8 - 1)) {
-        uint64_t now = ticks();
-        limit_buffer[at] = now;
-        limit_buffer[at + 1] = i;
-        distances[i] = (double)(now - last);
-        last = now;
-    }
-}
-
-/* ---- measuring ---- */
-
-struct series {
-    double *values; /* ns an event, one a batch */
-    size_t count, size;
-};
-
-static void series_run(struct series *series, loop_fn loop, double ns_per_tick, unsigned batches)
-{
-    for (unsigned i = 0; i < batches && series->count < series->size; i++) {
-        uint64_t start = ticks();
-        loop(BATCH);
-        series->values[series->count++] = (double)(ticks() - start) * ns_per_tick / BATCH;
-    }
-}
-
-static double mean(const struct series *series)
-{
-    double sum = 0;
-    for (size_t i = 0; i < series->count; i++)
-        sum += series->values[i];
-    return series->count ? sum / (double)series->count : 0;
-}
-
-/* The mean without the slowest batches in a thousand: on a shared machine those are the neighbours'. The plain mean stands beside it. */
-struct emission {
-    double median, mean, trimmed, limit_median, limit_mean, limit_trimmed;
-};
-
-static double trimmed_mean(struct series *series)
-{
-    quantile(series->values, series->count, 0.5); /* sorts */
-    struct series most = {series->values, series->count - series->count / 1000, 0};
-    return mean(&most);
-}
-
-static struct emission measure(const struct bench *bench, loop_fn loop)
-{
-    const unsigned turns = (unsigned)(TURNS * bench->scale) + 1;
-    struct series of = {malloc(sizeof(double) * turns * BATCHES), 0, (size_t)turns * BATCHES};
-    struct series limit = {malloc(sizeof(double) * turns * BATCHES), 0, (size_t)turns * BATCHES};
-    struct emission e = {0};
-    if (of.values && limit.values) {
-        loop(BATCH * 1000); /* memory, caches, branch predictors */
-        loop_limit(BATCH * 1000);
-        for (unsigned i = 0; i < turns; i++) {
-            series_run(&of, loop, bench->ns_per_tick, BATCHES);
-            series_run(&limit, loop_limit, bench->ns_per_tick, BATCHES);
-        }
-        e.mean = mean(&of);
-        e.limit_mean = mean(&limit);
-        e.trimmed = trimmed_mean(&of);
-        e.limit_trimmed = trimmed_mean(&limit);
-        e.median = quantile(of.values, of.count, 0.5);
-        e.limit_median = quantile(limit.values, limit.count, 0.5);
-    }
-    free(of.values);
-    free(limit.values);
-    return e;
-}
-
-struct tail {
-    double p999, p9999, limit_p999, limit_p9999;
-};
-
-static struct tail measure_tail(const struct bench *bench)
-{
-    const size_t rounds = (size_t)(5 * bench->scale) + 1;
-    double *of = malloc(sizeof(double) * STAMPS * rounds), *limit = malloc(sizeof(double) * STAMPS * rounds);
-    struct tail tail = {0};
-    if (of && limit) {
-        for (size_t i = 0; i < STAMPS * rounds;
-             i++) /* no page fault of ours in the measured loop (zeros would become calloc) */
-            of[i] = limit[i] = 1;
-        stamped_u64(of, STAMPS);
-        for (size_t i = 0; i < rounds; i++) {
-            stamped_u64(of + i * STAMPS, STAMPS);
-            stamped_limit(limit + i * STAMPS, STAMPS);
-        }
-        tail.p999 = quantile(of, STAMPS * rounds, 0.999) * bench->ns_per_tick;
-        tail.p9999 = quantile(of, STAMPS * rounds, 0.9999) * bench->ns_per_tick;
-        tail.limit_p999 = quantile(limit, STAMPS * rounds, 0.999) * bench->ns_per_tick;
-        tail.limit_p9999 = quantile(limit, STAMPS * rounds, 0.9999) * bench->ns_per_tick;
-    }
-    free(of);
-    free(limit);
-    return tail;
-}
-
-static void add_emission(struct result *result, const struct emission *e)
-{
-    result_add(result, "median_ns", e->median);
-    result_add(result, "mean_ns", e->mean);
-    result_add(result, "limit_ns", e->limit_median);
-    result_add(result, "ratio", e->median / e->limit_median);
-    result_add(result, "mean_ratio", e->mean / e->limit_mean);
-    result_add(result, "mean_ratio_trimmed", e->trimmed / e->limit_trimmed);
 }
 
 static void setting(const char *text)
@@ -220,7 +80,7 @@ static void policy_case(struct bench *bench, const char *policy)
         return;
     }
     struct emission e = measure(bench, loop_u64);
-    struct tail tail = measure_tail(bench);
+    struct tail tail = measure_tail(bench, stamped_u64);
     drain_stop(drain, NULL);
     result_start(&result, "median <= 1.05 x limit, mean <= 1.10 x, p99.9 <= 4 x, p99.99 <= 1 us", "%s", name);
     add_emission(&result, &e);
@@ -285,11 +145,11 @@ static void disabled(struct bench *bench)
         return;
     struct series off = {malloc(sizeof(double) * 20000), 0, 20000}, nop = {malloc(sizeof(double) * 20000), 0, 20000};
     for (int i = 0; i < 20000 && off.values && nop.values; i++) {
-        uint64_t start = ticks();
+        uint64_t start = evtrail_now();
         loop_disabled(4096);
-        uint64_t middle = ticks();
+        uint64_t middle = evtrail_now();
         loop_nop(4096);
-        uint64_t end = ticks();
+        uint64_t end = evtrail_now();
         off.values[off.count++] = (double)(middle - start) * bench->ns_per_tick / 4096;
         nop.values[nop.count++] = (double)(end - middle) * bench->ns_per_tick / 4096;
     }
@@ -311,9 +171,9 @@ static void shared(struct bench *bench)
         return;
     struct series s = {malloc(sizeof(double) * 40000), 0, 40000};
     for (int i = 0; i < 40000 && s.values; i++) {
-        uint64_t start = shared_stamp = ticks();
+        uint64_t start = shared_stamp = evtrail_now();
         loop_shared(512);
-        s.values[s.count++] = (double)(ticks() - start) * bench->ns_per_tick / 512;
+        s.values[s.count++] = (double)(evtrail_now() - start) * bench->ns_per_tick / 512;
     }
     double median = quantile(s.values, s.count, 0.5);
     free(s.values);
@@ -365,7 +225,6 @@ static void plugin(struct bench *bench)
 
 void bench_emission(struct bench *bench)
 {
-    stamped_limit_fn = loop_limit;
     setting("policy=overwrite");
     setting("block=64K");
     setting("blocks=16");

@@ -104,8 +104,7 @@ static pid_t spawn_recorder(const struct bench *bench, const char *path, pid_t f
     return failed ? -1 : pid;
 }
 
-/* What the file holds: events and losses. */
-static int file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_lost)
+int bench_file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_lost)
 {
     struct evtrail_reader *reader;
     struct evtrail_chunk *chunk;
@@ -200,7 +199,7 @@ static void sustained(struct bench *bench)
     if (recorder > 0)
         waitpid(recorder, NULL, 0);
     flooder_end(&flooder);
-    if (recorder < 0 || file_totals(path, &events, &lost) < 0 || stat(path, &status) < 0) {
+    if (recorder < 0 || bench_file_totals(path, &events, &lost) < 0 || stat(path, &status) < 0) {
         bench_skip(bench, "sustained", "the recorded file could not be read");
         return;
     }
