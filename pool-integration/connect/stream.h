@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * A connected byte stream, plain or TLS (OpenSSL, memory BIOs, so that all I/O stays in the loop), for the loop's thread or blocking.
+ */
+#ifndef EVPOOL_STREAM_H
+#define EVPOOL_STREAM_H
+
+#include <evpool/loop.h>
+#include <evpool/pool.h>
+
+struct tls_settings; /* a name's: SSL_CTX, its sessions for resumption; shared by its connections, counted */
+struct stream;
+
+/* -EINVAL and *ret_error: a file that cannot be read, a key that does not fit, ... */
+int tls_settings_new(struct tls_settings **ret_settings, const struct evpool_tls *tls, const char *host, struct evpool_error **ret_error);
+struct tls_settings *tls_settings_ref(struct tls_settings *settings);
+void tls_settings_free(struct tls_settings *settings);
+
+/* Loop's thread: as evpool_read() and evpool_write() describe it. */
+struct stream_io {
+    void (*call)(struct stream_io *io, int64_t result);
+    struct stream *stream;
+    char *buffer;
+    size_t length, done;
+    struct evloop_op op;
+    struct evloop_post post;
+    int state;
+};
+int stream_fd(const struct stream *stream);
+void stream_read(struct stream *stream, struct stream_io *io, void *buffer, size_t length, void (*call)(struct stream_io *io, int64_t result));
+void stream_write(struct stream *stream, struct stream_io *io, const void *buffer, size_t length, void (*call)(struct stream_io *io, int64_t result));
+void stream_cancel(struct stream_io *io);
+/* Another thread. */
+int64_t stream_read_wait(struct stream *stream, void *buffer, size_t length, uint64_t deadline_ns);
+int64_t stream_write_wait(struct stream *stream, const void *buffer, size_t length, uint64_t deadline_ns);
+/* Whether an idle stream is still good, by looking (MSG_PEEK): 1, or 0: the peer's end, or bytes that nobody asked for. A system call. */
+int stream_idle_ok(struct stream *stream);
+/* NULL: none. */
+const char *stream_alpn(const struct stream *stream);
+const char *stream_tls_version(const struct stream *stream);
+/* Loop's thread: says goodbye (TLS close_notify, without waiting), closes the descriptor, frees. No io may be busy. */
+void stream_close(struct stream *stream);
+
+#endif /* EVPOOL_STREAM_H */
