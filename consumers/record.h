@@ -12,10 +12,11 @@
 
 /* Sessions whose settings are ours while we record. */
 struct tuned {
-    char path[512];
+    char *path;
     uint32_t source;                      /* number in the reader */
     uint32_t policy, block_bytes, blocks; /* as they were */
     bool changed;
+    bool left; /* it has ended, and its session is still there */
 };
 struct tuning {
     const char *settings[3]; /* "policy=drop", "block=256K", "blocks=64"; NULL: left alone */
@@ -25,6 +26,8 @@ struct tuning {
 };
 /* Applies the settings to live sources that the reader has gained. */
 void tuning_apply(struct tuning *tuning, const struct consumer *consumer);
+/* Forgets sources that have ended and removed their sessions themselves. */
+void tuning_tidy(struct tuning *tuning, const struct consumer *consumer);
 /* Puts back what was, and removes sessions that are dead and, by the reader, read to their end. */
 void tuning_restore(struct tuning *tuning, const struct consumer *consumer, bool remove_dead);
 

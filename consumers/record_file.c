@@ -133,6 +133,7 @@ static void note_gone(struct recorder *recorder, struct consumer *consumer)
         recorder->gone[i] = true;
         evtrail_file_source_gone(recorder->file, sources[i]);
     }
+    tuning_tidy(&recorder->tuning, consumer);
 }
 
 int recorder_flush(struct sink *sink, struct consumer *consumer)

@@ -198,11 +198,28 @@ static int take_loss(struct picker *picker, struct consumer *consumer, struct pi
     return r;
 }
 
+/* Writes what is left of a source's rings (NULL: all), and forgets them: the source will not be there much longer. */
+static int rings_end(struct picker *picker, struct consumer *consumer, const struct evtrail_source *source)
+{
+    int r = 0;
+    for (size_t i = picker->count; i-- > 0;) {
+        struct picked *const ring = picker->rings[i];
+        if (source && ring->chunk.source != source)
+            continue;
+        const int written = chunk_write(picker, consumer, ring, true); /* without words: loss at the end */
+        r = r ? r : written;
+        free(ring->words);
+        free(ring);
+        picker->rings[i] = picker->rings[--picker->count];
+    }
+    return r;
+}
+
 static int pick_event(struct sink *sink, struct consumer *consumer, const struct evtrail_event *event)
 {
     struct picker *const picker = (struct picker *)sink;
     if (event->what == EVTRAIL_EVENT_SOURCE)
-        return 0;
+        return event->source->gone ? rings_end(picker, consumer, event->source) : 0;
     struct picked *const ring = ring_of(picker, event);
     if (!ring)
         return -ENOMEM;
@@ -243,11 +260,7 @@ static int pick_open(struct sink *sink, struct consumer *consumer)
 static int pick_close(struct sink *sink, struct consumer *consumer)
 {
     struct picker *const picker = (struct picker *)sink;
-    for (size_t i = 0; i < picker->count; i++) {
-        chunk_write(picker, consumer, picker->rings[i], true); /* without words: loss at the end */
-        free(picker->rings[i]->words);
-        free(picker->rings[i]);
-    }
+    rings_end(picker, consumer, NULL);
     free(picker->rings);
     return recorder_close(&picker->recorder->sink, consumer);
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct search {
     uint64_t session_id;
@@ -29,6 +30,13 @@ static int find_session(const char *path, void *context)
     return found;
 }
 
+/* One that ends takes its control file with it. */
+static bool is_ending(struct evtrail_session *session)
+{
+    struct evtrail_session_info info;
+    return evtrail_session_info(session, &info) < 0 || !info.alive || info.exiting;
+}
+
 static void tune(struct tuning *tuning, struct tuned *item)
 {
     struct evtrail_session *session;
@@ -41,7 +49,7 @@ static void tune(struct tuning *tuning, struct tuned *item)
         item->blocks = info.blocks;
         item->changed = true;
         for (unsigned i = 0; i < 3; i++)
-            if (tuning->settings[i] && evtrail_session_set(session, tuning->settings[i]) < 0)
+            if (tuning->settings[i] && evtrail_session_set(session, tuning->settings[i]) < 0 && !is_ending(session))
                 warn(item->path, "the session does not take %s; recording with what it has", tuning->settings[i]);
     }
     evtrail_session_close(session);
@@ -56,9 +64,11 @@ static void tuning_add(struct tuning *tuning, const struct consumer *consumer, c
     tuning->items = items;
     if (evtrail_sessions(consumer->options.directory, find_session, &search) <= 0)
         return;
-    struct tuned *const item = &items[tuning->count++];
-    *item = (struct tuned){.source = source->number};
-    snprintf(item->path, sizeof item->path, "%s", search.path);
+    struct tuned *const item = &items[tuning->count];
+    *item = (struct tuned){.source = source->number, .path = strdup(search.path)};
+    if (!item->path)
+        return;
+    tuning->count++;
     if (!consumer->snapshot && !consumer->args->program) /* a program has the settings from its environment */
         tune(tuning, item);
 }
@@ -70,6 +80,22 @@ void tuning_apply(struct tuning *tuning, const struct consumer *consumer)
     for (; tuning->sources_seen < count; tuning->sources_seen++)
         if (sources[tuning->sources_seen]->live)
             tuning_add(tuning, consumer, sources[tuning->sources_seen]);
+}
+
+void tuning_tidy(struct tuning *tuning, const struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    for (size_t i = tuning->count; i-- > 0;) {
+        struct tuned *const item = &tuning->items[i];
+        if (item->left || item->source >= count || !sources[item->source]->gone)
+            continue;
+        item->left = access(item->path, F_OK) == 0;
+        if (item->left)
+            continue;
+        free(item->path);
+        *item = tuning->items[--tuning->count];
+    }
 }
 
 static void put_back(struct evtrail_session *session, const struct tuning *tuning, const struct tuned *item)
@@ -104,6 +130,8 @@ void tuning_restore(struct tuning *tuning, const struct consumer *consumer, bool
             evtrail_session_remove(session);
         evtrail_session_close(session);
     }
+    for (size_t i = 0; i < tuning->count; i++)
+        free(tuning->items[i].path);
     free(tuning->items);
     *tuning = (struct tuning){0};
 }

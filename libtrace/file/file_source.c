@@ -31,15 +31,34 @@ void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_
     known->gone |= source->gone;
 }
 
-static int add_source(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number)
+/* Numbers of processes that have ended are given again, but not in the part that has them already. */
+static int free_number(struct evtrail_file *file, uint32_t *ret_number)
 {
-    const uint32_t number = file->sources_count;
+    uint32_t number = file->number_hint;
+    while (number < file->sources_count &&
+           (file->sources[number] || file->numbers_used[number / 64] >> number % 64 & 1))
+        number++;
+    file->number_hint = number;
     if (number == EVTRAIL_SOURCES_MAX)
         return -ENOSPC;
-    struct evtrail_file_source **grown = realloc(file->sources, (number + 1) * sizeof(*grown));
-    if (!grown)
-        return -ENOMEM;
-    file->sources = grown;
+    if (number == file->sources_count) {
+        struct evtrail_file_source **grown = realloc(file->sources, (number + 1) * sizeof(*grown));
+        if (!grown)
+            return -ENOMEM;
+        file->sources = grown;
+        file->sources[number] = NULL;
+        file->sources_count++;
+    }
+    *ret_number = number;
+    return 0;
+}
+
+static int add_source(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number)
+{
+    uint32_t number;
+    const int r = free_number(file, &number);
+    if (r < 0)
+        return r;
     struct evtrail_file_source *known = calloc(1, sizeof(*known));
     if (!known)
         return -ENOMEM;
@@ -59,7 +78,6 @@ static int add_source(struct evtrail_file *file, const struct evtrail_source *so
     copy_text(known->frame.host, sizeof(known->frame.host), source->host);
     copy_text(known->frame.boot_id, sizeof(known->frame.boot_id), source->boot_id);
     file->sources[number] = known;
-    file->sources_count++;
     evtrail_file_source_update(file, source, number);
     *ret_number = number;
     return 0;
@@ -67,21 +85,24 @@ static int add_source(struct evtrail_file *file, const struct evtrail_source *so
 
 static bool is_source(const struct evtrail_file_source *known, const struct evtrail_source *source)
 {
-    return known->frame.session_id == source->session_id && known->frame.pid == source->pid;
+    return known && known->frame.session_id == source->session_id && known->frame.pid == source->pid;
+}
+
+bool evtrail_file_source_find(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number)
+{
+    uint32_t number = file->last_source;
+    if (number >= file->sources_count || !is_source(file->sources[number], source))
+        for (number = 0; number < file->sources_count && !is_source(file->sources[number], source);)
+            number++;
+    if (number == file->sources_count)
+        return false;
+    *ret_number = file->last_source = number;
+    return true;
 }
 
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number)
 {
-    if (file->last_source < file->sources_count && is_source(file->sources[file->last_source], source)) {
-        *ret_number = file->last_source;
-        return 0;
-    }
-    for (uint32_t i = 0; i < file->sources_count; i++)
-        if (is_source(file->sources[i], source)) {
-            *ret_number = file->last_source = i;
-            return 0;
-        }
-    return add_source(file, source, ret_number);
+    return evtrail_file_source_find(file, source, ret_number) ? 0 : add_source(file, source, ret_number);
 }
 
 static void put_clock(struct evtrail_file *file, struct evtrail_file_source *known, struct evtrail_clock_frame clock)
@@ -101,6 +122,7 @@ static void put_source(struct evtrail_file *file, struct evtrail_file_source *kn
         return;
     evtrail_file_frame_done(file, evtrail_frame_put_source(out, &known->frame), true);
     known->described = true;
+    file->numbers_used[known->frame.number / 64] |= UINT64_C(1) << known->frame.number % 64;
     put_clock(file, known, known->first);
 }
 
@@ -209,12 +231,18 @@ int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const uint
     return evtrail_output_error(file->output, &loss);
 }
 
+static void free_source(struct evtrail_file *file, uint32_t number)
+{
+    if (file->sources[number])
+        evtrail_schema_fini(&file->sources[number]->schema);
+    free(file->sources[number]);
+    file->sources[number] = NULL;
+}
+
 void evtrail_file_free_sources(struct evtrail_file *file)
 {
-    for (uint32_t i = 0; i < file->sources_count; i++) {
-        evtrail_schema_fini(&file->sources[i]->schema);
-        free(file->sources[i]);
-    }
+    for (uint32_t i = 0; i < file->sources_count; i++)
+        free_source(file, i);
     free(file->sources);
 }
 
@@ -222,18 +250,16 @@ void evtrail_file_put_clocks(struct evtrail_file *file)
 {
     for (uint32_t i = 0; i < file->sources_count; i++) {
         struct evtrail_file_source *known = file->sources[i];
-        if (known->described && (known->gone || known->last.realtime_ns > known->written_realtime_ns))
+        if (known && known->described && (known->gone || known->last.realtime_ns > known->written_realtime_ns))
             put_clock(file, known, known->last);
     }
 }
 
-int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source)
+void evtrail_file_end_source(struct evtrail_file *file, uint32_t number)
 {
-    uint32_t number;
-    const int r = evtrail_file_source_number(file, source, &number);
-    if (r < 0)
-        return r;
-    evtrail_file_source_update(file, source, number);
-    file->sources[number]->gone = true;
-    return 0;
+    struct evtrail_file_source *known = file->sources[number];
+    known->gone = true;
+    if (known->described && file->output && !file->stats.error)
+        put_clock(file, known, known->last);
+    free_source(file, number);
 }

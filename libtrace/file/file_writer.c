@@ -94,8 +94,12 @@ int evtrail_file_open_part(struct evtrail_file *file, bool force)
     file->stats.files++;
     file->part_opened_ns = evtrail_file_now();
     file->part_batches = file->part_events = 0;
+    file->number_hint = 0;
+    memset(file->numbers_used, 0, sizeof(file->numbers_used));
     for (uint32_t i = 0; i < file->sources_count; i++) {
         struct evtrail_file_source *source = file->sources[i];
+        if (!source)
+            continue;
         source->described = false;
         source->written_realtime_ns = 0;
         source->modules_written = 0;
@@ -305,6 +309,20 @@ int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chu
     r = take_chunk(file, chunk, number);
     evtrail_file_idle(file);
     return r;
+}
+
+int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source)
+{
+    uint32_t number;
+    if (!evtrail_file_source_find(file, source, &number))
+        return 0; /* the file says nothing of it */
+    evtrail_file_source_update(file, source, number);
+    for (uint32_t i = 0; i < file->gather.items_room; i++)
+        if (file->gather.items[i] && file->gather.items[i]->source == number)
+            write_held(file, file->gather.items[i]);
+    evtrail_gather_forget(&file->gather, number);
+    evtrail_file_end_source(file, number);
+    return absorb(file);
 }
 
 /* Starts writing what has been in the buffer for too long. */

@@ -48,8 +48,10 @@ struct evtrail_file {
     uint8_t *compressed;
     size_t compressed_room;
     struct evtrail_gather gather;
-    struct evtrail_file_source **sources;
+    struct evtrail_file_source **sources; /* NULL: it has ended */
     uint32_t sources_count, last_source;
+    uint32_t number_hint;                            /* no number below it is free */
+    uint64_t numbers_used[EVTRAIL_SOURCES_MAX / 64]; /* in this part */
     struct evtrail_file_index index;
     uint64_t part_batches, part_events;
     int64_t part_opened_ns; /* CLOCK_MONOTONIC */
@@ -78,6 +80,9 @@ int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_hea
 /* ---- file_source.c ---- */
 /* The number of a source, new ones added. */
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);
+bool evtrail_file_source_find(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);
+/* Writes that a source has ended, and forgets it. Nothing of it is held. */
+void evtrail_file_end_source(struct evtrail_file *file, uint32_t number);
 /* Takes over what a source now says of its clock. */
 void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_source *source, uint32_t number);
 /* Keeps what a source now says of a type, or of its modules. Uses file->compressed. */

@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { TIME_WORDS = 2 };
+#define NO_SOURCE UINT32_MAX
 
 void evtrail_gather_fini(struct evtrail_gather *gather)
 {
@@ -32,12 +33,20 @@ static uint32_t slot_of(const struct evtrail_gather *gather, uint32_t source, ui
     return slot;
 }
 
-static int grow(struct evtrail_gather *gather)
+/* Moves the items to a table of this size; those of `source` are left out and freed. */
+static int resize(struct evtrail_gather *gather, uint32_t room, uint32_t source)
 {
-    struct evtrail_gather grown = {.items_room = gather->items_room ? gather->items_room * 2 : 64};
+    struct evtrail_gather grown = {.items_room = room};
     grown.items = calloc(grown.items_room, sizeof(*grown.items));
     if (!grown.items)
         return -ENOMEM;
+    for (uint32_t i = 0; i < gather->items_room; i++)
+        if (gather->items[i] && gather->items[i]->source == source) {
+            evtrail_gather_clear(gather, gather->items[i]);
+            free(gather->items[i]);
+            gather->items[i] = NULL;
+            gather->items_count--;
+        }
     for (uint32_t i = 0; i < gather->items_room; i++)
         if (gather->items[i])
             grown.items[slot_of(&grown, gather->items[i]->source, gather->items[i]->chunk.ring)] = gather->items[i];
@@ -49,7 +58,8 @@ static int grow(struct evtrail_gather *gather)
 
 struct evtrail_gathered *evtrail_gather_find(struct evtrail_gather *gather, uint32_t source, uint32_t ring)
 {
-    if (gather->items_count * 2 >= gather->items_room && grow(gather) < 0)
+    if (gather->items_count * 2 >= gather->items_room &&
+        resize(gather, gather->items_room ? gather->items_room * 2 : 64, NO_SOURCE) < 0)
         return NULL;
     const uint32_t slot = slot_of(gather, source, ring);
     if (!gather->items[slot]) {
@@ -136,4 +146,13 @@ void evtrail_gather_clear(struct evtrail_gather *gather, struct evtrail_gathered
     held->room = 0;
     held->since_ns = 0;
     held->chunk.words_count = 0;
+}
+
+void evtrail_gather_forget(struct evtrail_gather *gather, uint32_t source)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < gather->items_room && !any; i++)
+        any = gather->items[i] && gather->items[i]->source == source;
+    if (any)
+        resize(gather, gather->items_room, source); /* no memory: they are kept, and found again */
 }

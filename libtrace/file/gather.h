@@ -36,6 +36,8 @@ bool evtrail_gather_joins(const struct evtrail_gathered *held, const struct evtr
 /* Adds the chunk. -ENOMEM: it is not held. */
 int evtrail_gather_add(struct evtrail_gather *gather, struct evtrail_gathered *held, const struct evtrail_chunk *chunk,
                        int64_t now_ns);
+/* Forgets a source's rings, which hold nothing. */
+void evtrail_gather_forget(struct evtrail_gather *gather, uint32_t source);
 /* Forgets what is held. */
 void evtrail_gather_clear(struct evtrail_gather *gather, struct evtrail_gathered *held);
 

@@ -369,20 +369,12 @@ static void let_go(struct evtrail_live_input *in)
 }
 
 /* An ended process's descriptor and mappings would add up in a reader that runs for days. */
-static bool retire(struct evtrail_input *input)
+static struct evtrail_source *retire(struct evtrail_input *input)
 {
     if (!input->done || !of(input)->dead)
-        return false;
+        return NULL;
     let_go(of(input));
-    return true;
-}
-
-static void forget_types(struct evtrail_input *input)
-{
-    struct evtrail_live *live = &of(input)->live;
-    evtrail_schema_fini(&live->schema);
-    evtrail_schema_init(&live->schema);
-    evtrail_schema_show(&live->schema, &live->source);
+    return &of(input)->live.source;
 }
 
 static void close_input(struct evtrail_input *input)
@@ -398,7 +390,6 @@ static const struct evtrail_input_operations operations = {
     .refill = refill,
     .next_chunk = next_chunk,
     .retire = retire,
-    .forget = forget_types,
     .close = close_input,
 };
 
@@ -421,7 +412,9 @@ static int attach_slot(struct evtrail_live_input *in, struct evtrail_fault *faul
     if (in->dead || (options->snapshot && !needed))
         return 0;
     int result = evtrail_slot_attach(&in->slot, &in->live, reader->name, options->hold, reader->enable, fault);
-    return needed ? result : 0;
+    /* its control file goes right after this is set; there is nothing left to control, only to read */
+    bool exiting = atomic_load_explicit(&evtrail_live_header(&in->live)->exiting, memory_order_relaxed) != 0;
+    return needed && !exiting ? result : 0;
 }
 
 int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault)

@@ -15,7 +15,6 @@
 
 #define MEMORY_BYTES ((size_t)48 << 20)
 #define MEMORY_BYTES_MIN ((size_t)1 << 20)
-#define ENDED_KEPT 64          /* chunk by chunk: the types of so many ended processes are kept */
 #define UNREADY_NS 2000000000u /* a session takes well under a millisecond to make */
 
 /* ---- faults ---- */
@@ -100,14 +99,16 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     evtrail_watch_free(reader->watch);
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         reader->inputs[i]->operations->close(reader->inputs[i]);
-    for (uint32_t i = 0; i < reader->ended_count; i++)
-        reader->ended[i]->operations->close(reader->ended[i]);
-    for (uint32_t i = 0; i < reader->sources_count; i++)
+    for (uint32_t i = 0; i < EVTRAIL_ENDED_KEPT; i++)
+        if (reader->ended[i].input)
+            reader->ended[i].input->operations->close(reader->ended[i].input);
+    for (uint32_t i = 0; i < reader->sources_count; i++) {
         free(reader->skips[i].skip);
+        free(reader->skips[i].stub);
+    }
     evtrail_merge_fini(reader);
     evtrail_spans_free(reader->spans);
     free(reader->inputs);
-    free(reader->ended);
     free(reader->sources);
     free(reader->skips);
     free(reader->notices);
@@ -140,19 +141,67 @@ int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input
     return 0;
 }
 
+static const char *keep_text(char **room, const char *text)
+{
+    char *kept = *room;
+    *room = stpcpy(kept, text) + 1;
+    return kept;
+}
+
+/* Who a process was, in a few hundred bytes. NULL: no memory. */
+static struct evtrail_source *stub_of(const struct evtrail_source *source)
+{
+    const size_t texts =
+        strlen(source->command) + strlen(source->program) + strlen(source->host) + strlen(source->boot_id) + 4;
+    struct evtrail_source *stub = malloc(sizeof(*stub) + texts);
+    if (!stub)
+        return NULL;
+    char *room = (char *)(stub + 1);
+    *stub = *source;
+    stub->command = keep_text(&room, source->command);
+    stub->program = keep_text(&room, source->program);
+    stub->host = keep_text(&room, source->host);
+    stub->boot_id = keep_text(&room, source->boot_id);
+    stub->types = NULL;
+    stub->modules = NULL;
+    stub->types_count = stub->modules_count = 0;
+    return stub;
+}
+
+/* A reader that runs for days sees more processes than it could keep the types of. */
+static void forget(struct evtrail_reader *reader, struct evtrail_input *input, const struct evtrail_source *source)
+{
+    struct evtrail_skips *skips = &reader->skips[source->number];
+    free(skips->skip);
+    skips->skip = NULL;
+    skips->count = 0;
+    skips->stub = stub_of(source);
+    if (!skips->stub) {
+        evtrail_reader_add_input(reader,
+                                 input); /* no memory: kept as it is; it is done, so that nothing is read of it */
+        return;
+    }
+    skips->source = reader->sources[source->number] = skips->stub;
+    input->operations->close(input);
+}
+
 void evtrail_reader_retire(struct evtrail_input *input)
 {
     struct evtrail_reader *reader = input->reader;
+    struct evtrail_source *source = input->operations->retire ? input->operations->retire(input) : NULL;
+    const uint32_t place = reader->ended_count % EVTRAIL_ENDED_KEPT;
     uint32_t at = 0;
-    if (!input->operations->retire ||
-        grow(&reader->ended, reader->ended_count, &reader->ended_capacity, sizeof(struct evtrail_input *)) < 0 ||
-        !input->operations->retire(input))
+    if (!source)
         return;
     while (at < reader->inputs_count && reader->inputs[at] != input)
         at++;
     if (at < reader->inputs_count)
         reader->inputs[at] = reader->inputs[--reader->inputs_count];
-    reader->ended[reader->ended_count++] = input;
+    if (reader->ended[place].input)
+        forget(reader, reader->ended[place].input, reader->ended[place].source);
+    reader->ended[place].input = input;
+    reader->ended[place].source = source;
+    reader->ended_count++;
 }
 
 int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source)
@@ -350,9 +399,6 @@ static void take_notices(struct evtrail_reader *reader)
         notice->source->gone |= notice->gone;
         if (notice->gone)
             evtrail_reader_retire(notice->input);
-        if (notice->gone && reader->ended_count > ENDED_KEPT) /* one may be looked at for some time after its end */
-            reader->ended[reader->ended_count - 1 - ENDED_KEPT]->operations->forget(
-                reader->ended[reader->ended_count - 1 - ENDED_KEPT]);
     }
     reader->notices_count = 0;
 }

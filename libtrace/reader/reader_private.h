@@ -52,10 +52,8 @@ struct evtrail_input_operations {
     /* 1, 0 or a fault, as evtrail_reader_next_chunk(). */
     int (*next_chunk)(struct evtrail_input *input, struct evtrail_chunk **ret_chunk);
     int (*seek)(struct evtrail_input *input, int64_t realtime_ns);
-    /* Its end was told: lets go of all but its source. False: it keeps what it has. May be NULL. */
-    bool (*retire)(struct evtrail_input *input);
-    /* Nobody looks at its source's types any more. */
-    void (*forget)(struct evtrail_input *input);
+    /* Its end was told: lets go of all but its source, which is returned. NULL: it keeps what it has. May be NULL. */
+    struct evtrail_source *(*retire)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
 };
 struct evtrail_input {
@@ -76,6 +74,7 @@ struct evtrail_notice { /* a SOURCE event that waits */
 /* Per source: what the filter lets through. */
 struct evtrail_skips {
     struct evtrail_source *source;
+    struct evtrail_source *stub; /* owned: all that is kept of a process that ended long ago; source is the same */
     uint8_t *skip;
     uint32_t count;
 };
@@ -89,6 +88,7 @@ struct evtrail_unready {
 
 #define EVTRAIL_FAULTS_MAX 8
 #define EVTRAIL_NAME_BYTES 24
+#define EVTRAIL_ENDED_KEPT 64
 
 struct evtrail_watch;
 struct evtrail_reader {
@@ -98,8 +98,11 @@ struct evtrail_reader {
     char *enable;
     struct evtrail_input **inputs;
     uint32_t inputs_count, inputs_capacity, inputs_turn;
-    struct evtrail_input **ended; /* inputs that let go of all but their source */
-    uint32_t ended_count, ended_capacity;
+    struct {
+        struct evtrail_input *input;
+        struct evtrail_source *source;
+    } ended[EVTRAIL_ENDED_KEPT]; /* the latest that let go of all but their source */
+    uint64_t ended_count;        /* of all: the place of the next, modulo */
     struct evtrail_source **sources;
     struct evtrail_skips *skips; /* beside sources */
     uint32_t sources_count, sources_capacity;
@@ -141,7 +144,8 @@ struct evtrail_reader {
 int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input *input);
 int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source);
 void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone);
-/* Takes an input whose end was told out of those that are read. */
+/* Takes an input whose end was told out of those that are read. Its source, with its types, is kept until
+ * EVTRAIL_ENDED_KEPT others have ended; then only who it was. */
 void evtrail_reader_retire(struct evtrail_input *input);
 /* Queues a fault for the next call to return. */
 void evtrail_reader_fault(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);

@@ -60,7 +60,8 @@ int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const 
  * they are not whole records; an earlier or new failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the
  * chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and stays so. */
 int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk);
-/* The source's process has ended: its last clock reading is written. */
+/* The source's process has ended, and all its chunks were written: what is held of it and its last clock reading are
+ * written, its state is freed. */
 int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source);
 /* Writes what has waited for longer than flush_ns; returns ns until the next such time, or INT64_MAX. Call when
  * idle. */

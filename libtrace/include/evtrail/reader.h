@@ -91,8 +91,8 @@ struct evtrail_source {
     uint32_t types_count;                          /* highest id + 1; grows while a live session is read */
     uint32_t modules_count;
     const struct evtrail_module *modules;
-    bool live; /* a session in memory, not a file */
-    bool gone; /* its process has ended */
+    bool live;   /* a session in memory, not a file */
+    bool gone;   /* its process has ended */
     void *owner; /* the reader's own */
 };
 const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id);
@@ -124,31 +124,32 @@ struct evtrail_stream_state {
 };
 struct evtrail_chunk {
     struct evtrail_source *source;
-    uint32_t ring;          /* 4096: no words, what the process lost before it had a ring to count it in */
-    uint32_t flags;         /* 1: a thread's ring for signal handlers */
-    uint64_t first_block;   /* sequence numbers in the ring */
+    uint32_t ring;        /* 4096: no words, what the process lost before it had a ring to count it in */
+    uint32_t flags;       /* 1: a thread's ring for signal handlers */
+    uint64_t first_block; /* sequence numbers in the ring */
     uint64_t last_block;
-    uint64_t first_ticks;   /* lowest and highest of its records */
+    uint64_t first_ticks; /* lowest and highest of its records */
     uint64_t last_ticks;
-    uint64_t events;        /* in this chunk */
-    uint64_t events_before; /* recorded in this ring before its first record, whether read or not */
+    uint64_t events;                      /* in this chunk */
+    uint64_t events_before;               /* recorded in this ring before its first record, whether read or not */
     uint64_t lost_before[EVTRAIL_CAUSES]; /* the writer's cumulative counts before its first record */
     uint64_t missed; /* events recorded in this ring just before this chunk that nobody can read any more */
     struct evtrail_stream_state state;
-    const uint64_t *words; /* records as in the ring (layout.h); at a block's join a TIME record states the new reference */
-    size_t words_count;    /* may be 0: a chunk that only reports loss */
+    const uint64_t
+        *words; /* records as in the ring (layout.h); at a block's join a TIME record states the new reference */
+    size_t words_count; /* may be 0: a chunk that only reports loss */
 };
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
 enum evtrail_event_what {
     EVTRAIL_EVENT = 1,
-    EVTRAIL_EVENT_LOST = 2,    /* `lost` events by `cause` are missing here, between `lost_since` and `time` */
-    EVTRAIL_EVENT_SOURCE = 3,  /* a source joined (source->gone false) or ended (true) */
+    EVTRAIL_EVENT_LOST = 2,   /* `lost` events by `cause` are missing here, between `lost_since` and `time` */
+    EVTRAIL_EVENT_SOURCE = 3, /* a source joined (source->gone false) or ended (true) */
 };
 struct evtrail_event {
     uint32_t what;
-    uint32_t id; /* event type's */
+    uint32_t id;  /* event type's */
     int64_t time; /* ns since 1970 */
     uint64_t ticks;
     struct evtrail_source *source;
@@ -206,19 +207,20 @@ bool evtrail_filter_needs_spans(const struct evtrail_filter *filter);
 
 struct evtrail_reader;
 struct evtrail_reader_options {
-    size_t bytes; /* sizeof(struct evtrail_reader_options) */
-    bool follow;       /* files: wait for what is appended; sessions: always */
-    bool hold;         /* take a consumer's slot: drop, block and shed wait for this reader */
-    bool from_now;     /* live: skip what is there already */
-    bool low_latency;  /* live: look every 20-50 us while events come, ask to be woken when none do */
-    bool spans;        /* fill event->duration */
-    bool snapshot;     /* live: read what is there once, then end */
-    const char *name;  /* of the consumer, shown by `evtrail ls`; at most 23 bytes */
-    const char *directory;  /* of sessions; NULL: $EVTRAIL_DIR, else /dev/shm/evtrail-<uid> */
-    const char *enable;     /* rules in force while this reader is attached, separated by ',' or ' '; NULL: none */
-    const struct evtrail_filter *filter; /* borrowed; events that do not match are skipped, whole blocks where possible */
+    size_t bytes;          /* sizeof(struct evtrail_reader_options) */
+    bool follow;           /* files: wait for what is appended; sessions: always */
+    bool hold;             /* take a consumer's slot: drop, block and shed wait for this reader */
+    bool from_now;         /* live: skip what is there already */
+    bool low_latency;      /* live: look every 20-50 us while events come, ask to be woken when none do */
+    bool spans;            /* fill event->duration */
+    bool snapshot;         /* live: read what is there once, then end */
+    const char *name;      /* of the consumer, shown by `evtrail ls`; at most 23 bytes */
+    const char *directory; /* of sessions; NULL: $EVTRAIL_DIR, else /dev/shm/evtrail-<uid> */
+    const char *enable;    /* rules in force while this reader is attached, separated by ',' or ' '; NULL: none */
+    const struct evtrail_filter
+        *filter;            /* borrowed; events that do not match are skipped, whole blocks where possible */
     int64_t from_ns, to_ns; /* time range, ns since 1970; 0: open */
-    size_t memory_bytes; /* most this reader may allocate for held records; 0: 48 MiB */
+    size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
 };
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
@@ -237,6 +239,8 @@ int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chun
 bool evtrail_reader_done(const struct evtrail_reader *reader);
 /* Waits until there may be something to read: futex, then bounded polling. 0 or -EINTR. timeout_ns < 0: no limit. */
 int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns);
+/* All sources so far, by number. Of a live process that ended 64 others ago only who it was is kept, no types. Array and pointers are
+ * valid until the next call on the reader. */
 uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtrail_source *const **ret_sources);
 /* Totals so far: events delivered, and lost by cause [EVTRAIL_CAUSES_ALL]. For every ring: emitted = delivered + lost. */
 void evtrail_reader_totals(const struct evtrail_reader *reader, uint64_t *ret_delivered, uint64_t *ret_lost);
@@ -249,7 +253,7 @@ int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns);
 
 /* ---- sessions from outside -------------------------------------------------------------------------------------- */
 
-struct evtrail_session;  /* a handle on one session, live or dead */
+struct evtrail_session; /* a handle on one session, live or dead */
 struct evtrail_session_info {
     uint64_t session_id;
     uint32_t pid, uid, parent_pid;
@@ -257,7 +261,8 @@ struct evtrail_session_info {
     uint32_t policy, block_bytes, blocks;
     uint32_t rings, threads, types, types_enabled, consumers;
     uint64_t start_realtime_ns;
-    uint64_t events, lost[EVTRAIL_CAUSES], ring_bytes; /* emitted so far = events + sum of lost; ring_bytes: allocated */
+    uint64_t events, lost[EVTRAIL_CAUSES],
+        ring_bytes; /* emitted so far = events + sum of lost; ring_bytes: allocated */
     char command[65], program[513], path[512];
 };
 /* Calls `visit` for each session in `directory` (NULL: the default); stops when it returns nonzero and returns that. */

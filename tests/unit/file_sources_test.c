@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * A file that many short-lived processes are written to: what is kept of those that have ended.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "file_gen.h"
+
+#include <malloc.h>
+
+enum { WARM_UP = 200, PROCESSES = 1000, BYTES_EACH = 1024 };
+
+/* Processes first to first + count - 1, each with one chunk, one after the other. */
+static uint64_t write_processes(struct evtrail_file *file, uint32_t first, uint32_t count)
+{
+    struct gen_source *source = calloc(1, sizeof(*source));
+    struct gen_ring *ring = calloc(1, sizeof(*ring));
+    uint64_t events = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        gen_source_init(source, first + i);
+        gen_ring_init(ring, &source->source, 0, i);
+        const struct evtrail_chunk *chunk = gen_ring_next(ring, 64);
+        events += chunk->events;
+        assert_int_equal(evtrail_file_write_chunk(file, chunk), 0);
+        assert_int_equal(evtrail_file_source_gone(file, &source->source), 0);
+    }
+    free(ring);
+    free(source);
+    return events;
+}
+
+static uint64_t read_back(const char *path, uint32_t *ret_gone)
+{
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    struct evtrail_source *const *sources;
+    uint64_t events = 0;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, path, NULL, NULL), 0);
+    while (evtrail_file_cursor_next_chunk(cursor, &batch) == 1) {
+        events += batch->chunk.events;
+        assert_non_null(evtrail_source_type(batch->chunk.source, POOL_FIRST_ID));
+    }
+    *ret_gone = 0;
+    for (uint32_t i = evtrail_file_cursor_sources(cursor, &sources); i-- > 0;)
+        *ret_gone += sources[i]->gone && sources[i]->types_count > 0;
+    evtrail_file_cursor_close(cursor);
+    return events;
+}
+
+static void source_gone__many_processes__little_is_kept_of_each(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt");
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    uint32_t gone;
+    (void)state;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    uint64_t events = write_processes(file, 1, WARM_UP);
+    const size_t before = mallinfo2().uordblks;
+    events += write_processes(file, 1 + WARM_UP, PROCESSES);
+    const size_t after = mallinfo2().uordblks; /* both 0 where another allocator is in place */
+    assert_true(after < before + (size_t)PROCESSES * BYTES_EACH);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(read_back(path, &gone), events);
+    assert_int_equal(gone, WARM_UP + PROCESSES);
+    free(path);
+    gen_directory_remove(directory);
+}
+
+static void source_gone__rotated_set__numbers_are_given_again_in_later_parts(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a");
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_file_stats stats;
+    uint32_t gone;
+    (void)state;
+    options.rotate_bytes = 16384;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    const uint64_t events = write_processes(file, 1, PROCESSES);
+    assert_int_equal(evtrail_file_close(file, &stats), 0);
+    assert_true(stats.files > 5);
+    assert_int_equal(read_back(path, &gone), events);
+    assert_int_equal(gone, PROCESSES);
+    free(path);
+    gen_directory_remove(directory);
+}
+
+static void source_gone__chunk_of_it_after_that__is_written_all_the_same(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt");
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    uint32_t gone;
+    (void)state;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    const uint64_t events = write_processes(file, 7, 1) + write_processes(file, 7, 1);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(read_back(path, &gone), events);
+    assert_int_equal(gone, 1);
+    free(path);
+    gen_directory_remove(directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(source_gone__many_processes__little_is_kept_of_each),
+        cmocka_unit_test(source_gone__rotated_set__numbers_are_given_again_in_later_parts),
+        cmocka_unit_test(source_gone__chunk_of_it_after_that__is_written_all_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
