@@ -525,6 +525,7 @@ int evtrail_ring_reader_next(struct evtrail_ring_reader *ring, struct evtrail_wo
                              unsigned flags, struct evtrail_chunk *chunk, struct evtrail_fault *fault)
 {
     struct making m = {.ring = ring, .words = words, .chunk = chunk, .most_words = most_words, .flags = flags};
+    uint64_t lost[EVTRAIL_LOST_CAUSES];
     words->count = 0;
     if (!take_geometry(ring))
         return tell_lie(ring, fault);
@@ -536,9 +537,11 @@ int evtrail_ring_reader_next(struct evtrail_ring_reader *ring, struct evtrail_wo
         return tell_lie(ring, fault);
     }
     find_place(&m);
+    memcpy(lost, ring->lost, sizeof(lost));
     if (!ring->ended)
         take_blocks(&m);
-    if (m.started && (words->count || chunk->missed))
+    /* A block without a record may still bring an account: a gap, or a loss, before it. */
+    if (m.started && (words->count || chunk->missed || memcmp(lost, ring->lost, sizeof(lost)) != 0))
         return finish_chunk(&m);
     if (m.no_memory)
         return evtrail_fault_set(fault, -ENOMEM, "no memory for %zu words of a ring", most_words);

@@ -49,6 +49,11 @@ static int read_some(struct fixture *f, size_t most)
     return evtrail_ring_reader_next(&f->ring, &f->words, most, EVTRAIL_READ_OPEN, &f->chunk, &f->fault);
 }
 
+static int read_some_with(struct fixture *f, unsigned flags)
+{
+    return evtrail_ring_reader_next(&f->ring, &f->words, 1000, flags, &f->chunk, &f->fault);
+}
+
 static int read_all(struct fixture *f)
 {
     return read_some(f, 1 << 15);
@@ -208,10 +213,26 @@ static void killed_with_an_empty_block__gap_before_it_is_counted_at_the_end(void
     f->ring.block = 3;                  /* as after a lap of two blocks */
     f->ring.words_taken = 0;
     assert_int_equal(read_all(f), 0); /* it may grow yet */
-    assert_int_equal(evtrail_ring_reader_next(&f->ring, &f->words, 1000, final, &f->chunk, &f->fault), 1);
+    assert_int_equal(read_some_with(f, final), 1);
     assert_int_equal(f->chunk.missed, count - 5);
     assert_int_equal(f->chunk.events, 0);
-    assert_int_equal(evtrail_ring_reader_next(&f->ring, &f->words, 1000, final, &f->chunk, &f->fault), 0);
+    assert_int_equal(read_some_with(f, final), 0);
+}
+
+static void killed_with_an_empty_block__loss_before_it_is_counted_at_the_end(void **state)
+{
+    struct fixture *f = *state;
+    const unsigned final = EVTRAIL_READ_OPEN | EVTRAIL_READ_FINAL;
+    builder_events(&f->builder, 0, 5);
+    builder_lose(&f->builder, 0, EVTRAIL_LOST_FULL);
+    builder_open_block(&f->builder, 0); /* killed behind W4: only its header tells of the loss */
+    assert_int_equal(read_all(f), 1);
+    assert_int_equal(f->chunk.events, 5);
+    assert_int_equal(f->ring.lost[EVTRAIL_LOST_FULL], 0); /* the block may yet get events */
+    assert_int_equal(read_some_with(f, final), 1);
+    assert_int_equal(f->chunk.events, 0);
+    assert_int_equal(f->chunk.lost_before[EVTRAIL_LOST_FULL], 1);
+    assert_int_equal(read_some_with(f, final), 0);
 }
 
 static void loss_at_the_end__told_by_a_chunk_without_words(void **state)
@@ -387,6 +408,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(overwritten_before_we_came__counted_as_missed, setup, teardown),
         cmocka_unit_test_setup_teardown(lapped__jumps_half_a_ring_and_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(block_being_opened__its_slot_counts_as_lapped, setup, teardown),
+        cmocka_unit_test_setup_teardown(killed_with_an_empty_block__loss_before_it_is_counted_at_the_end, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(killed_with_an_empty_block__gap_before_it_is_counted_at_the_end, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(loss_at_the_end__told_by_a_chunk_without_words, setup, teardown),
