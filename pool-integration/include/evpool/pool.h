@@ -145,8 +145,10 @@ struct evpool_request {
     struct evloop_timer timer;
     uint64_t span, began_ns, waited_ns;
     int state;
+    int code; /* enum evpool_code: why there is no connection */
     struct evpool_conn *conn;
     struct evpool_error *error;
+    void *stack; /* of the caller, for the leak detection */
     struct evloop_post post;
 };
 
@@ -173,16 +175,14 @@ const char *evpool_conn_alpn(const struct evpool_conn *conn);         /* what wa
 void *evpool_conn_data(const struct evpool_conn *conn);               /* the application's, lives as long as conn */
 void evpool_conn_set_data(struct evpool_conn *conn, void *data);
 
-/* Reading and writing, TLS or not. Loop's thread: `op` as in <evpool/loop.h>: result > 0: bytes; 0: end; -errno. One read and one
- * write at a time. A write is done when all was written. */
+/* Reading and writing, TLS or not. Loop's thread: as an operation of <evpool/loop.h>: result > 0: bytes; 0: end; -errno. One read
+ * and one write at a time. A write is done when all was written. The caller's memory, zero before first use, busy until its callback. */
+typedef uint64_t evpool_word __attribute__((may_alias));
 struct evpool_io {
     void (*call)(struct evpool_io *io, int64_t result);
     struct evpool_conn *conn;
-    void *buffer;
-    size_t length, done;
-    struct evloop_op op;
-    struct evloop_post post;
-    int state;
+    void *arg;           /* the caller's */
+    evpool_word own[40]; /* the stream's */
 };
 void evpool_read(struct evpool_conn *conn, struct evpool_io *io, void *buffer, size_t length, void (*call)(struct evpool_io *io, int64_t result));
 void evpool_write(struct evpool_conn *conn, struct evpool_io *io, const void *buffer, size_t length,
