@@ -16,7 +16,7 @@ struct tuned {
     uint32_t source;                      /* number in the reader */
     uint32_t policy, block_bytes, blocks; /* as they were */
     bool changed;
-    bool left; /* it has ended, and its session is still there */
+    unsigned looks; /* since it has ended, at whether its session is still there */
 };
 struct tuning {
     const char *settings[3]; /* "policy=drop", "block=256K", "blocks=64"; NULL: left alone */

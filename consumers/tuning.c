@@ -11,6 +11,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define LOOKS 20u /* one a flush: a session that was left to the reader goes some time after its end */
+
 struct search {
     uint64_t session_id;
     char path[512];
@@ -88,10 +90,10 @@ void tuning_tidy(struct tuning *tuning, const struct consumer *consumer)
     const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
     for (size_t i = tuning->count; i-- > 0;) {
         struct tuned *const item = &tuning->items[i];
-        if (item->left || item->source >= count || !sources[item->source]->gone)
+        if (item->looks == LOOKS || item->source >= count || !sources[item->source]->gone)
             continue;
-        item->left = access(item->path, F_OK) == 0;
-        if (item->left)
+        item->looks++;
+        if (access(item->path, F_OK) == 0)
             continue;
         free(item->path);
         *item = tuning->items[--tuning->count];

@@ -113,6 +113,8 @@ static inline bool evtrail_session_ready(void)
     return evtrail_process.mine && atomic_load_explicit(evtrail_process.mine, memory_order_acquire) == SESSION_READY;
 }
 
+/* watched.c: whether a reader watches the directory. One system call if none does. */
+bool evtrail_watched(void);
 /* session.c: makes the session once in each process. True if there is one. */
 bool evtrail_session_start(void);
 /* Gives memory to bytes of the data file before they are touched: 0, or -ENOMEM and nothing will ever raise SIGBUS. */

@@ -58,13 +58,14 @@ enum evtrail_record_id {
     EVTRAIL_RECORD_META = 2,   /* about the next event: [flags] then, by flag and in this order: cpu, caller, stack */
     EVTRAIL_RECORD_LOST = 3,   /* events were lost here: [cumulative count by cause] x EVTRAIL_LOST_CAUSES */
     EVTRAIL_RECORD_THREAD = 4, /* another thread writes from here on: [tid][16 bytes of name] */
-    EVTRAIL_RECORD_LABEL = 5,  /* the thread's label from here on: [slot] then string key, string value (NULL: cleared) */
+    EVTRAIL_RECORD_LABEL =
+        5, /* the thread's label from here on: [slot] then string key, string value (NULL: cleared) */
 };
 enum evtrail_meta_flag {
-    EVTRAIL_META_CUT = 1,    /* the next event was too large: its last strings were shortened or left empty */
-    EVTRAIL_META_CPU = 2,    /* one word */
-    EVTRAIL_META_CALLER = 4, /* one word: a code address */
-    EVTRAIL_META_STACK = 8,  /* a count n (<= EVTRAIL_STACK_MAX), then n code addresses, innermost first */
+    EVTRAIL_META_CUT = 1,     /* the next event was too large: its last strings were shortened or left empty */
+    EVTRAIL_META_CPU = 2,     /* one word */
+    EVTRAIL_META_CALLER = 4,  /* one word: a code address */
+    EVTRAIL_META_STACK = 8,   /* a count n (<= EVTRAIL_STACK_MAX), then n code addresses, innermost first */
     EVTRAIL_META_SIGNAL = 16, /* emitted by a signal handler inside another emission of this thread */
 };
 enum { EVTRAIL_STACK_MAX = 16, EVTRAIL_LABELS_MAX = 4, EVTRAIL_LABEL_BYTES = 64 };
@@ -85,13 +86,13 @@ struct evtrail_block_header {
     _Atomic uint64_t committed; /* W6: events << 32 | words */
     uint64_t open_ticks;        /* the clock at the opening; every record's ticks are relative to it */
     uint64_t events_before;     /* events in this ring's earlier blocks: recorded, not lost */
-    uint64_t lost_before[EVTRAIL_LOST_CAUSES]; /* by cause, before this block's first record */
-    uint64_t session_id;        /* of the session header: a block says whose it is */
-    uint32_t ring;              /* index in the ring table */
-    uint32_t tid;               /* kernel's thread id at the opening */
+    uint64_t lost_before[EVTRAIL_LOST_CAUSES];   /* by cause, before this block's first record */
+    uint64_t session_id;                         /* of the session header: a block says whose it is */
+    uint32_t ring;                               /* index in the ring table */
+    uint32_t tid;                                /* kernel's thread id at the opening */
     char thread_name[EVTRAIL_THREAD_NAME_BYTES]; /* NUL-padded */
-    uint32_t block_bytes;       /* header included */
-    uint32_t flags;             /* EVTRAIL_BLOCK_* */
+    uint32_t block_bytes;                        /* header included */
+    uint32_t flags;                              /* EVTRAIL_BLOCK_* */
     uint64_t reserved[13];
 };
 #define EVTRAIL_BLOCK_SIGNAL 1u /* block of a thread's second ring */
@@ -125,15 +126,16 @@ enum evtrail_policy {
     EVTRAIL_POLICIES = 4,
 };
 struct evtrail_ring_header {
-    _Atomic uint32_t state;      /* W7 (release) publishes the geometry; pairs with R1 */
-    uint32_t kind;               /* 0 main, 1 signal, 2 + policy: a channel's ring */
-    uint64_t offset;             /* of block 0 in the data file */
-    uint32_t block_bytes;        /* power of two */
-    uint32_t blocks;             /* power of two */
-    _Atomic uint32_t tid;        /* of the owner */
-    _Atomic uint32_t policy;     /* in force at the last block change, enum evtrail_policy */
-    _Atomic uint64_t head_block; /* W4 (release): open block's sequence number + 1; lower ones are sealed; pairs with R1 */
-    _Atomic uint32_t waiting;    /* B1: the writer waits for a block (block policy); pairs with B4 */
+    _Atomic uint32_t state;  /* W7 (release) publishes the geometry; pairs with R1 */
+    uint32_t kind;           /* 0 main, 1 signal, 2 + policy: a channel's ring */
+    uint64_t offset;         /* of block 0 in the data file */
+    uint32_t block_bytes;    /* power of two */
+    uint32_t blocks;         /* power of two */
+    _Atomic uint32_t tid;    /* of the owner */
+    _Atomic uint32_t policy; /* in force at the last block change, enum evtrail_policy */
+    _Atomic uint64_t
+        head_block;           /* W4 (release): open block's sequence number + 1; lower ones are sealed; pairs with R1 */
+    _Atomic uint32_t waiting; /* B1: the writer waits for a block (block policy); pairs with B4 */
     uint32_t reserved0;
     _Atomic uint64_t tail_block; /* lowest block that drop, block or shed still keep, as the writer last saw it */
     uint64_t reserved1;
@@ -171,30 +173,35 @@ struct evtrail_session_header {
     uint32_t pid;        /* as the process sees itself */
     uint32_t uid;
     uint32_t parent_pid;
-    uint32_t clock;       /* enum evtrail_clock_kind */
-    uint64_t hz;          /* ticks a second where the hardware says so, else 0: derive it from two anchors */
+    uint32_t clock; /* enum evtrail_clock_kind */
+    uint64_t hz;    /* ticks a second where the hardware says so, else 0: derive it from two anchors */
     uint64_t start_realtime_ns;
     uint64_t rings_offset; /* struct evtrail_ring_header[EVTRAIL_RINGS_MAX] */
     uint64_t meta_offset;  /* schema and modules */
     uint64_t meta_limit;   /* bytes there may ever be */
     uint64_t blocks_offset;
     uint64_t file_bytes;
-    _Atomic uint64_t meta_bytes;  /* C2 (release): whole entries; pairs with R5 */
-    _Atomic uint32_t rings_count; /* ring slots ever used: 0 .. rings_count - 1 */
-    _Atomic uint32_t types_count; /* next free event id */
+    _Atomic uint64_t meta_bytes;   /* C2 (release): whole entries; pairs with R5 */
+    _Atomic uint32_t rings_count;  /* ring slots ever used: 0 .. rings_count - 1 */
+    _Atomic uint32_t types_count;  /* next free event id */
     _Atomic uint64_t lost_no_ring; /* events of threads for which no ring could be had (cause: memory) */
     _Atomic uint64_t lost_nested;  /* events of signal handlers before their thread had a ring (cause: nested) */
-    _Atomic uint32_t exiting;      /* the process passed the end of main or exit() */
-    uint32_t flags;                /* EVTRAIL_SESSION_* */
-    _Atomic uint32_t anchor_number; /* anchors written so far; the first is [0], the newest of n > 1 is [1 + (n - 2) mod (EVTRAIL_ANCHORS - 1)] */
+    _Atomic uint32_t
+        exiting;    /* 1: the process passed the end of main or exit(); 2: and left its files to those who watch */
+    uint32_t flags; /* EVTRAIL_SESSION_* */
+    _Atomic uint32_t
+        anchor_number; /* anchors written so far; the first is [0], the newest of n > 1 is [1 + (n - 2) mod (EVTRAIL_ANCHORS - 1)] */
     uint32_t reserved0;
     struct evtrail_anchor anchors[EVTRAIL_ANCHORS]; /* [0] is the start and stays */
-    char command[64];  /* comm */
-    char program[512]; /* path of the executable */
+    char command[64];                               /* comm */
+    char program[512];                              /* path of the executable */
     char host[64];
     char boot_id[40];
 };
-#define EVTRAIL_SESSION_KEEP 1u /* not unlinked at a clean exit */
+#define EVTRAIL_EXITING_LEFT 2u
+#define EVTRAIL_WATCH_NAME ".watch" /* in the directory: those who watch it hold read locks on this file, */
+#define EVTRAIL_WATCH_STALE_S 10    /* ... and touch it every second: untouched for so long, it is not believed */
+#define EVTRAIL_SESSION_KEEP 1u     /* not unlinked at a clean exit */
 static_assert(offsetof(struct evtrail_session_header, session_id) == 16, "session_id");
 static_assert(offsetof(struct evtrail_session_header, hz) == 40, "hz");
 static_assert(offsetof(struct evtrail_session_header, meta_bytes) == 96, "meta_bytes");
@@ -218,9 +225,10 @@ struct evtrail_meta_header {
     uint16_t flags;
 };
 enum evtrail_meta_kind {
-    EVTRAIL_META_EVENT_TYPE = 1, /* u32 id, u32 line, u8 level, u8 kind, u16 fields, strings name doc file function, then
+    EVTRAIL_META_EVENT_TYPE =
+        1,                   /* u32 id, u32 line, u8 level, u8 kind, u16 fields, strings name doc file function, then
                                     per field: u8 type, u8[3] 0, strings name unit doc enums */
-    EVTRAIL_META_MODULE = 2,     /* u64 start, u64 end (addresses), u64 file offset of start, strings build-id(hex) path */
+    EVTRAIL_META_MODULE = 2, /* u64 start, u64 end (addresses), u64 file offset of start, strings build-id(hex) path */
 };
 
 /* ---- control --------------------------------------------------------------------------------------------------- */
@@ -253,11 +261,11 @@ enum evtrail_consumer_state {
     EVTRAIL_CONSUMER_EVICTED = 4, /* its lease ran out while a writer needed room */
 };
 struct evtrail_consumer {
-    _Atomic uint32_t state;       /* enum evtrail_consumer_state */
+    _Atomic uint32_t state; /* enum evtrail_consumer_state */
     _Atomic uint32_t pid;
-    _Atomic uint64_t renewed_ns;  /* lease: CLOCK_MONOTONIC when it last ran */
-    _Atomic uint64_t identity;    /* random: a consumer finds out that its slot was taken over */
-    _Atomic uint64_t evicted_ns;  /* when */
+    _Atomic uint64_t renewed_ns; /* lease: CLOCK_MONOTONIC when it last ran */
+    _Atomic uint64_t identity;   /* random: a consumer finds out that its slot was taken over */
+    _Atomic uint64_t evicted_ns; /* when */
     char name[24];
     uint64_t reserved[1];
 };
@@ -282,8 +290,8 @@ struct evtrail_control {
     uint64_t reserved0[4];
     struct evtrail_consumer consumers[EVTRAIL_CONSUMERS_MAX]; /* at 128 */
     uint8_t pad[4096 - 128 - 64 * EVTRAIL_CONSUMERS_MAX];
-    _Atomic uint8_t enable[EVTRAIL_EVENT_TYPES_MAX]; /* at 4096 */
-    char rules[EVTRAIL_RULES_BYTES];                 /* at 20480 */
+    _Atomic uint8_t enable[EVTRAIL_EVENT_TYPES_MAX];      /* at 4096 */
+    char rules[EVTRAIL_RULES_BYTES];                      /* at 20480 */
     struct evtrail_ring_control rings[EVTRAIL_RINGS_MAX]; /* at 53248 */
 };
 static_assert(offsetof(struct evtrail_control, settings) == 24, "settings");

@@ -467,7 +467,8 @@ __attribute__((constructor(101))) static void session_load(void)
     errno = saved;
 }
 
-/* The files go, the mappings stay: events of later destructors reach those who are attached. */
+/* The files go, unless something was recorded and a reader that watches the directory may not have opened them yet: it
+ * removes them. The mappings stay: events of later destructors reach those who are attached. */
 __attribute__((destructor(101))) static void session_unload(void)
 {
     int saved = errno;
@@ -476,7 +477,11 @@ __attribute__((destructor(101))) static void session_unload(void)
         atomic_store_explicit(&process->header->exiting, 1, memory_order_relaxed);
         struct evtrail_settings_values settings;
         evtrail_settings_read(&process->control->settings, &settings);
-        if (!(settings.flags & EVTRAIL_SETTING_KEEP))
+        if (settings.flags & EVTRAIL_SETTING_KEEP)
+            ;
+        else if (atomic_load_explicit(&process->rings_count, memory_order_relaxed) > 0 && evtrail_watched())
+            atomic_store_explicit(&process->header->exiting, EVTRAIL_EXITING_LEFT, memory_order_relaxed);
+        else
             unlink_files();
     }
     errno = saved;

@@ -24,6 +24,7 @@ struct evtrail_live {
     bool same_boot;
     bool schema_broken; /* nothing after meta_seen can be read */
     bool truncated;     /* reported */
+    bool left;          /* its process ended and left the files to those who watch; known once detached */
     struct evtrail_schema schema;
     char path[480], control_path[480];
     char command[65], program[513], host[65], boot_id[41];

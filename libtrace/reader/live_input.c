@@ -373,8 +373,11 @@ static struct evtrail_source *retire(struct evtrail_input *input)
 {
     if (!input->done || !of(input)->dead)
         return NULL;
+    struct evtrail_live *live = &of(input)->live;
+    live->left =
+        atomic_load_explicit(&evtrail_live_header(live)->exiting, memory_order_relaxed) == EVTRAIL_EXITING_LEFT;
     let_go(of(input));
-    return &of(input)->live.source;
+    return &live->source;
 }
 
 static void close_input(struct evtrail_input *input)

@@ -6,15 +6,18 @@
 
 #include "reader/clock_live.h"
 #include "reader/consumer.h"
+#include "reader/live.h"
 #include "reader/schema.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define MEMORY_BYTES ((size_t)48 << 20)
 #define MEMORY_BYTES_MIN ((size_t)1 << 20)
+#define LEFT_NS 200000000u
 #define UNREADY_NS 2000000000u /* a session takes well under a millisecond to make */
 
 /* ---- faults ---- */
@@ -92,6 +95,25 @@ int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_
     return 0;
 }
 
+/* Files that an ended process left to those who watch: each has had the time to open them. */
+static void remove_files(struct evtrail_reader *reader, uint32_t place)
+{
+    const struct evtrail_live *live = evtrail_live_input_live(reader->ended[place].input);
+    if (!reader->ended[place].since_ns)
+        return;
+    reader->ended[place].since_ns = 0;
+    reader->left_count--;
+    unlink(live->control_path);
+    unlink(live->path);
+}
+
+static void remove_left(struct evtrail_reader *reader, uint64_t now_ns)
+{
+    for (uint32_t i = 0; i < EVTRAIL_ENDED_KEPT && reader->left_count; i++)
+        if (reader->ended[i].since_ns && now_ns - reader->ended[i].since_ns > LEFT_NS)
+            remove_files(reader, i);
+}
+
 void evtrail_reader_free(struct evtrail_reader *reader)
 {
     if (!reader)
@@ -99,6 +121,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     evtrail_watch_free(reader->watch);
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         reader->inputs[i]->operations->close(reader->inputs[i]);
+    remove_left(reader, UINT64_MAX);
     for (uint32_t i = 0; i < EVTRAIL_ENDED_KEPT; i++)
         if (reader->ended[i].input)
             reader->ended[i].input->operations->close(reader->ended[i].input);
@@ -198,9 +221,13 @@ void evtrail_reader_retire(struct evtrail_input *input)
     if (at < reader->inputs_count)
         reader->inputs[at] = reader->inputs[--reader->inputs_count];
     if (reader->ended[place].input)
+        remove_files(reader, place);
+    if (reader->ended[place].input)
         forget(reader, reader->ended[place].input, reader->ended[place].source);
     reader->ended[place].input = input;
     reader->ended[place].source = source;
+    reader->ended[place].since_ns = reader->watch && evtrail_live_input_live(input)->left ? evtrail_monotonic_now() : 0;
+    reader->left_count += reader->ended[place].since_ns != 0;
     reader->ended_count++;
 }
 
@@ -358,6 +385,8 @@ void evtrail_reader_look_for_new(struct evtrail_reader *reader)
     if (!reader->watch)
         return;
     reader->late = true;
+    if (reader->left_count)
+        remove_left(reader, evtrail_monotonic_now());
     retry_unready(reader);
     while (evtrail_watch_next(reader->watch, path, sizeof(path), &rescan))
         add_any_session(path, reader);

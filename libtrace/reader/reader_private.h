@@ -101,7 +101,9 @@ struct evtrail_reader {
     struct {
         struct evtrail_input *input;
         struct evtrail_source *source;
+        uint64_t since_ns;       /* its files are to be removed some time after this; 0: they are not ours to remove */
     } ended[EVTRAIL_ENDED_KEPT]; /* the latest that let go of all but their source */
+    uint32_t left_count;         /* of them, with files that are to be removed */
     uint64_t ended_count;        /* of all: the place of the next, modulo */
     struct evtrail_source **sources;
     struct evtrail_skips *skips; /* beside sources */
@@ -190,6 +192,16 @@ int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
 int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
 int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
                           void *context, struct evtrail_fault *fault);
+
+/* presence.c: the mark that a directory is watched */
+struct evtrail_presence {
+    int fd; /* -1: it could not be made, and sessions of processes that end at once may be missed */
+    uint64_t beat_ns;
+    char path[416];
+};
+void evtrail_presence_begin(struct evtrail_presence *presence, const char *directory);
+void evtrail_presence_beat(struct evtrail_presence *presence, uint64_t now_ns);
+void evtrail_presence_end(struct evtrail_presence *presence);
 
 /* watch.c: new sessions in a directory */
 int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory);

@@ -4,6 +4,7 @@
  */
 #include "reader/reader_private.h"
 
+#include "reader/clock_live.h"
 #include "reader/futex.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct evtrail_watch {
     _Atomic uint32_t word;
     size_t used, bytes; /* of buffer */
     char directory[400];
+    struct evtrail_presence presence;
     _Alignas(struct inotify_event) char buffer[8192];
 };
 
@@ -61,6 +63,7 @@ int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory)
     if (!watch)
         return -ENOMEM;
     snprintf(watch->directory, sizeof(watch->directory), "%s", directory);
+    watch->presence.fd = -1;
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->stop = eventfd(0, EFD_CLOEXEC);
     int result = 0;
@@ -70,6 +73,8 @@ int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory)
         result = -errno;
     if (result == 0)
         result = start_thread(watch);
+    if (result == 0)
+        evtrail_presence_begin(&watch->presence, directory);
     if (result < 0) {
         evtrail_watch_free(watch);
         return result;
@@ -86,6 +91,7 @@ void evtrail_watch_free(struct evtrail_watch *watch)
         eventfd_write(watch->stop, 1);
         pthread_join(watch->thread, NULL);
     }
+    evtrail_presence_end(&watch->presence);
     if (watch->inotify >= 0)
         close(watch->inotify);
     if (watch->stop >= 0)
@@ -102,6 +108,7 @@ static bool is_session_name(const char *name)
 bool evtrail_watch_next(struct evtrail_watch *watch, char *path, size_t bytes, bool *ret_rescan)
 {
     *ret_rescan = false;
+    evtrail_presence_beat(&watch->presence, evtrail_monotonic_now());
     for (;;) {
         if (watch->used == watch->bytes) {
             ssize_t n = read(watch->inotify, watch->buffer, sizeof(watch->buffer));
