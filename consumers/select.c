@@ -8,14 +8,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 struct walk {
     const struct args *args;
     selected_fn *visit;
     void *context;
-    bool named;      /* only those that -p or --all name */
+    bool named;     /* only those that -p or --all name */
+    bool elsewhere; /* ... and all that are found are such */
+    uint64_t visited;
     uint64_t fitted; /* bit i: the i-th -p fitted a session */
     int code;
 };
@@ -42,7 +42,7 @@ static bool wanted(struct walk *walk, const struct evtrail_session_info *info)
     if (!info->alive)
         return false;
     const struct text_list *const list = &walk->args->list[OPT_process];
-    bool fits = walk->args->set[OPT_all];
+    bool fits = walk->args->set[OPT_all] || walk->elsewhere;
     for (size_t i = 0; i < list->count; i++) {
         if (!select_fits(info, list->items[i]))
             continue;
@@ -66,28 +66,28 @@ static int step(const char *path, void *context)
         return 0;
     }
     r = evtrail_session_info(session, &info);
-    if (r >= 0 && wanted(walk, &info))
+    if (r >= 0 && wanted(walk, &info)) {
+        walk->visited++;
         walk->code = walk->visit(session, &info, walk->context);
+    }
     evtrail_session_close(session);
     return walk->code;
 }
 
-/* Why -p NAME fits nothing. */
-static int unfitted(const char *name)
+/* -p PID of a process that has its sessions elsewhere; or why it fits nothing. */
+static int look_elsewhere(struct walk *walk, const char *name)
 {
-    char path[64], *end;
-    struct stat status;
-    const unsigned long pid = strtoul(name, &end, 10);
-    if (*end || end == name)
-        return fail(CODE_missing, name, "no traced process of this name; evtrail ls lists them");
-    snprintf(path, sizeof path, "/proc/%lu", pid);
-    if (stat(path, &status) < 0)
-        return fail(CODE_missing, name, "no such process");
-    if (status.st_uid != geteuid())
-        return fail(CODE_permission, name, "the process belongs to user %u; run evtrail as that user",
-                    (unsigned)status.st_uid);
-    return fail(CODE_missing, name,
-                "the process is not traced; link it with libevtrail or start it by evtrail record --with libc");
+    char *error = NULL;
+    const uint64_t visited = walk->visited;
+    walk->elsewhere = true;
+    const int r = evtrail_sessions_named(walk->args->text[OPT_directory], name, step, walk, &error);
+    walk->elsewhere = false;
+    if (r < 0 && walk->code == 0)
+        walk->code = fail(code_of(r), NULL, "%s", error ? error : strerror(-r));
+    else if (walk->code == 0 && walk->visited == visited)
+        walk->code = fail(CODE_missing, name, "the process has ended; only its session is left");
+    free(error);
+    return walk->code;
 }
 
 int select_named(const struct args *args, selected_fn *visit, void *context)
@@ -99,7 +99,7 @@ int select_named(const struct args *args, selected_fn *visit, void *context)
     evtrail_sessions(args->text[OPT_directory], step, &walk);
     for (size_t i = 0; i < list->count && walk.code == 0; i++)
         if (!(walk.fitted >> (i & 63) & 1))
-            walk.code = unfitted(list->items[i]);
+            look_elsewhere(&walk, list->items[i]);
     return walk.code;
 }
 

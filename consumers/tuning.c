@@ -57,6 +57,14 @@ static void tune(struct tuning *tuning, struct tuned *item)
     evtrail_session_close(session);
 }
 
+/* What -p PID names need not be in our directory. */
+static void look_elsewhere(struct search *search, const struct consumer *consumer)
+{
+    const struct text_list *const list = &consumer->args->list[OPT_process];
+    for (size_t i = 0; i < list->count && !*search->path; i++)
+        evtrail_sessions_named(consumer->options.directory, list->items[i], find_session, search, NULL);
+}
+
 static void tuning_add(struct tuning *tuning, const struct consumer *consumer, const struct evtrail_source *source)
 {
     struct search search = {.session_id = source->session_id};
@@ -65,6 +73,8 @@ static void tuning_add(struct tuning *tuning, const struct consumer *consumer, c
         return;
     tuning->items = items;
     if (evtrail_sessions(consumer->options.directory, find_session, &search) <= 0)
+        look_elsewhere(&search, consumer);
+    if (!*search.path)
         return;
     struct tuned *const item = &items[tuning->count];
     *item = (struct tuned){.source = source->number, .path = strdup(search.path)};

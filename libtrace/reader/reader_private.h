@@ -193,6 +193,10 @@ int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
 int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
                           void *context, struct evtrail_fault *fault);
 
+/* process_directory.c: the directory of a process's sessions, and its pid in their names, as /proc tells. -ENOENT: no such process;
+ * -EACCES: another user's. */
+int evtrail_process_directory(uint32_t pid, char *path, size_t bytes, uint32_t *ret_pid);
+
 /* presence.c: the mark that a directory is watched */
 struct evtrail_presence {
     int fd; /* -1: it could not be made, and sessions of processes that end at once may be missed */

@@ -149,35 +149,27 @@ static uint32_t pid_of(const char *text)
     return isdigit((unsigned char)*text) && *end == '\0' && pid <= INT32_MAX ? (uint32_t)pid : 0;
 }
 
-/* root may be asked for another user's process: its sessions are in that user's directory. */
-static bool other_directory(uint32_t pid, char *path, size_t bytes)
+/* `other`: where else it was looked for, or "". */
+static int not_found(const struct find *find, const char *directory, const char *other, struct evtrail_fault *fault)
 {
+    const uint32_t pid = find->pid;
     char proc[64];
     struct stat status;
+    const char * or = *other ? " or in " : "";
     snprintf(proc, sizeof(proc), "/proc/%u", pid);
-    if (!pid || geteuid() != 0 || stat(proc, &status) < 0 || status.st_uid == 0)
-        return false;
-    return snprintf(path, bytes, "/dev/shm/evtrail-%u", (unsigned)status.st_uid) < (int)bytes;
-}
-
-static int not_found(const struct find *find, const char *directory, struct evtrail_fault *fault)
-{
-    char proc[64];
-    struct stat status;
-    snprintf(proc, sizeof(proc), "/proc/%u", find->pid);
-    bool runs = find->pid && stat(proc, &status) == 0;
+    bool runs = pid && stat(proc, &status) == 0;
     if (runs && status.st_uid != geteuid() && geteuid() != 0)
-        return evtrail_fault_set(fault, -EACCES, "process %u belongs to user %u: run as that user or as root",
-                                 find->pid, (unsigned)status.st_uid);
+        return evtrail_fault_set(fault, -EACCES, "process %u belongs to user %u: run as that user or as root", pid,
+                                 (unsigned)status.st_uid);
     if (find->unreadable)
         return evtrail_fault_set(fault, -EBADMSG,
-                                 "process %u: its session in %s cannot be read: it is just being made, or damaged",
-                                 find->pid, directory);
+                                 "process %u: its session in %s%s%s cannot be read: it is just being made, or damaged",
+                                 pid, directory, or, other);
     if (runs)
-        return evtrail_fault_set(
-            fault, -ESRCH,
-            "process %u has no session in %s: it does not use libevtrail, or started with another EVTRAIL_DIR",
-            find->pid, directory);
+        return evtrail_fault_set(fault, -ESRCH,
+                                 "process %u has no session in %s%s%s: link it with libevtrail, or start it by "
+                                 "evtrail record --with libc",
+                                 pid, directory, or, other);
     return evtrail_fault_set(fault, -ESRCH, "no session of '%s' in %s: `evtrail ls` shows those there are",
                              find->wanted, directory);
 }
@@ -197,17 +189,47 @@ static int find_in(struct find *find, const char *directory, struct evtrail_faul
     return result;
 }
 
+/* Where the process itself says; `other` is left "" where that is the same. */
+static int find_elsewhere(struct find *find, const char *directory, char *other, size_t bytes,
+                          struct evtrail_fault *fault)
+{
+    const uint32_t pid = find->pid;
+    char path[400];
+    uint32_t own_pid;
+    if (!pid || evtrail_process_directory(pid, path, sizeof(path), &own_pid) < 0 ||
+        (own_pid == pid && strcmp(path, directory) == 0))
+        return 0;
+    snprintf(other, bytes, "%s", path);
+    find->pid = own_pid;
+    int result = find_in(find, path, fault);
+    find->pid = pid;
+    return result;
+}
+
 int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
                           void *context, struct evtrail_fault *fault)
 {
     struct find find = {.wanted = pid_or_name, .pid = pid_of(pid_or_name), .visit = visit, .context = context};
-    char other[64];
+    char other[400] = "";
     int result = find_in(&find, directory, fault);
-    if (result == 0 && !find.found && other_directory(find.pid, other, sizeof(other)))
-        result = find_in(&find, other, fault);
+    if (result == 0 && !find.found)
+        result = find_elsewhere(&find, directory, other, sizeof(other), fault);
     if (result < 0)
         return result;
-    return find.found ? find.found : not_found(&find, directory, fault);
+    return find.found ? find.found : not_found(&find, directory, other, fault);
+}
+
+int evtrail_sessions_named(const char *directory, const char *pid_or_name,
+                           int (*visit)(const char *path, void *context), void *context, char **ret_error)
+{
+    char path[400];
+    struct evtrail_fault fault = {""};
+    int result = evtrail_sessions_directory(directory, path, sizeof(path));
+    if (result == 0)
+        result = evtrail_sessions_find(path, pid_or_name, visit, context, &fault);
+    if (result < 0 && ret_error)
+        *ret_error = fault.text[0] ? strdup(fault.text) : NULL;
+    return result;
 }
 
 /* ---- a handle ---- */

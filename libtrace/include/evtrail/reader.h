@@ -224,7 +224,8 @@ struct evtrail_reader_options {
 };
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
-/* One process's session(s) by pid or name (comm, or a path's last part). -ESRCH: none; -EACCES: another user's. */
+/* One process's session(s) by pid or name (comm, or a path's last part), as evtrail_sessions_named() finds them. -ESRCH: none;
+ * -EACCES: another user's. */
 int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name);
 /* Every session in the directory, and those that appear later. Returns how many there are now. */
 int evtrail_reader_add_all(struct evtrail_reader *reader);
@@ -267,6 +268,12 @@ struct evtrail_session_info {
 };
 /* Calls `visit` for each session in `directory` (NULL: the default); stops when it returns nonzero and returns that. */
 int evtrail_sessions(const char *directory, int (*visit)(const char *path, void *context), void *context);
+/* The same for the sessions of one process, by pid or name: those of living processes, else of ended ones. A pid that has none in
+ * `directory` is looked for where the process's own EVTRAIL_DIR says, in its own root directory and by its pid there (containers). Returns
+ * how many there are, or what `visit` returned below 0; -ESRCH: none; -EACCES: another user's. *ret_error (may be NULL): an owned line, or
+ * NULL. */
+int evtrail_sessions_named(const char *directory, const char *pid_or_name,
+                           int (*visit)(const char *path, void *context), void *context, char **ret_error);
 int evtrail_session_open(struct evtrail_session **ret_session, const char *path, char **ret_error);
 void evtrail_session_close(struct evtrail_session *session);
 int evtrail_session_info(struct evtrail_session *session, struct evtrail_session_info *ret_info);
