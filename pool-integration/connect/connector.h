@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC
  *
  * From addresses to one connected stream: Happy Eyeballs (RFC 8305) with a delay between attempts, a time for each, losers
- * cancelled and closed, and TLS on the winner. A winner whose handshake fails counts as a failed attempt, and the next is tried. One round;
- * rounds and backoff are the pool's. Loop's thread.
+ * cancelled and closed, and TLS on the winner. A winner whose handshake fails counts as a failed attempt, and the next is tried, then
+ * those that had lost against it. Want of descriptors or memory ends the round once what is under way has ended. One round; rounds and
+ * backoff are the pool's. Loop's thread.
  */
 #ifndef EVPOOL_CONNECTOR_H
 #define EVPOOL_CONNECTOR_H
@@ -43,6 +44,7 @@ struct connector {
     unsigned attempts; /* made, with those of earlier rounds */
     /* its own */
     struct connector_state *state;
+    struct evloop_post post;
 };
 void connector_start(struct connector *connector); /* the callback is never called from within */
 void connector_cancel(struct connector *connector); /* the callback comes, with error code `cancelled` and no stream */
