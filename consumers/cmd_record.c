@@ -117,6 +117,10 @@ static int usage_check(const struct args *args)
         return fail(CODE_usage, NULL, "--with is for a program that is started: -- PROGRAM");
     if (args->set[OPT_snapshot] && (args->program || args->set[OPT_trigger]))
         return fail(CODE_usage, NULL, "--snapshot is of processes that are there: -p or --all");
+    if (args->program && args->set[OPT_output] && strcmp(args->text[OPT_output], "-") == 0)
+        return fail(
+            CODE_usage, NULL,
+            "-o - would mix the program's output into the trace; name a file, or a named pipe (mkfifo) with --force");
     if (args->set[OPT_trigger] && args->set[OPT_until])
         return fail(CODE_usage, NULL, "--trigger or --until, not both");
     return 0;

@@ -75,6 +75,12 @@ has '"stack":\['
 run 0 cat --lines v.evt
 has 'cpu='
 
+# the trace and the program's output would be mixed
+run 2 record -o - -- "$EMITTER" -n 10
+one_line
+says "^evtrail record: -o - would mix the program's output into the trace; name a file"
+equal "$(wc -c <out)" 0 "bytes on stdout"
+
 # names, and what exists
 run 2 record -o a.evt -- "$EMITTER"
 says 'a.evt: exists; --force'
