@@ -318,21 +318,34 @@ static size_t drop_void(char *text, size_t bytes, struct subject coming)
     return kept;
 }
 
-/* Takes out what later rules, and the one that is about to come, have made void: in a copy, as others may write the list
- * whatever its lock says. Returns the bytes that are left. */
+/* The list is changed in a copy, as others may write it whatever its lock says. NULL: no memory. */
+static char *copy_take(struct evtrail_control *control, size_t bytes)
+{
+    char *copy = mmap(NULL, EVTRAIL_RULES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (copy == MAP_FAILED)
+        return NULL;
+    copy_text(copy, control->rules, bytes);
+    return copy;
+}
+
+static void copy_put_back(struct evtrail_control *control, char *copy, size_t bytes)
+{
+    store_text(control->rules, copy, bytes);
+    munmap(copy, EVTRAIL_RULES_BYTES);
+    atomic_store_explicit(&control->rules_bytes, (uint32_t)bytes, memory_order_release); /* C5 */
+}
+
+/* Takes out what later rules, and the one that is about to come, have made void. Returns the bytes that are left. */
 static size_t compact(struct evtrail_control *control, size_t bytes, const char *owner, const char *rule)
 {
     struct subject coming = {owner, *rule == '-' ? rule + 1 : rule, strlen(owner), 0};
     while (pattern_byte(coming.pattern[coming.pattern_bytes]))
         coming.pattern_bytes++;
-    char *copy = mmap(NULL, EVTRAIL_RULES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (copy == MAP_FAILED)
+    char *copy = copy_take(control, bytes);
+    if (!copy)
         return bytes;
-    copy_text(copy, control->rules, bytes);
     size_t kept = drop_void(copy, bytes, coming);
-    store_text(control->rules, copy, kept);
-    munmap(copy, EVTRAIL_RULES_BYTES);
-    atomic_store_explicit(&control->rules_bytes, (uint32_t)kept, memory_order_release); /* C5 */
+    copy_put_back(control, copy, kept);
     return kept;
 }
 
@@ -363,27 +376,31 @@ int evtrail_rules_append(struct evtrail_control *control, const char *owner, con
     return result;
 }
 
+static size_t drop_owner(char *text, size_t bytes, const char *owner)
+{
+    size_t kept = 0, owner_bytes = strlen(owner);
+    for (size_t at = 0, n; at < bytes; at += n) {
+        const char *line = text + at;
+        n = line_at(line, bytes - at);
+        if (n > owner_bytes && memcmp(line, owner, owner_bytes) == 0 && line[owner_bytes] == ' ')
+            continue;
+        memmove(text + kept, line, n);
+        kept += n;
+    }
+    return kept;
+}
+
 int evtrail_rules_remove(struct evtrail_control *control, const char *owner)
 {
     int result = rules_lock(control);
     if (result < 0)
         return result;
-    size_t bytes = rules_bytes(control), kept = 0, at = 0, owner_bytes = strlen(owner);
-    while (at < bytes) {
-        const char *line = control->rules + at;
-        const char *newline = memchr(line, '\n', bytes - at);
-        size_t line_bytes = newline ? (size_t)(newline - line) + 1 : bytes - at;
-        bool theirs = line_bytes > owner_bytes && memcmp(line, owner, owner_bytes) == 0 && line[owner_bytes] == ' ';
-        if (!theirs) {
-            for (size_t i = 0; i < line_bytes; i++)
-                store_text(control->rules + kept + i, line + i, 1);
-            kept += line_bytes;
-        }
-        at += line_bytes;
-    }
-    atomic_store_explicit(&control->rules_bytes, (uint32_t)kept, memory_order_release); /* C5 */
+    size_t bytes = rules_bytes(control);
+    char *copy = copy_take(control, bytes);
+    if (copy)
+        copy_put_back(control, copy, drop_owner(copy, bytes, owner));
     rules_unlock(control);
-    return 0;
+    return copy ? 0 : -ENOMEM;
 }
 
 /* ---- texts ---- */
