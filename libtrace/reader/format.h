@@ -23,6 +23,18 @@ static inline bool evtrail_format_has_labels(const struct evtrail_event *event)
     return any;
 }
 
+/* The caller's options as this library knows them: `room` is for those of a caller built with an older header (or NULL). */
+static inline const struct evtrail_format_options *evtrail_format_options_of(const struct evtrail_format_options *given,
+                                                                             struct evtrail_format_options *room)
+{
+    if (given && (given->bytes == 0 || given->bytes >= sizeof(*given)))
+        return given;
+    *room = (struct evtrail_format_options){0};
+    if (given)
+        memcpy(room, given, given->bytes);
+    return room;
+}
+
 /* The enums text of a field may be long, and an event may have 32 of them: only so much is searched. */
 #define EVTRAIL_ENUM_SEARCH_BYTES 4096
 

@@ -182,6 +182,8 @@ size_t evtrail_format_json(const struct evtrail_event *event, const struct evtra
                            char *buffer, size_t size)
 {
     struct evtrail_text text;
+    struct evtrail_format_options room;
+    options = evtrail_format_options_of(options, &room);
     evtrail_text_init(&text, buffer, size);
     evtrail_text_literal(&text, "{\"time\":\"");
     evtrail_format_put_time(&text, event->time, EVTRAIL_TIME_utc, 0);

@@ -5,8 +5,6 @@
 #include "reader/format.h"
 #include "reader/value.h"
 
-static const struct evtrail_format_options defaults;
-
 static void put_name(struct evtrail_text *text, const char *name)
 {
     evtrail_text_escaped(text, name, strlen(name));
@@ -196,8 +194,8 @@ size_t evtrail_format_text(const struct evtrail_event *event, const struct evtra
 {
     struct evtrail_text text;
     evtrail_text_init(&text, buffer, size);
-    if (!options)
-        options = &defaults;
+    struct evtrail_format_options room;
+    options = evtrail_format_options_of(options, &room);
     if (event->what == EVTRAIL_EVENT_SOURCE) {
         struct evtrail_format_options alone = *options;
         alone.process = false;

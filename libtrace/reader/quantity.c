@@ -5,6 +5,7 @@
 #include <evtrail/format.h>
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,26 +13,51 @@
 
 struct unit {
     const char *name;
-    double factor;
+    uint64_t factor;
 };
 
+/* whole + part / place: exact, unlike a double. */
+struct decimal {
+    uint64_t whole, part, place;
+};
+#define PLACE_MAX UINT64_C(1000000000000000000) /* digits behind these are not looked at */
+
+__extension__ typedef unsigned __int128 wide;
+
 /* Digits with at most one point; *ret_end is behind them. Not strtod: that depends on the locale, and takes "inf" and "0x". */
-static int parse_number(const char *text, double *ret_number, const char **ret_end)
+static int parse_number(const char *text, struct decimal *ret_number, const char **ret_end)
 {
-    double number = 0, place = 1;
-    bool point = false, any = false;
+    struct decimal number = {0, 0, 1};
+    bool point = false, any = false, large = false;
     for (; (*text >= '0' && *text <= '9') || (*text == '.' && !point); text++) {
+        const uint64_t digit = (uint64_t)(*text - '0');
         if (*text == '.') {
             point = true;
             continue;
         }
         any = true;
-        number = number * 10 + (*text - '0');
-        place *= point ? 10 : 1;
+        if (!point)
+            large |= __builtin_mul_overflow(number.whole, 10u, &number.whole) ||
+                     __builtin_add_overflow(number.whole, digit, &number.whole);
+        else if (number.place < PLACE_MAX) {
+            number.part = number.part * 10 + digit;
+            number.place *= 10;
+        }
     }
-    *ret_number = number / place;
+    *ret_number = number;
     *ret_end = text;
-    return any ? 0 : -EINVAL;
+    return !any ? -EINVAL : large ? -ERANGE : 0;
+}
+
+/* Adds number x factor, rounded, to *sum. -ERANGE: that is beyond INT64_MAX. */
+static int add_times(int64_t *sum, struct decimal number, uint64_t factor)
+{
+    const wide product =
+        (wide)number.whole * factor + ((wide)number.part * factor + number.place / 2) / number.place + (wide)*sum;
+    if (product > INT64_MAX)
+        return -ERANGE;
+    *sum = (int64_t)product;
+    return 0;
 }
 
 static const struct unit *find_unit(const struct unit *units, const char *text, size_t bytes)
@@ -44,28 +70,43 @@ static const struct unit *find_unit(const struct unit *units, const char *text, 
 
 int evtrail_parse_size(const char *text, uint64_t *ret_bytes)
 {
-    static const struct unit units[] = {{"", 1},         {"B", 1},        {"K", 0x1p10},   {"KB", 0x1p10},
-                                        {"KiB", 0x1p10}, {"M", 0x1p20},   {"MB", 0x1p20},  {"MiB", 0x1p20},
-                                        {"G", 0x1p30},   {"GB", 0x1p30},  {"GiB", 0x1p30}, {"T", 0x1p40},
-                                        {"TB", 0x1p40},  {"TiB", 0x1p40}, {NULL, 0}};
-    double number;
+    static const struct unit units[] = {{"", 1},
+                                        {"B", 1},
+                                        {"K", 1 << 10},
+                                        {"KB", 1 << 10},
+                                        {"KiB", 1 << 10},
+                                        {"M", 1 << 20},
+                                        {"MB", 1 << 20},
+                                        {"MiB", 1 << 20},
+                                        {"G", 1 << 30},
+                                        {"GB", 1 << 30},
+                                        {"GiB", 1 << 30},
+                                        {"T", UINT64_C(1) << 40},
+                                        {"TB", UINT64_C(1) << 40},
+                                        {"TiB", UINT64_C(1) << 40},
+                                        {NULL, 0}};
+    struct decimal number;
     const char *end;
-    if (parse_number(text, &number, &end) < 0)
-        return -EINVAL;
-    const struct unit *unit = find_unit(units, end, strlen(end));
+    int64_t bytes = 0;
+    int result = parse_number(text, &number, &end);
+    const struct unit *unit = result == -EINVAL ? NULL : find_unit(units, end, strlen(end));
     if (!unit)
         return -EINVAL;
-    if (!(number * unit->factor < 0x1p63))
-        return -ERANGE;
-    *ret_bytes = (uint64_t)(number * unit->factor + 0.5);
-    return 0;
+    if (result == 0)
+        result = add_times(&bytes, number, unit->factor);
+    if (result == 0)
+        *ret_bytes = (uint64_t)bytes;
+    return result;
 }
 
 int evtrail_parse_duration(const char *text, int64_t *ret_ns)
 {
-    static const struct unit units[] = {{"ns", 1},     {"us", 1e3},   {"ms", 1e6},    {"s", 1e9}, {"m", 6e10},
-                                        {"min", 6e10}, {"h", 3.6e12}, {"d", 8.64e13}, {NULL, 0}};
-    double sum = 0;
+    static const struct unit units[] = {
+        {"ns", 1},          {"us", 1000},         {"ms", 1000000},      {"s", 1000000000},
+        {"m", 60000000000}, {"min", 60000000000}, {"h", 3600000000000}, {"d", 86400000000000},
+        {NULL, 0}};
+    int64_t sum = 0;
+    int result = 0;
     if (!strcmp(text, "0")) {
         *ret_ns = 0;
         return 0;
@@ -73,21 +114,20 @@ int evtrail_parse_duration(const char *text, int64_t *ret_ns)
     if (!*text)
         return -EINVAL;
     while (*text) {
-        double number;
+        struct decimal number;
         const char *name;
-        if (parse_number(text, &number, &name) < 0)
-            return -EINVAL;
-        const size_t bytes = strspn(name, "abcdefghijklmnopqrstuvwxyz");
-        const struct unit *unit = find_unit(units, name, bytes);
+        const int parsed = parse_number(text, &number, &name);
+        const size_t bytes = parsed == -EINVAL ? 0 : strspn(name, "abcdefghijklmnopqrstuvwxyz");
+        const struct unit *unit = bytes ? find_unit(units, name, bytes) : NULL;
         if (!unit)
             return -EINVAL;
-        sum += number * unit->factor;
+        if (parsed < 0 || result < 0 || add_times(&sum, number, unit->factor) < 0)
+            result = -ERANGE;
         text = name + bytes;
     }
-    if (!(sum < 0x1p63))
-        return -ERANGE;
-    *ret_ns = (int64_t)(sum + 0.5);
-    return 0;
+    if (result == 0)
+        *ret_ns = sum;
+    return result;
 }
 
 /* ---- moments ---- */

@@ -114,6 +114,19 @@ static void text__all_field_types__as_documented(void **state)
     assert_non_null(strstr(text_of(&event, &options), "took=1.234ms size=1.5KiB"));
 }
 
+static void text__options_of_an_older_header__rest_is_default(void **state)
+{
+    (void)state;
+    const struct evtrail_event event = make_event("localhost", 9);
+    char text[4096];
+    struct evtrail_format_options options = {
+        .bytes = offsetof(struct evtrail_format_options, process), .time = EVTRAIL_TIME_none, .string_max = 4};
+    strcpy(text, text_of(&event, &options));
+    memset(&options.process, 1, sizeof(options) - offsetof(struct evtrail_format_options, process));
+    assert_string_equal(text_of(&event, &options), text);
+    assert_non_null(strstr(text, "host=\"loca\"..."));
+}
+
 static void text__hostile_string__only_printable_bytes(void **state)
 {
     (void)state;
@@ -226,6 +239,8 @@ static void parse__sizes__as_documented(void **state)
                 {"2G", UINT64_C(2) << 30},
                 {"1TiB", UINT64_C(1) << 40},
                 {"10B", 10},
+                {"9007199254740993", UINT64_C(9007199254740993)}, /* 2^53 + 1 is no double */
+                {"9223372036854775807", INT64_MAX},
                 {"0", 0}};
     static const char *const wrong[] = {"", "K", "-1", "1X", "1 K", "0x10", "1e3", "inf", "1K1"};
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -235,6 +250,8 @@ static void parse__sizes__as_documented(void **state)
     for (unsigned i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_int_equal(evtrail_parse_size(wrong[i], &bytes), -EINVAL);
     assert_int_equal(evtrail_parse_size("99999999999T", &bytes), -ERANGE);
+    assert_int_equal(evtrail_parse_size("9223372036854775808", &bytes), -ERANGE);
+    assert_int_equal(evtrail_parse_size("99999999999999999999999", &bytes), -ERANGE);
 }
 
 static void parse__durations__as_documented(void **state)
@@ -251,6 +268,9 @@ static void parse__durations__as_documented(void **state)
                 {"5m", INT64_C(300000000000)},
                 {"1h30m", INT64_C(5400000000000)},
                 {"2d", INT64_C(172800000000000)},
+                {"9007199254740993ns", INT64_C(9007199254740993)},
+                {"104d5h59m59s254.740993ms", INT64_C(9007199254740993)},
+                {"0.0000000005s", 1}, /* rounded */
                 {"0", 0}};
     static const char *const wrong[] = {"", "5", "s", "-1s", "1s2", "1 s", "1y"};
     for (unsigned i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
@@ -297,6 +317,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(text__all_field_types__as_documented),
+        cmocka_unit_test(text__options_of_an_older_header__rest_is_default),
         cmocka_unit_test(text__hostile_string__only_printable_bytes),
         cmocka_unit_test(text__small_buffer__counts_what_does_not_fit),
         cmocka_unit_test(text__loss__says_how_many_and_why),

@@ -31,8 +31,8 @@ enum evtrail_time_style {
 };
 
 struct evtrail_format_options {
-    size_t bytes;        /* sizeof(struct evtrail_format_options) */
-    uint32_t time;       /* enum evtrail_time_style; text only, JSON has UTC and ns */
+    size_t bytes;  /* sizeof(struct evtrail_format_options): of one that is shorter only so much is read; 0: all */
+    uint32_t time; /* enum evtrail_time_style; text only, JSON has UTC and ns */
     uint32_t string_max; /* strings and byte arrays are cut to so many bytes in text; 0: as they are */
     int64_t time_base;
     bool process;    /* text: the process before the thread, for several sources */
@@ -58,7 +58,7 @@ size_t evtrail_format_text(const struct evtrail_event *event, const struct evtra
 
 /* One event as one JSON object and '\n'. Of `options` only `symbols` counts. Members: time (UTC), ns, pid, process, tid, thread, level, kind, name, id
  * (where the schema lacks the type, with `words`), fields {}, and where there are: dur (ns), cpu, caller, stack [],
- * labels {}, cut. Loss: {"time","ns","pid","process","tid","thread","lost":1234,"cause":"overwritten","since_ns":...}; sources:
+ * labels {}, cut (true: the process had to shorten the event; what string_max cuts is text only). Loss: {"time","ns","pid","process","tid","thread","lost":1234,"cause":"overwritten","since_ns":...}; sources:
  * {"time","ns","pid","process","source":"joined"|"ended"}.
  * Integers are numbers with all their digits, also beyond 2^53: read them with a parser that keeps 64 bits. Pointers and code addresses are
  * strings "0x...", byte arrays are strings of hex digits, NULL, NaN and infinities are null, what is not UTF-8 in a string becomes
