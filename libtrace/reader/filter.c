@@ -10,6 +10,7 @@
 #include "shared/rules.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- comparing ---- */
@@ -124,11 +125,24 @@ static int find_field(const struct evtrail_filter_node *node, const struct evtra
     return -1;
 }
 
+/* An event, and what is known of its type: plan[node], or plan is NULL. */
+struct subject {
+    const struct evtrail_filter *filter;
+    const struct evtrail_event *event;
+    const int16_t *plan;
+};
+
+static int planned(const struct subject *subject, const struct evtrail_filter_node *node)
+{
+    return subject->plan[node - subject->filter->nodes];
+}
+
 /* Its place, or < 0 if the event does not have it. */
-static int field_value(const struct evtrail_filter_node *node, const struct evtrail_event *event,
+static int field_value(const struct evtrail_filter_node *node, const struct subject *subject,
                        struct evtrail_value *ret_value)
 {
-    const int index = event->type ? find_field(node, event->type) : -1;
+    const struct evtrail_event *event = subject->event;
+    const int index = !event->type ? -1 : subject->plan ? planned(subject, node) : find_field(node, event->type);
     if (index < 0 || evtrail_event_value(event, (unsigned)index, ret_value) < 0)
         return -1;
     return ret_value->cut && ret_value->bytes == 0 ? -1 : index;
@@ -143,10 +157,11 @@ static bool compare_memory(const struct evtrail_filter_node *node, const struct 
     return compare_text(node, value->data, value->bytes);
 }
 
-static bool compare_field(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+static bool compare_field(const struct evtrail_filter_node *node, const struct subject *subject)
 {
+    const struct evtrail_event *event = subject->event;
     struct evtrail_value value;
-    const int index = field_value(node, event, &value);
+    const int index = field_value(node, subject, &value);
     if (index < 0)
         return false;
     const bool memory = value.type == EVTRAIL_TYPE_string || value.type == EVTRAIL_TYPE_bytes;
@@ -185,12 +200,13 @@ static bool compare_label(const struct evtrail_filter_node *node, const struct e
     return value && compare_string(node, value);
 }
 
-static bool has(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+static bool has(const struct evtrail_filter_node *node, const struct subject *subject)
 {
+    const struct evtrail_event *event = subject->event;
     struct evtrail_value value;
     switch (node->operand) {
     case EVTRAIL_OPERAND_FIELD:
-        return field_value(node, event, &value) >= 0;
+        return field_value(node, subject, &value) >= 0;
     case EVTRAIL_OPERAND_LABEL:
         return label_value(node, event) != NULL;
     case EVTRAIL_OPERAND_DUR:
@@ -203,19 +219,30 @@ static bool has(const struct evtrail_filter_node *node, const struct evtrail_eve
 }
 
 /* Later levels are less severe: `level <= warning` is warnings and worse. */
-static bool test(const struct evtrail_filter_node *node, const struct evtrail_event *event)
+static bool test_type(const struct evtrail_filter_node *node, const struct evtrail_event_type *type)
 {
     switch (node->operand) {
+    case EVTRAIL_OPERAND_LEVEL:
+        return compare_unsigned(node, type->level);
+    case EVTRAIL_OPERAND_KIND:
+        return compare_string(node, evtrail_kind_name(type->kind));
+    default: /* EVTRAIL_OPERAND_NAME */
+        return compare_string(node, type->name);
+    }
+}
+
+static bool test(const struct evtrail_filter_node *node, const struct subject *subject)
+{
+    const struct evtrail_event *event = subject->event;
+    switch (node->operand) {
     case EVTRAIL_OPERAND_FIELD:
-        return compare_field(node, event);
+        return compare_field(node, subject);
     case EVTRAIL_OPERAND_LABEL:
         return compare_label(node, event);
     case EVTRAIL_OPERAND_LEVEL:
-        return event->type && compare_unsigned(node, event->type->level);
     case EVTRAIL_OPERAND_KIND:
-        return event->type && compare_string(node, evtrail_kind_name(event->type->kind));
     case EVTRAIL_OPERAND_NAME:
-        return event->type && compare_string(node, event->type->name);
+        return event->type && (subject->plan ? planned(subject, node) != 0 : test_type(node, event->type));
     case EVTRAIL_OPERAND_DUR:
         return event->duration >= 0 && compare_signed(node, event->duration);
     case EVTRAIL_OPERAND_TIME:
@@ -239,28 +266,67 @@ static bool test(const struct evtrail_filter_node *node, const struct evtrail_ev
     }
 }
 
-static bool match(const struct evtrail_filter *filter, uint16_t number, const struct evtrail_event *event)
+static bool match_name(const struct evtrail_filter_node *node, const struct subject *subject)
 {
-    const struct evtrail_filter_node *node = &filter->nodes[number];
+    const struct evtrail_event_type *type = subject->event->type;
+    return subject->plan ? planned(subject, node) != 0 : evtrail_pattern_match(node->name, type ? type->name : "");
+}
+
+static bool match(const struct subject *subject, uint16_t number)
+{
+    const struct evtrail_filter_node *node = &subject->filter->nodes[number];
     switch (node->kind) {
     case EVTRAIL_FILTER_AND:
-        return match(filter, node->left, event) && match(filter, node->right, event);
+        return match(subject, node->left) && match(subject, node->right);
     case EVTRAIL_FILTER_OR:
-        return match(filter, node->left, event) || match(filter, node->right, event);
+        return match(subject, node->left) || match(subject, node->right);
     case EVTRAIL_FILTER_NOT:
-        return !match(filter, node->left, event);
+        return !match(subject, node->left);
     case EVTRAIL_FILTER_NAME:
-        return evtrail_pattern_match(node->name, event->type ? event->type->name : "");
+        return match_name(node, subject);
     case EVTRAIL_FILTER_HAS:
-        return has(node, event);
+        return has(node, subject);
     default:
-        return test(node, event);
+        return test(node, subject);
     }
+}
+
+bool evtrail_filter_match_by(const struct evtrail_filter *filter, const int16_t *plan,
+                             const struct evtrail_event *event)
+{
+    const struct subject subject = {filter, event, plan};
+    return match(&subject, filter->root);
 }
 
 bool evtrail_filter_match(const struct evtrail_filter *filter, const struct evtrail_event *event)
 {
-    return match(filter, filter->root, event);
+    return evtrail_filter_match_by(filter, NULL, event);
+}
+
+static int16_t plan_node(const struct evtrail_filter_node *node, const struct evtrail_event_type *type)
+{
+    if (node->kind == EVTRAIL_FILTER_NAME)
+        return evtrail_pattern_match(node->name, type->name);
+    if (node->kind != EVTRAIL_FILTER_TEST && node->kind != EVTRAIL_FILTER_HAS)
+        return 0;
+    switch (node->operand) {
+    case EVTRAIL_OPERAND_FIELD:
+        return (int16_t)find_field(node, type); /* a type has at most 32 */
+    case EVTRAIL_OPERAND_LEVEL:
+    case EVTRAIL_OPERAND_KIND:
+    case EVTRAIL_OPERAND_NAME:
+        return node->kind == EVTRAIL_FILTER_HAS || test_type(node, type);
+    default:
+        return 0;
+    }
+}
+
+int16_t *evtrail_filter_plan(const struct evtrail_filter *filter, const struct evtrail_event_type *type)
+{
+    int16_t *plan = malloc(filter->count * sizeof(*plan));
+    for (uint16_t i = 0; plan && i < filter->count; i++)
+        plan[i] = plan_node(&filter->nodes[i], type);
+    return plan;
 }
 
 bool evtrail_filter_needs_spans(const struct evtrail_filter *filter)

@@ -64,4 +64,11 @@ struct evtrail_filter {
     size_t texts_used;
 };
 
+/* What a filter's nodes say of one event type: for a field its place (< 0: none); for the name, level and kind 1 or 0. Looked up
+ * once for each type instead of for each event. Owned; NULL: no memory. */
+int16_t *evtrail_filter_plan(const struct evtrail_filter *filter, const struct evtrail_event_type *type);
+/* evtrail_filter_match() with the plan of the event's type. */
+bool evtrail_filter_match_by(const struct evtrail_filter *filter, const int16_t *plan,
+                             const struct evtrail_event *event);
+
 #endif /* EVTRAIL_READER_FILTER_H */

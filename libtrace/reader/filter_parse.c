@@ -54,7 +54,7 @@ static bool take(struct parser *parser, const char *token)
 static struct evtrail_filter_node *node_new(struct parser *parser, unsigned kind, uint16_t *ret_number)
 {
     if (parser->filter->count == EVTRAIL_FILTER_NODES) {
-        fail(parser, "too many terms");
+        fail(parser, "more than 256 terms and operators");
         return &parser->spare;
     }
     *ret_number = parser->filter->count++;
@@ -152,9 +152,12 @@ static bool set_real(struct evtrail_filter_node *node, const char *text)
     if (!strpbrk(text, "0123456789"))
         return false;
     node->real = strtod(text, &end);
-    node->integer = node->real > -9e18 && node->real < 9e18 ? (int64_t)node->real : 0;
     node->is_negative = node->real < 0;
-    node->is_fraction = true;
+    /* a whole number is compared as one: as a double its neighbours would be equal to it */
+    const bool fits = node->real >= -0x1p63 && node->real < 0x1p64;
+    node->integer = !fits ? 0 : node->real < 0 ? (int64_t)node->real : (int64_t)(uint64_t)node->real;
+    node->is_fraction =
+        !fits || node->real != (node->real < 0 ? (double)node->integer : (double)(uint64_t)node->integer);
     return end != text && !*end;
 }
 
@@ -169,7 +172,7 @@ static bool set_quantity(struct evtrail_filter_node *node, const char *text)
         node->integer = (int64_t)bytes;
     else
         return false;
-    node->is_negative = node->integer < 0;
+    node->is_negative = node->is_fraction = false;
     node->real = (double)node->integer;
     return true;
 }
@@ -369,8 +372,9 @@ int evtrail_filter_new(struct evtrail_filter **ret_filter, const char *text, cha
     const size_t length = strlen(text);
     struct evtrail_filter *filter = length < EVTRAIL_FILTER_TEXT ? calloc(1, sizeof(*filter)) : NULL;
     if (length >= EVTRAIL_FILTER_TEXT) {
-        parser.fault = "longer than 4095 bytes";
-        tell(&parser, ret_error);
+        if (ret_error &&
+            asprintf(ret_error, "the expression has %zu bytes; at most %d can be", length, EVTRAIL_FILTER_TEXT - 1) < 0)
+            *ret_error = NULL;
         return -EINVAL;
     }
     if (filter)

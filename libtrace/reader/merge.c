@@ -311,7 +311,7 @@ static bool wanted(struct evtrail_reader *reader, struct evtrail_event *event)
         return false;
     if ((options->from_ns && event->time < options->from_ns) || (options->to_ns && event->time > options->to_ns))
         return false;
-    return event->what != EVTRAIL_EVENT || !options->filter || evtrail_filter_match(options->filter, event);
+    return event->what != EVTRAIL_EVENT || evtrail_reader_matches(reader, event);
 }
 
 /* Gives out the oldest event; 0: it was not asked for. */

@@ -6,6 +6,7 @@
 
 #include "reader/clock_live.h"
 #include "reader/consumer.h"
+#include "reader/filter.h"
 #include "reader/live.h"
 #include "reader/schema.h"
 
@@ -95,6 +96,17 @@ int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_
     return 0;
 }
 
+static void free_skips(struct evtrail_skips *skips)
+{
+    for (uint32_t id = 0; id < skips->count; id++)
+        free(skips->plans[id]);
+    free(skips->plans);
+    free(skips->skip);
+    skips->plans = NULL;
+    skips->skip = NULL;
+    skips->count = 0;
+}
+
 /* Files that an ended process left to those who watch: each has had the time to open them. */
 static void remove_files(struct evtrail_reader *reader, uint32_t place)
 {
@@ -126,7 +138,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
         if (reader->ended[i].input)
             reader->ended[i].input->operations->close(reader->ended[i].input);
     for (uint32_t i = 0; i < reader->sources_count; i++) {
-        free(reader->skips[i].skip);
+        free_skips(&reader->skips[i]);
         free(reader->skips[i].stub);
     }
     evtrail_merge_fini(reader);
@@ -195,9 +207,7 @@ static struct evtrail_source *stub_of(const struct evtrail_source *source)
 static void forget(struct evtrail_reader *reader, struct evtrail_input *input, const struct evtrail_source *source)
 {
     struct evtrail_skips *skips = &reader->skips[source->number];
-    free(skips->skip);
-    skips->skip = NULL;
-    skips->count = 0;
+    free_skips(skips);
     skips->stub = stub_of(source);
     if (!skips->stub) {
         evtrail_reader_add_input(reader,
@@ -273,17 +283,36 @@ const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrai
     *ret_count = 0;
     if (!reader->options.filter)
         return NULL;
-    if (skips->count != source->types_count) {
+    if (skips->count < source->types_count) {
         uint8_t *skip = realloc(skips->skip, source->types_count);
         if (!skip)
             return NULL;
+        skips->skip = skip;
+        int16_t **plans = realloc(skips->plans, source->types_count * sizeof(int16_t *));
+        if (!plans)
+            return NULL;
+        skips->plans = plans;
+        memset(plans + skips->count, 0, (source->types_count - skips->count) * sizeof(int16_t *));
         for (uint32_t id = 0; id < source->types_count; id++)
             skip[id] = !may_be_asked_for(reader, source, id);
-        skips->skip = skip;
         skips->count = source->types_count;
     }
     *ret_count = skips->count;
     return skips->skip;
+}
+
+bool evtrail_reader_matches(struct evtrail_reader *reader, const struct evtrail_event *event)
+{
+    const struct evtrail_filter *filter = reader->options.filter;
+    struct evtrail_skips *skips = &reader->skips[event->source->number];
+    if (!filter)
+        return true;
+    if (!event->type || event->id >= skips->count)
+        return evtrail_filter_match(filter, event);
+    int16_t **plan = &skips->plans[event->id];
+    if (!*plan)
+        *plan = evtrail_filter_plan(filter, event->type);
+    return evtrail_filter_match_by(filter, *plan, event);
 }
 
 bool evtrail_reader_wants(struct evtrail_reader *reader, struct evtrail_source *source, int64_t from_ns, int64_t to_ns,

@@ -76,6 +76,7 @@ struct evtrail_skips {
     struct evtrail_source *source;
     struct evtrail_source *stub; /* owned: all that is kept of a process that ended long ago; source is the same */
     uint8_t *skip;
+    int16_t **plans; /* beside skip: evtrail_filter_plan(), made when needed */
     uint32_t count;
 };
 
@@ -159,6 +160,8 @@ void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_ch
 int evtrail_reader_fail(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
 /* Types that cannot match the filter, as decoder->skip. */
 const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrail_source *source, uint32_t *ret_count);
+/* Whether the filter, if there is one, lets an event through. */
+bool evtrail_reader_matches(struct evtrail_reader *reader, const struct evtrail_event *event);
 /* Whether a chunk may hold something that is asked for. types: Bloom of ids, all ones if not known. */
 bool evtrail_reader_wants(struct evtrail_reader *reader, struct evtrail_source *source, int64_t from_ns, int64_t to_ns,
                           uint64_t types);

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include <evtrail/reader.h>
+#include "reader/filter.h"
 #include <evtrail/trace.h>
 
 #include <errno.h>
@@ -74,6 +74,9 @@ static bool matches(const char *text)
     if (result < 0)
         fail_msg("%s: %s", text, error);
     const bool match = evtrail_filter_match(filter, &event);
+    int16_t *plan = evtrail_filter_plan(filter, &type);
+    assert_int_equal(evtrail_filter_match_by(filter, plan, &event), match);
+    free(plan);
     /* What matches must not have been ruled out before. */
     if (match) {
         assert_true(evtrail_filter_may_match(filter, event.source, &type, event.tid, event.time, event.time));
@@ -247,6 +250,48 @@ static void new__deep_and_long_text__bounded(void **state)
     assert_int_equal(evtrail_filter_new(&filter, text, NULL), -EINVAL);
 }
 
+static void new__beyond_the_limits__says_which(void **state)
+{
+    static char text[6000];
+    struct evtrail_filter *filter;
+    char *error = NULL;
+    (void)state;
+    for (unsigned i = 0; i < 200; i++)
+        strcat(text, "a || ");
+    strcat(text, "a");
+    assert_int_equal(evtrail_filter_new(&filter, text, &error), -EINVAL);
+    assert_non_null(strstr(error, "more than 256 terms and operators at column "));
+    free(error);
+    memset(text, 'a', 5000);
+    text[5000] = '\0';
+    assert_int_equal(evtrail_filter_new(&filter, text, &error), -EINVAL);
+    assert_string_equal(error, "the expression has 5000 bytes; at most 4095 can be");
+    free(error);
+}
+
+/* 2^53 + 1 is no double. */
+static void match__integers_beyond_2_53__exact(void **state)
+{
+    static const char *const equal[] = {"field.level == 9007199254740993",   "field.level == 0x20000000000001",
+                                        "field.level == 9007199254740993ns", "field.level == 9007199254740993B",
+                                        "field.level > 9007199254740992ns",  "field.level > 9007199254740992.0",
+                                        "field.level != 9007199254740992.0", "field.level < 9007199254740994B"};
+    (void)state;
+    for (unsigned i = 0; i < sizeof(equal) / sizeof(equal[0]); i++) {
+        struct evtrail_filter *filter;
+        uint64_t words[8];
+        const struct evtrail_event event = make_event(words);
+        words[7] = UINT64_C(9007199254740993);
+        assert_int_equal(evtrail_filter_new(&filter, equal[i], NULL), 0);
+        if (!evtrail_filter_match(filter, &event))
+            fail_msg("does not match: %s", equal[i]);
+        words[7]--;
+        if (i < 4 && evtrail_filter_match(filter, &event))
+            fail_msg("matches 2^53: %s", equal[i]);
+        evtrail_filter_free(filter);
+    }
+}
+
 static void may_match__what_is_known__rules_out(void **state)
 {
     (void)state;
@@ -302,6 +347,8 @@ int main(void)
         cmocka_unit_test(match__false_expressions__do_not),
         cmocka_unit_test(new__malformed_text__einval_with_its_place),
         cmocka_unit_test(new__deep_and_long_text__bounded),
+        cmocka_unit_test(new__beyond_the_limits__says_which),
+        cmocka_unit_test(match__integers_beyond_2_53__exact),
         cmocka_unit_test(may_match__what_is_known__rules_out),
         cmocka_unit_test(needs_spans__only_with_dur),
     };
