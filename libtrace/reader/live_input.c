@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define ALIVE_EVERY_NS 2000000u
+#define ALIVE_LATEST_NS 100000000u
 #define LOSS_EVERY_NS 100000000u
 
 struct ring {
@@ -152,6 +153,8 @@ static void look_alive(struct evtrail_live_input *in)
     uint64_t now = evtrail_monotonic_now();
     if (in->dead || now - in->alive_looked_ns < ALIVE_EVERY_NS)
         return;
+    if (now - in->input.reader->woken_ns < ALIVE_EVERY_NS && now - in->alive_looked_ns < ALIVE_LATEST_NS)
+        return; /* the event that woke us first */
     in->alive_looked_ns = now;
     in->dead = !evtrail_live_alive(&in->live);
 }
@@ -199,6 +202,17 @@ bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open)
                          : evtrail_ring_reader_sealed(&in->rings[i]->reader))
             return true;
     return false;
+}
+
+unsigned evtrail_live_input_fill(struct evtrail_input *input)
+{
+    struct evtrail_live_input *in = of(input);
+    unsigned fullest = 0;
+    for (uint32_t i = 0; i < in->rings_count; i++) {
+        unsigned fill = evtrail_ring_reader_fill(&in->rings[i]->reader);
+        fullest = fill > fullest ? fill : fullest;
+    }
+    return fullest;
 }
 
 /* ---- the merge ---- */
@@ -290,7 +304,7 @@ static int gather(struct evtrail_input *input)
 static bool look_at_open_now(struct evtrail_live_input *in)
 {
     const struct evtrail_reader_options *options = &in->input.reader->options;
-    uint64_t now = evtrail_monotonic_now(), gap = options->low_latency ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS;
+    uint64_t now = evtrail_monotonic_now(), gap = in->input.reader->gap_ns;
     if (!in->dead && !options->snapshot && in->open_looked_ns && now - in->open_looked_ns < gap)
         return false;
     in->open_looked_ns = in->input.reader->gathered_ns = now;

@@ -365,7 +365,7 @@ static void refill(struct evtrail_reader *reader)
 static int gather_live(struct evtrail_reader *reader)
 {
     int got = 0;
-    uint64_t now = evtrail_monotonic_now(), gap = reader->options.low_latency ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS;
+    uint64_t now = evtrail_monotonic_now(), gap = reader->gap_ns;
     if (reader->gathered_ns && now - reader->gathered_ns < gap && !reader->options.snapshot)
         return 0;
     reader->gathered_ns = now;

@@ -91,6 +91,7 @@ int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_
         return result;
     }
     reader->last_time = reader->sought_ns = INT64_MIN;
+    reader->gap_ns = evtrail_reader_longest_gap(reader);
     reader->progress_ns = evtrail_monotonic_now();
     *ret_reader = reader;
     return 0;

@@ -127,14 +127,17 @@ struct evtrail_reader {
     uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
     uint64_t gathered_ns; /* monotonic: when live rings were last looked at */
     uint64_t progress_ns; /* ... when something was last found there */
+    uint64_t gap_ns;      /* from one look at them to the next: adapted to how fast the fullest fills */
     struct evtrail_watch *watch;
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;
-    bool late;         /* the sessions that are added now began after us: from_now skips nothing of theirs */
-    unsigned woken;    /* looks in quick order that are left after a wake-up */
-    uint64_t armed_ns; /* when the last wake bit was set */
-    bool armed;        /* wake bits were set and nobody has woken us since */
+    uint64_t oversleep_ns; /* low_latency: by how much sleeps are too long at least */
+    bool late;             /* the sessions that are added now began after us: from_now skips nothing of theirs */
+    uint64_t woken_ns;     /* when a thread woke us the last time */
+    unsigned woken;        /* looks in quick order that are left after a wake-up */
+    uint64_t armed_ns;     /* when the last wake bit was set */
+    bool armed;            /* wake bits were set and nobody has woken us since */
     struct {
         int code;
         struct evtrail_fault fault;
@@ -183,6 +186,8 @@ struct evtrail_live_input;
 /* -EEXIST: this reader has it already. */
 int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
 bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open);
+/* Of its fullest ring: sealed blocks that wait to be read, in eighths of the ring. */
+unsigned evtrail_live_input_fill(struct evtrail_input *input);
 struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input);
 /* Renews the lease; looks whether the process lives. */
 void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
@@ -221,6 +226,10 @@ const _Atomic uint32_t *evtrail_watch_word(const struct evtrail_watch *watch);
 /* wake.c */
 #define EVTRAIL_POLL_NS 1000000u
 #define EVTRAIL_POLL_FAST_NS 20000u
+static inline uint64_t evtrail_reader_longest_gap(const struct evtrail_reader *reader)
+{
+    return reader->options.low_latency ? EVTRAIL_POLL_FAST_NS : EVTRAIL_POLL_NS;
+}
 
 /* Attaches sessions that have appeared. */
 void evtrail_reader_look_for_new(struct evtrail_reader *reader);

@@ -559,6 +559,15 @@ bool evtrail_ring_reader_sealed(const struct evtrail_ring_reader *ring)
     return ring->head_seen ? head > ring->block + 1 : head > 1;
 }
 
+unsigned evtrail_ring_reader_fill(const struct evtrail_ring_reader *ring)
+{
+    if (!ring->blocks || !ring->head_seen || ring->broken || ring->ended)
+        return 0;
+    uint64_t head = atomic_load_explicit(&ring->header->head_block, memory_order_relaxed); /* a hint */
+    uint64_t waiting = head > ring->block + 1 ? head - 1 - ring->block : 0;
+    return waiting < ring->blocks ? (unsigned)(waiting * 8 / ring->blocks) : 8;
+}
+
 static bool has_trailing_loss(const struct evtrail_ring_reader *ring, unsigned flags)
 {
     bool more = false;

@@ -48,5 +48,7 @@ int evtrail_ring_reader_next(struct evtrail_ring_reader *ring, struct evtrail_wo
 bool evtrail_ring_reader_ready(const struct evtrail_ring_reader *ring, unsigned flags);
 /* Whether whole blocks wait: touches only the ring's header. */
 bool evtrail_ring_reader_sealed(const struct evtrail_ring_reader *ring);
+/* Sealed blocks that wait, in eighths of the ring. */
+unsigned evtrail_ring_reader_fill(const struct evtrail_ring_reader *ring);
 
 #endif /* EVTRAIL_READER_RING_READER_H */

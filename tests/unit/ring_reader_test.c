@@ -144,6 +144,23 @@ static void several_blocks__one_chunk_with_times_at_the_joins(void **state)
     assert_int_equal(count_id(f, EVTRAIL_RECORD_THREAD), 0);
 }
 
+static void sealed_blocks_wait__fill_in_eighths_of_the_ring(void **state)
+{
+    struct fixture *f = *state;
+    builder_event(&f->builder, 0);
+    assert_int_equal(evtrail_ring_reader_fill(&f->ring), 0); /* not looked at yet */
+    assert_int_equal(read_all(f), 1);
+    assert_int_equal(evtrail_ring_reader_fill(&f->ring), 0);
+    builder_events(&f->builder, 0, 2 * BUILDER_BLOCK_WORDS / 2);
+    assert_int_equal(evtrail_ring_reader_fill(&f->ring), 4);
+    builder_events(&f->builder, 0, 9 * BUILDER_BLOCK_WORDS / 2);
+    assert_int_equal(evtrail_ring_reader_fill(&f->ring), 8);
+    assert_int_equal(read_all(f), 1);
+    while (read_all(f) == 1)
+        ;
+    assert_int_equal(evtrail_ring_reader_fill(&f->ring), 0);
+}
+
 static void small_chunks__whole_records_only(void **state)
 {
     struct fixture *f = *state;
@@ -403,6 +420,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(open_block_not_asked_for__left_alone, setup, teardown),
         cmocka_unit_test_setup_teardown(block_sealed_after_all_of_it_was_read__next_block_follows, setup, teardown),
         cmocka_unit_test_setup_teardown(several_blocks__one_chunk_with_times_at_the_joins, setup, teardown),
+        cmocka_unit_test_setup_teardown(sealed_blocks_wait__fill_in_eighths_of_the_ring, setup, teardown),
         cmocka_unit_test_setup_teardown(small_chunks__whole_records_only, setup, teardown),
         cmocka_unit_test_setup_teardown(record_larger_than_was_asked_for__comes_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(overwritten_before_we_came__counted_as_missed, setup, teardown),
