@@ -11,14 +11,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -217,11 +222,57 @@ static void sustained(struct bench *bench)
 
 /* ---- from emission to sight ---- */
 
-static void *emit_now_and_then(void *count)
+/* The scheduler's share: how long after a futex wake-up a process that slept on nothing else runs, beside each event. */
+struct ping {
+    _Atomic uint32_t word;
+    _Atomic uint64_t sent_ns;
+    _Atomic uint32_t answers;
+    double late[];
+};
+
+static pid_t ping_start(struct ping **ret_ping, size_t count)
 {
-    for (long i = 0; i < *(long *)count; i++) {
-        pause_ns(5000000 + (i * 7919) % 3000000);
+    size_t bytes = sizeof(struct ping) + count * sizeof(double);
+    struct ping *ping = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (ping == MAP_FAILED)
+        return -1;
+    *ret_ping = ping;
+    pid_t pid = fork();
+    if (pid != 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (uint32_t i = 0; i < count; i++) {
+        while (ping->word == i)
+            syscall(SYS_futex, &ping->word, FUTEX_WAIT, i, NULL, NULL, 0);
+        ping->late[i] = (double)(clock_ns() - ping->sent_ns);
+        ping->answers = i + 1;
+    }
+    _exit(0);
+}
+
+static void ping_send(struct ping *ping)
+{
+    ping->sent_ns = clock_ns();
+    ping->word++;
+    syscall(SYS_futex, &ping->word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+struct emitter {
+    long count; /* half as many pings, after every second event */
+    struct ping *ping;
+};
+
+/* Alone after some ms, in close order, and after a rest in which readers go to sleep. */
+static void *emit_now_and_then(void *context)
+{
+    const struct emitter *emitter = context;
+    for (long i = 0; i < emitter->count; i++) {
+        pause_ns(i % 16 == 15 ? 30000000 : i % 2 ? 100000 + i * 7919 % 300000 : 4000000 + i * 7919 % 3000000);
         EVTRAIL(info, "bench.visible", EVTRAIL_NS(clock_ns()));
+        if (i % 2) {
+            pause_ns(2000000);
+            ping_send(emitter->ping);
+        }
     }
     return NULL;
 }
@@ -239,8 +290,10 @@ static void visible_run(int fd, int pid, bool low_latency, int until)
     if (evtrail_reader_new(&reader, &options) < 0 || evtrail_reader_add_process(reader, text) < 0 ||
         write(fd, &ready, 1) != 1)
         _exit(1);
-    while (poll(&stop, 1, 0) == 0) {
+    for (;;) {
         int got = evtrail_reader_next(reader, &event);
+        if (got == 0 && poll(&stop, 1, 0) != 0)
+            break;
         if (got == 0)
             evtrail_reader_wait(reader, 50000000);
         if (got <= 0 || event->what != EVTRAIL_EVENT || !event->type || strcmp(event->type->name, "bench.visible") != 0)
@@ -259,7 +312,8 @@ static void visible(struct bench *bench, bool low_latency)
     static double late[1000];
     const char *name = low_latency ? "visible/low-latency" : "visible/default";
     struct result result;
-    long count = 400;
+    struct emitter emitter = {.count = 600};
+    const size_t count = (size_t)emitter.count;
     size_t got = 0;
     int up[2], stop[2];
     char ready = 0;
@@ -270,6 +324,7 @@ static void visible(struct bench *bench, bool low_latency)
     if (pipe(up) < 0 || pipe(stop) < 0)
         return;
     const int me = getpid();
+    pid_t pinged = ping_start(&emitter.ping, count / 2);
     pid_t child = fork();
     if (child == 0) {
         close(stop[1]);
@@ -277,10 +332,10 @@ static void visible(struct bench *bench, bool low_latency)
     }
     close(up[1]);
     close(stop[0]);
-    if (child > 0 && read(up[0], &ready, 1) == 1 && pthread_create(&thread, NULL, emit_now_and_then, &count) == 0) {
+    if (pinged > 0 && child > 0 && read(up[0], &ready, 1) == 1 &&
+        pthread_create(&thread, NULL, emit_now_and_then, &emitter) == 0) {
         struct pollfd in = {up[0], POLLIN, 0};
-        while (got < (size_t)count && poll(&in, 1, 2000) > 0 &&
-               read(up[0], &late[got], sizeof(late[0])) == sizeof(late[0]))
+        while (got < count && poll(&in, 1, 2000) > 0 && read(up[0], &late[got], sizeof(late[0])) == sizeof(late[0]))
             if (late[got] < 1e9)
                 got++;
         pthread_join(thread, NULL);
@@ -289,14 +344,22 @@ static void visible(struct bench *bench, bool low_latency)
     close(up[0]);
     if (child > 0)
         waitpid(child, NULL, 0);
-    if (got < (size_t)count / 2) {
+    size_t pings = pinged > 0 ? emitter.ping->answers : 0;
+    if (pinged > 0) {
+        kill(pinged, SIGKILL);
+        waitpid(pinged, NULL, 0);
+    }
+    if (got < count / 2 || pings < count / 4) {
         bench_skip(bench, name, "the reader process saw too few events");
         return;
     }
     result_start(&result, low_latency ? "p99 <= 50 us" : "p99 <= 2 ms", "%s", name);
     result_add(&result, "p50_us", quantile(late, got, 0.5) / 1e3);
     result_add(&result, "p99_us", quantile(late, got, 0.99) / 1e3);
+    result_add(&result, "ping_p50_us", quantile(emitter.ping->late, pings, 0.5) / 1e3);
+    result_add(&result, "ping_p99_us", quantile(emitter.ping->late, pings, 0.99) / 1e3);
     result_add(&result, "events", (double)got);
+    munmap(emitter.ping, sizeof(struct ping) + count / 2 * sizeof(double));
     result_judge(&result, quantile(late, got, 0.99) <= (low_latency ? 50e3 : 2e6));
     result_print(bench, &result);
 }
