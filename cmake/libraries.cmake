@@ -33,7 +33,8 @@ target_link_libraries(evtrail_reader_objects PRIVATE PkgConfig::ZSTD PkgConfig::
 
 add_library(evtrail SHARED $<TARGET_OBJECTS:evtrail_core_objects> $<TARGET_OBJECTS:evtrail_shared_objects>)
 evtrail_library(evtrail ${LIBTRACE}/evtrail.map)
-target_link_options(evtrail PRIVATE -static-libgcc)
+# One segment less to map at each start: code and constants together.
+target_link_options(evtrail PRIVATE -static-libgcc -Wl,-z,noseparate-code)
 
 add_library(evtrail-reader SHARED $<TARGET_OBJECTS:evtrail_reader_objects> $<TARGET_OBJECTS:evtrail_shared_objects>)
 evtrail_library(evtrail-reader ${LIBTRACE}/evtrail-reader.map)

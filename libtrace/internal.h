@@ -117,6 +117,8 @@ static inline bool evtrail_session_ready(void)
 bool evtrail_watched(void);
 /* session.c: makes the session once in each process. True if there is one. */
 bool evtrail_session_start(void);
+/* The part of the header that is left to the first ring. */
+void evtrail_session_describe_boot(void);
 /* Gives memory to bytes of the data file before they are touched: 0, or -ENOMEM and nothing will ever raise SIGBUS. */
 int evtrail_data_allocate(uint64_t offset, uint64_t bytes);
 /* The same for control. */

@@ -196,7 +196,7 @@ struct evtrail_session_header {
     char command[64];                               /* comm */
     char program[512];                              /* path of the executable */
     char host[64];
-    char boot_id[40];
+    char boot_id[40]; /* empty until the first ring is made */
 };
 #define EVTRAIL_EXITING_LEFT 2u
 #define EVTRAIL_WATCH_NAME ".watch" /* in the directory: those who watch it hold read locks on this file, */
@@ -211,10 +211,14 @@ static_assert(offsetof(struct evtrail_session_header, anchors) == 144, "anchors"
 static_assert(offsetof(struct evtrail_session_header, command) == 336, "command");
 static_assert(sizeof(struct evtrail_session_header) == 1016, "session header");
 
-#define EVTRAIL_RINGS_OFFSET UINT64_C(4096)
-#define EVTRAIL_META_OFFSET (UINT64_C(2) << 20)
-#define EVTRAIL_META_LIMIT (UINT64_C(30) << 20)
-#define EVTRAIL_BLOCKS_OFFSET (UINT64_C(32) << 20)
+/* Where this library puts them; readers go by the header. A small schema shares the header's page, and the ring table the
+ * first block's page table: what a program pays at its start. */
+#define EVTRAIL_META_OFFSET UINT64_C(1024)
+#define EVTRAIL_META_LIMIT ((UINT64_C(30) << 20) - EVTRAIL_META_OFFSET)
+#define EVTRAIL_RINGS_OFFSET (UINT64_C(30) << 20)
+#define EVTRAIL_BLOCKS_OFFSET (UINT64_C(31) << 20)
+static_assert(EVTRAIL_META_OFFSET >= sizeof(struct evtrail_session_header), "metadata behind the header");
+static_assert(EVTRAIL_RINGS_OFFSET + EVTRAIL_RINGS_MAX * EVTRAIL_RING_HEADER_BYTES <= EVTRAIL_BLOCKS_OFFSET, "ring table");
 
 /* ---- metadata: an append-only list of entries ------------------------------------------------------------------
  * Each entry: this header, then a body, padded with zeros to a multiple of 8. Strings are u16 length + bytes, no NUL. The

@@ -17,7 +17,8 @@
 
 #define ARENA_BYTES (UINT64_C(1) << 20)
 #define ENTRY_BYTES_MAX (64u << 10)
-#define INDEX_SLOTS 32768 /* power of two, twice the types */
+#define INDEX_SLOTS_MIN 512 /* powers of two, at least twice the types */
+#define INDEX_SLOTS_MAX (2 * EVTRAIL_EVENT_TYPES_MAX)
 
 /* What identifies a type is its entry less id, line, file and function: two spans of its bytes. */
 struct key {
@@ -25,6 +26,7 @@ struct key {
     uint32_t head_end, tail_start, end;
 };
 #define KEY_START 16
+#define PAGE_BYTES_MIN 4096u /* pages may be larger: then more has memory than we know of */
 
 struct type {
     const struct evtrail_meta_header *entry;
@@ -38,13 +40,17 @@ static struct registry {
     _Atomic uint32_t lock; /* thread id of the holder */
     uint32_t count;        /* next id */
     int error;             /* why the last type was refused */
-    struct type *types;    /* [EVTRAIL_EVENT_TYPES_MAX] */
-    uint16_t *index;       /* [INDEX_SLOTS]: id or 0 */
     uint8_t *arena;
     size_t arena_used, arena_bytes;
+    uint32_t slots; /* of the index that are in use */
     uint64_t meta_bytes; /* published in this session */
     uint64_t meta_allocated;
+    uint32_t enables_allocated; /* enable bytes that have memory in this session */
     _Atomic uint64_t modules_hash; /* of those published; 0: none */
+    /* Zeros of the library itself, which cost nothing until they are touched: a program of few types touches three pages. */
+    struct type types[EVTRAIL_EVENT_TYPES_MAX];
+    uint16_t index[INDEX_SLOTS_MAX]; /* id or 0 */
+    _Alignas(8) uint8_t first_arena[2 * ENTRY_BYTES_MAX];
 } registry;
 
 static const uint8_t off_byte = 0;
@@ -95,38 +101,28 @@ uint32_t evtrail_registry_types(void)
 /* The forking thread held the lock (atfork); the child's thread has another id. */
 void evtrail_registry_fork_child(void)
 {
-    registry.meta_bytes = registry.meta_allocated = 0;
     atomic_store_explicit(&registry.modules_hash, 0, memory_order_relaxed);
     atomic_store_explicit(&registry.lock, 0, memory_order_relaxed);
 }
 
 /* ---- private memory ---- */
 
-static void *private_map(size_t bytes)
+static void registry_start(void)
 {
-    void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return map == MAP_FAILED ? NULL : map;
-}
-
-static bool registry_ready(void)
-{
-    if (registry.types)
-        return true;
-    const size_t types = sizeof(struct type) * EVTRAIL_EVENT_TYPES_MAX, index = sizeof(uint16_t) * INDEX_SLOTS;
-    uint8_t *map = private_map(types + index);
-    if (!map)
-        return false;
-    registry.index = (uint16_t *)(void *)(map + types);
-    registry.types = (struct type *)(void *)map;
+    if (registry.count)
+        return;
     registry.count = EVTRAIL_EVENT_FIRST;
-    return true;
+    registry.slots = INDEX_SLOTS_MIN;
+    registry.arena = registry.first_arena;
+    registry.arena_bytes = sizeof(registry.first_arena);
 }
 
 static uint8_t *arena_room(size_t bytes)
 {
     if (registry.arena_bytes - registry.arena_used < bytes) {
-        uint8_t *map = private_map(ARENA_BYTES);
-        if (!map)
+        void *map =
+            mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (map == MAP_FAILED)
             return NULL;
         registry.arena = map;
         registry.arena_bytes = ARENA_BYTES;
@@ -223,9 +219,10 @@ static int meta_append(const void *entry, size_t bytes)
     if (end > EVTRAIL_META_LIMIT)
         return -ENOSPC;
     if (end > registry.meta_allocated) {
-        uint64_t want = registry.meta_allocated ? registry.meta_allocated * 2 : 4096;
-        while (want < end)
+        uint64_t want = (registry.meta_allocated + EVTRAIL_META_OFFSET) * 2;
+        while (want < end + EVTRAIL_META_OFFSET)
             want *= 2;
+        want -= EVTRAIL_META_OFFSET;
         if (want > EVTRAIL_META_LIMIT)
             want = EVTRAIL_META_LIMIT;
         if (evtrail_data_allocate(EVTRAIL_META_OFFSET, want) < 0)
@@ -258,16 +255,30 @@ static size_t copy_rules(void)
 {
     struct evtrail_control *control = evtrail_process.control;
     uint32_t bytes = atomic_load_explicit(&control->rules_bytes, memory_order_acquire);
-    if (bytes == 0 || evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
+    if (bytes > EVTRAIL_RULES_BYTES)
+        bytes = EVTRAIL_RULES_BYTES;
+    if (bytes == 0 || evtrail_control_allocate(control->rules, bytes) < 0)
         return 0;
-    return evtrail_rules_copy(control, rule_lines);
+    return evtrail_rules_copy_most(control, bytes, rule_lines);
+}
+
+/* A whole page at a time; the first came with the session, as did those of a parent's types. */
+static bool enable_byte_has_memory(uint32_t id)
+{
+    const struct evtrail_control *control = evtrail_process.control;
+    if (id < registry.enables_allocated)
+        return true;
+    if (evtrail_control_allocate(&control->enable[id], 1) < 0)
+        return false;
+    registry.enables_allocated = (id | (PAGE_BYTES_MIN - 1)) + 1;
+    return true;
 }
 
 /* Publishes a type in the session and switches it on if a rule says so. */
 static int publish_type(uint32_t id)
 {
     struct evtrail_process *process = &evtrail_process;
-    if (evtrail_control_allocate(&process->control->enable[id], 1) < 0)
+    if (!enable_byte_has_memory(id))
         return -ENOMEM;
     int result = meta_append(registry.types[id].entry, registry.types[id].entry->bytes);
     if (result < 0)
@@ -279,14 +290,21 @@ static int publish_type(uint32_t id)
     return 0;
 }
 
+/* What the session has memory for already: the header's page, and a page of enable bytes. */
+static void start_session(void)
+{
+    registry.meta_bytes = 0;
+    registry.meta_allocated = PAGE_BYTES_MIN - EVTRAIL_META_OFFSET;
+    registry.enables_allocated = PAGE_BYTES_MIN;
+    atomic_store_explicit(&registry.modules_hash, 0, memory_order_relaxed);
+}
+
 /* All types again, for a new session (the first, or a forked child's). The registry's lock is held or not needed: nobody
  * else has seen the session. */
 void evtrail_registry_publish(void)
 {
-    registry.meta_bytes = registry.meta_allocated = 0;
-    atomic_store_explicit(&registry.modules_hash, 0, memory_order_relaxed);
-    if (!registry_ready())
-        return;
+    start_session();
+    registry_start();
     for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
         if (publish_type(id) < 0)
             break;
@@ -319,16 +337,37 @@ static bool same_key(const uint8_t *a, const struct key *x, const uint8_t *b, co
            memcmp(a + x->tail_start, b + y->tail_start, x->end - x->tail_start) == 0;
 }
 
-static uint32_t find_type(const uint8_t *entry, const struct key *key, uint32_t *ret_slot)
+static uint32_t find_type(const uint8_t *entry, const struct key *key)
 {
-    uint32_t slot = (uint32_t)key->hash & (INDEX_SLOTS - 1);
-    for (; registry.index[slot]; slot = (slot + 1) & (INDEX_SLOTS - 1)) {
+    const uint32_t mask = registry.slots - 1;
+    uint32_t slot = (uint32_t)key->hash & mask;
+    for (; registry.index[slot]; slot = (slot + 1) & mask) {
         const struct type *type = &registry.types[registry.index[slot]];
         if (same_key(entry, key, (const uint8_t *)type->entry, &type->key))
             return registry.index[slot];
     }
-    *ret_slot = slot;
     return 0;
+}
+
+/* Of a type that is not in the index. */
+static void index_add(uint32_t id)
+{
+    const uint32_t mask = registry.slots - 1;
+    uint32_t slot = (uint32_t)registry.types[id].key.hash & mask;
+    while (registry.index[slot])
+        slot = (slot + 1) & mask;
+    registry.index[slot] = (uint16_t)id;
+}
+
+/* Types are at most half of the slots. */
+static void index_grow(void)
+{
+    if (registry.count * 2 <= registry.slots || registry.slots == INDEX_SLOTS_MAX)
+        return;
+    memset(registry.index, 0, registry.slots * sizeof(*registry.index));
+    registry.slots *= 2;
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < registry.count; id++)
+        index_add(id);
 }
 
 static bool build_entry(struct builder *b, const struct evtrail_point *point, uint32_t id, struct key *ret_key)
@@ -364,11 +403,11 @@ static uint32_t type_of(const struct evtrail_point *point)
 {
     struct builder b = {arena_room(ENTRY_BYTES_MAX), 0, ENTRY_BYTES_MAX};
     struct key key;
-    uint32_t slot = 0, id = registry.count;
+    uint32_t id = registry.count;
     registry.error = b.start ? -EINVAL : -ENOMEM;
     if (!b.start || !build_entry(&b, point, id, &key))
         return 0;
-    uint32_t known = find_type(b.start, &key, &slot);
+    uint32_t known = find_type(b.start, &key);
     if (known)
         return known;
     if (!finish(&b, EVTRAIL_META_EVENT_TYPE))
@@ -387,8 +426,9 @@ static uint32_t type_of(const struct evtrail_point *point)
     if (registry.error < 0)
         return 0;
     registry.arena_used += (b.used + name_bytes + 8) & ~(size_t)7;
-    registry.index[slot] = (uint16_t)id;
+    index_add(id);
     registry.count++;
+    index_grow();
     return id;
 }
 
@@ -434,8 +474,7 @@ API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_p
     int saved = errno;
     if (evtrail_session_start() && !lock_is_mine()) {
         evtrail_registry_lock();
-        if (registry_ready())
-            register_points(first, end);
+        register_points(first, end);
         evtrail_registry_unlock();
         if (atomic_load_explicit(&registry.modules_hash, memory_order_relaxed))
             evtrail_modules_refresh();
@@ -484,8 +523,6 @@ static int register_desc(const struct evtrail_event_desc *desc, struct evtrail_p
                                   .doc = desc->doc,
                                   .fields = desc->fields};
     struct evtrail_point *const one = &given;
-    if (!registry_ready())
-        return -ENOMEM;
     register_points(&one, &one + 1);
     if (!given.head)
         return registry.error;

@@ -87,6 +87,8 @@ static bool find_directory(char *path, size_t bytes)
                             : snprintf(path, bytes, "/dev/shm/evtrail-%u", (unsigned)geteuid());
     if (n < 0 || (size_t)n >= bytes)
         return false;
+    if (directory_is_ours(path)) /* there already, as a rule */
+        return true;
     if (mkdir(path, 0700) < 0 && errno != EEXIST)
         return false;
     return directory_is_ours(path);
@@ -208,20 +210,42 @@ static void copy_line(char *to, size_t bytes, const char *path)
     to[strcspn(to, "\n")] = '\0';
 }
 
-static void describe(struct evtrail_session_header *header)
+/* What was executed, where that is surely the program and not a script or a link to it: a look at /proc/self/exe is a
+ * tenth of a small program's start. argv is NULL but in the constructor: it is the program's to overwrite. */
+static const char *executed_path(char *const *argv)
+{
+    const char *path = (const char *)(uintptr_t)getauxval(AT_EXECFN);
+    char link[4];
+    if (!argv || !path || *path != '/' || strstr(path, "//") || strstr(path, "/.") || strncmp(path, "/dev/", 5) == 0 ||
+        strncmp(path, "/proc/", 6) == 0)
+        return NULL;
+    for (int i = 1; i < 12 && argv[i - 1] && argv[i]; i++) /* an interpreter gets its script's path as an argument */
+        if (strcmp(argv[i], path) == 0)
+            return NULL;
+    return readlink(path, link, sizeof(link)) < 0 && errno == EINVAL ? path : NULL;
+}
+
+static void describe(struct evtrail_session_header *header, char *const *argv)
 {
     struct utsname names;
-    char command[17] = "";
-    prctl(PR_GET_NAME, command);
-    snprintf(header->command, sizeof(header->command), "%s", command);
-    ssize_t n = readlink("/proc/self/exe", header->program, sizeof(header->program) - 1);
-    header->program[n > 0 ? n : 0] = '\0';
+    const char *path = executed_path(argv);
+    prctl(PR_GET_NAME, header->command);
+    if (path && strlen(path) < sizeof(header->program))
+        memcpy(header->program, path, strlen(path) + 1);
+    else if (readlink("/proc/self/exe", header->program, sizeof(header->program) - 1) < 0)
+        header->program[0] = '\0';
     if (uname(&names) == 0)
-        snprintf(header->host, sizeof(header->host), "%.63s", names.nodename);
+        memcpy(header->host, names.nodename, strnlen(names.nodename, sizeof(header->host) - 1));
+}
+
+/* Which boot the clock belongs to matters once there are events. */
+void evtrail_session_describe_boot(void)
+{
+    struct evtrail_session_header *header = evtrail_process.header;
     copy_line(header->boot_id, sizeof(header->boot_id), "/proc/sys/kernel/random/boot_id");
 }
 
-static void header_fill(struct evtrail_session_header *header)
+static void header_fill(struct evtrail_session_header *header, char *const *argv)
 {
     struct evtrail_process *process = &evtrail_process;
     uint64_t hz;
@@ -241,7 +265,7 @@ static void header_fill(struct evtrail_session_header *header)
     header->blocks_offset = EVTRAIL_BLOCKS_OFFSET;
     header->file_bytes = process->data_bytes;
     atomic_store_explicit(&header->types_count, EVTRAIL_EVENT_FIRST, memory_order_relaxed);
-    describe(header);
+    describe(header, argv);
 }
 
 static void control_fill(struct evtrail_control *control)
@@ -258,11 +282,13 @@ static void read_environment(struct evtrail_control *control)
 {
     const char *text = getenv("EVTRAIL"), *word;
     char rule[EVTRAIL_PATTERN_BYTES + 64];
-    size_t bytes;
+    size_t bytes, most = text ? 2 * strlen(text) + 2 : 0; /* a rule of one letter makes a line of four */
+    if (most > EVTRAIL_RULES_BYTES)
+        most = EVTRAIL_RULES_BYTES;
     while (text && (word = evtrail_text_word(&text, &bytes))) {
         if (memchr(word, '=', bytes)) {
             evtrail_settings_apply(&control->settings, word, bytes);
-        } else if (bytes < sizeof(rule) && evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) == 0) {
+        } else if (bytes < sizeof(rule) && evtrail_control_allocate(control->rules, most) == 0) {
             memcpy(rule, word, bytes);
             rule[bytes] = '\0';
             evtrail_rules_append(control, "0", rule);
@@ -283,7 +309,7 @@ static void inherit(struct evtrail_control *control, const struct evtrail_contro
     atomic_store_explicit(&control->settings.memory_bytes, values.memory_bytes, memory_order_relaxed);
     atomic_store_explicit(&control->settings.flags, values.flags, memory_order_relaxed);
     uint32_t bytes = atomic_load_explicit(&parent->rules_bytes, memory_order_acquire);
-    if (bytes == 0 || bytes > EVTRAIL_RULES_BYTES || evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES) < 0)
+    if (bytes == 0 || bytes > EVTRAIL_RULES_BYTES || evtrail_control_allocate(control->rules, bytes) < 0)
         return;
     for (uint32_t i = 0; i < bytes; i++)
         control->rules[i] = __atomic_load_n(&parent->rules[i], __ATOMIC_RELAXED);
@@ -354,7 +380,7 @@ static bool data_start(struct files *files)
     return true;
 }
 
-static bool session_create(void)
+static bool session_create(char *const *argv)
 {
     struct evtrail_process *process = &evtrail_process;
     struct files files;
@@ -370,7 +396,7 @@ static bool session_create(void)
         files_remove(&files);
         return false;
     }
-    header_fill(process->header);
+    header_fill(process->header, argv);
     evtrail_anchor_add(true);
     if (!control_start(files.control)) {
         munmap(process->data, process->data_bytes);
@@ -398,7 +424,7 @@ static bool environment_says_off(void)
     return false;
 }
 
-bool evtrail_session_start(void)
+static bool start(char *const *argv)
 {
     struct evtrail_process *process = &evtrail_process;
     if (!process->started) {
@@ -413,9 +439,14 @@ bool evtrail_session_start(void)
     if (!atomic_compare_exchange_strong_explicit(process->mine, &state, SESSION_STARTING, memory_order_acquire,
                                                  memory_order_acquire))
         return state == SESSION_READY;
-    bool ready = session_create();
+    bool ready = session_create(argv);
     atomic_store_explicit(process->mine, ready ? SESSION_READY : SESSION_OFF, memory_order_release);
     return ready;
+}
+
+bool evtrail_session_start(void)
+{
+    return start(NULL);
 }
 
 /* ---- fork and exit ---- */
@@ -459,10 +490,11 @@ static void unlink_files(void)
     }
 }
 
-__attribute__((constructor(101))) static void session_load(void)
+__attribute__((constructor(101))) static void session_load(int argc, char **argv, char **environment)
 {
     int saved = errno;
-    if (evtrail_session_start())
+    (void)environment;
+    if (start(argc > 0 ? argv : NULL))
         pthread_atfork(fork_prepare, fork_parent, fork_child);
     errno = saved;
 }

@@ -164,6 +164,8 @@ static bool build(struct evtrail_ring *ring, struct geometry g)
     uint64_t offset = take_space((uint64_t)g.block_bytes * g.blocks);
     if (!offset)
         return false;
+    if (index == 0)
+        evtrail_session_describe_boot();
     ring->header = &table[index];
     ring->control = &process->control->rings[index];
     ring->blocks_base = process->data + offset;

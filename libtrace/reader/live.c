@@ -82,7 +82,7 @@ static int check_header(const struct evtrail_session_header *h, uint64_t size, c
     if (h->rings_offset < sizeof(*h) || !within(h->rings_offset, rings, h->file_bytes))
         return evtrail_fault_set(fault, -EBADMSG, "%s: ring table at %llu is outside the file: damaged", path,
                                  (unsigned long long)h->rings_offset);
-    if (!within(h->meta_offset, h->meta_limit, h->file_bytes) || h->meta_limit > EVTRAIL_META_LIMIT)
+    if (!within(h->meta_offset, h->meta_limit, h->file_bytes) || h->meta_limit > EVTRAIL_SCHEMA_BYTES_MAX)
         return evtrail_fault_set(fault, -EBADMSG, "%s: metadata at %llu is outside the file: damaged", path,
                                  (unsigned long long)h->meta_offset);
     if (!within(h->blocks_offset, 0, h->file_bytes))
@@ -100,15 +100,30 @@ static void copy_text(char *to, size_t to_bytes, const char *from, size_t from_b
     to[n] = '\0';
 }
 
-static bool is_our_boot(const char *boot_id)
+#define BOOT_ID_BYTES 36
+
+static bool read_boot_id(char *text)
 {
-    char text[40] = "";
     int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    ssize_t n = read(fd, text, sizeof(text) - 1);
+    ssize_t n = read(fd, text, BOOT_ID_BYTES);
     close(fd);
-    return n >= 36 && strlen(boot_id) >= 36 && memcmp(text, boot_id, 36) == 0;
+    text[BOOT_ID_BYTES] = '\0';
+    return n == BOOT_ID_BYTES;
+}
+
+/* A process states its boot with its first ring; one that lives is of this boot, whatever it states. */
+static void find_boot(struct evtrail_live *live)
+{
+    char ours[BOOT_ID_BYTES + 1];
+    const bool known = read_boot_id(ours), alive = evtrail_live_alive(live);
+    const struct evtrail_session_header *h = evtrail_live_header(live);
+    if (alive && known && live->boot_id[0] == '\0')
+        memcpy(live->boot_id, ours, sizeof(ours));
+    else if (live->boot_id[0] == '\0') /* it may have made a ring and died since */
+        copy_text(live->boot_id, sizeof(live->boot_id), h->boot_id, sizeof(h->boot_id));
+    live->same_boot = alive || (known && strcmp(live->boot_id, ours) == 0);
 }
 
 static void describe(struct evtrail_live *live, const struct evtrail_session_header *h, const struct stat *status)
@@ -132,7 +147,7 @@ static void describe(struct evtrail_live *live, const struct evtrail_session_hea
     source->host = live->host;
     source->boot_id = live->boot_id;
     source->live = true;
-    live->same_boot = is_our_boot(live->boot_id) || evtrail_live_alive(live); /* one that lives is of this boot */
+    find_boot(live);
     evtrail_clock_start(source, h, live->same_boot);
 }
 
@@ -147,7 +162,7 @@ static int open_data(struct evtrail_live *live, struct evtrail_fault *fault)
     if (live->data_bytes == 0) /* created, and not yet given its size */
         return evtrail_fault_set(fault, -EAGAIN,
                                  "%s: empty: the session is just being made, or its process died in that", live->path);
-    if (live->data_bytes < EVTRAIL_RINGS_OFFSET)
+    if (live->data_bytes < sizeof(header))
         return evtrail_fault_set(fault, -EBADMSG, "%s: %llu bytes are too few for a session", live->path,
                                  (unsigned long long)live->data_bytes);
     live->data = map_file(live->fd, live->data_bytes, PROT_READ, &live->guard_data);

@@ -11,7 +11,7 @@
 #include "layout.h"
 #include "reader/arena.h"
 
-#define EVTRAIL_SCHEMA_BYTES_MAX (EVTRAIL_META_LIMIT)      /* of entries */
+#define EVTRAIL_SCHEMA_BYTES_MAX (UINT64_C(30) << 20)      /* of entries */
 #define EVTRAIL_SCHEMA_MEMORY_MAX ((size_t)64 << 20)       /* of what is made of them */
 #define EVTRAIL_SCHEMA_ENTRY_BYTES_MAX ((uint32_t)1 << 20) /* of one entry */
 #define EVTRAIL_SCHEMA_MODULES_MAX 4096

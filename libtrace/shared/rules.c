@@ -259,7 +259,14 @@ static void store_text(char *to, const char *from, size_t bytes)
 
 size_t evtrail_rules_copy(struct evtrail_control *control, char *lines)
 {
+    return evtrail_rules_copy_most(control, EVTRAIL_RULES_BYTES, lines);
+}
+
+size_t evtrail_rules_copy_most(struct evtrail_control *control, size_t most, char *lines)
+{
     size_t bytes = rules_bytes(control);
+    if (bytes > most)
+        bytes = most;
     copy_text(lines, control->rules, bytes);
     return bytes;
 }

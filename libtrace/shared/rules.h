@@ -42,6 +42,7 @@ unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, 
 
 /* A copy of the rules in force; at most EVTRAIL_RULES_BYTES. Returns the bytes used. */
 size_t evtrail_rules_copy(struct evtrail_control *control, char *lines);
+size_t evtrail_rules_copy_most(struct evtrail_control *control, size_t most, char *lines);
 /* Appends a line. -EINVAL, -ENOSPC: no room; -EBUSY: the list is locked by a living process for over a second. */
 int evtrail_rules_append(struct evtrail_control *control, const char *owner, const char *rule);
 /* Removes all lines of an owner. */

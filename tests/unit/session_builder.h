@@ -25,7 +25,8 @@ enum {
     BUILDER_BLOCKS = 4,
     BUILDER_BLOCK_BYTES = 4096,
     BUILDER_BLOCK_WORDS = (BUILDER_BLOCK_BYTES - EVTRAIL_BLOCK_HEADER_BYTES) / 8,
-    BUILDER_META_OFFSET = 4096 + EVTRAIL_RINGS_MAX * EVTRAIL_RING_HEADER_BYTES,
+    BUILDER_RINGS_OFFSET = 4096,
+    BUILDER_META_OFFSET = BUILDER_RINGS_OFFSET + EVTRAIL_RINGS_MAX * EVTRAIL_RING_HEADER_BYTES,
     BUILDER_META_LIMIT = 65536,
     BUILDER_BLOCKS_OFFSET = BUILDER_META_OFFSET + BUILDER_META_LIMIT,
     BUILDER_FILE_BYTES = BUILDER_BLOCKS_OFFSET + BUILDER_RINGS * BUILDER_BLOCKS * BUILDER_BLOCK_BYTES,
@@ -50,7 +51,7 @@ struct builder {
 
 static inline struct evtrail_ring_header *builder_ring_header(struct builder *b, uint32_t ring)
 {
-    return (struct evtrail_ring_header *)(void *)(b->data + EVTRAIL_RINGS_OFFSET) + ring;
+    return (struct evtrail_ring_header *)(void *)(b->data + BUILDER_RINGS_OFFSET) + ring;
 }
 
 static inline struct evtrail_block_header *builder_slot(struct builder *b, uint32_t ring, uint64_t block)
@@ -210,7 +211,7 @@ static inline void builder_header(struct builder *b)
     h->clock = EVTRAIL_CLOCK_MONOTONIC;
     h->hz = 1000000000;
     h->start_realtime_ns = (uint64_t)real.tv_sec * 1000000000u + (uint64_t)real.tv_nsec;
-    h->rings_offset = EVTRAIL_RINGS_OFFSET;
+    h->rings_offset = BUILDER_RINGS_OFFSET;
     h->meta_offset = BUILDER_META_OFFSET;
     h->meta_limit = BUILDER_META_LIMIT;
     h->blocks_offset = BUILDER_BLOCKS_OFFSET;
