@@ -153,7 +153,8 @@ static void put_line(struct out *out, const struct evpool_error_line *line)
 {
     put_string(out, "{");
     put_json_string(out, "code", evpool_code_name(line->code));
-    put_number(out, ",\"errno\":%d,\"at_ns\":%" PRIu64 ",\"took_ns\":%" PRIu64 ",", line->error, line->at_ns, line->took_ns);
+    put_number(out, ",\"errno\":%d,\"at_ns\":%" PRIu64 ",\"took_ns\":%" PRIu64 ",", line->error, line->at_ns,
+               line->took_ns);
     put_json_string(out, "layer", line->layer);
     put_string(out, ",");
     put_json_string(out, "text", line->text);
@@ -175,7 +176,8 @@ size_t evpool_error_json(const struct evpool_error *error, char *text, size_t by
     struct out out = {text, bytes, 0, 0};
     put_string(&out, "{");
     put_json_string(&out, "code", evpool_code_name(evpool_error_code(error)));
-    put_number(&out, ",\"errno\":%d,\"attempts_made\":%zu,\"lines\":[", evpool_error_errno(error), evpool_error_attempts(error));
+    put_number(&out, ",\"errno\":%d,\"attempts_made\":%zu,\"lines\":[", evpool_error_errno(error),
+               evpool_error_attempts(error));
     for (size_t i = 0; i < evpool_error_lines(error); i++) {
         put_string(&out, i ? "," : "");
         put_line(&out, &error->lines[i]);

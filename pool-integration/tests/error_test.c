@@ -25,14 +25,15 @@ static struct evpool_error *refused_three_times(void)
     struct error_errno text;
     struct evpool_error *error = NULL;
     for (unsigned i = 1; i <= 3; i++)
-        error = error_attempt(error, "tcp:127.0.0.1:8088", EVPOOL_ERROR_connect_refused, ECONNREFUSED, i, i * MS, 400000);
+        error =
+            error_attempt(error, "tcp:127.0.0.1:8088", EVPOOL_ERROR_connect_refused, ECONNREFUSED, i, i * MS, 400000);
     error = error_wrap(error, EVPOOL_ERROR_connect_refused, ECONNREFUSED, 3 * MS, 0, "connect", "%s (connect)",
                        error_text(&text, -ECONNREFUSED));
     error = error_wrap(error, EVPOOL_ERROR_connect_refused, 0, 3 * MS, 400000, "attempt", "%s, attempt %u of %u, %s",
                        "tcp:127.0.0.1:8088", 3, 3, error_duration(&duration, 400000));
     error = error_wrap(error, EVPOOL_ERROR_connect_refused, 0, 3 * MS, 0, "name", "localhost:8088");
-    return error_wrap(error, EVPOOL_ERROR_connect_refused, 0, 3 * MS, 731 * MS, "acquire", "after %u attempts over %s", 3,
-                      error_duration(&duration, 731 * MS));
+    return error_wrap(error, EVPOOL_ERROR_connect_refused, 0, 3 * MS, 731 * MS, "acquire", "after %u attempts over %s",
+                      3, error_duration(&duration, 731 * MS));
 }
 
 static const char *printed(const struct evpool_error *error)
@@ -52,8 +53,9 @@ static const char *as_json(const struct evpool_error *error)
 static void print__stack_of_the_header__reads_as_there(void **state)
 {
     struct evpool_error *error = refused_three_times();
-    assert_string_equal(printed(error), "connection refused (connect) → tcp:127.0.0.1:8088, attempt 3 of 3, 0.4 ms → localhost:8088 → "
-                                        "after 3 attempts over 731 ms");
+    assert_string_equal(printed(error),
+                        "connection refused (connect) → tcp:127.0.0.1:8088, attempt 3 of 3, 0.4 ms → localhost:8088 → "
+                        "after 3 attempts over 731 ms");
     evpool_error_free(error);
 }
 
@@ -86,13 +88,16 @@ static void print__control_characters_and_bad_utf8__one_valid_line(void **state)
 
 static void json__stack__lines_codes_and_attempts(void **state)
 {
-    struct evpool_error *error = error_attempt(NULL, "tcp:127.0.0.1:1", EVPOOL_ERROR_connect_refused, ECONNREFUSED, 1, 5, 7);
+    struct evpool_error *error =
+        error_attempt(NULL, "tcp:127.0.0.1:1", EVPOOL_ERROR_connect_refused, ECONNREFUSED, 1, 5, 7);
     error = error_wrap(error, EVPOOL_ERROR_connect_refused, ECONNREFUSED, 8, 9, "connect", "no");
-    assert_string_equal(as_json(error),
-                        "{\"code\":\"connect_refused\",\"errno\":111,\"attempts_made\":1,"
-                        "\"lines\":[{\"code\":\"connect_refused\",\"errno\":111,\"at_ns\":8,\"took_ns\":9,\"layer\":\"connect\",\"text\":\"no\"}],"
-                        "\"attempts\":[{\"address\":\"tcp:127.0.0.1:1\",\"code\":\"connect_refused\",\"errno\":111,\"number\":1,"
-                        "\"at_ns\":5,\"took_ns\":7}]}");
+    assert_string_equal(
+        as_json(error),
+        "{\"code\":\"connect_refused\",\"errno\":111,\"attempts_made\":1,"
+        "\"lines\":[{\"code\":\"connect_refused\",\"errno\":111,\"at_ns\":8,\"took_ns\":9,\"layer\":\"connect\","
+        "\"text\":\"no\"}],"
+        "\"attempts\":[{\"address\":\"tcp:127.0.0.1:1\",\"code\":\"connect_refused\",\"errno\":111,\"number\":1,"
+        "\"at_ns\":5,\"took_ns\":7}]}");
     evpool_error_free(error);
 }
 
@@ -105,7 +110,8 @@ static void json__quotes_controls_and_bad_utf8__escaped(void **state)
 
 static void json__no_error__ok_and_empty(void **state)
 {
-    assert_string_equal(as_json(NULL), "{\"code\":\"ok\",\"errno\":0,\"attempts_made\":0,\"lines\":[],\"attempts\":[]}");
+    assert_string_equal(as_json(NULL),
+                        "{\"code\":\"ok\",\"errno\":0,\"attempts_made\":0,\"lines\":[],\"attempts\":[]}");
     assert_string_equal(printed(NULL), "ok");
 }
 
@@ -140,7 +146,7 @@ static void code_name__every_code__its_token(void **state)
     assert_string_equal(evpool_code_name(EVPOOL_ERROR_connect_refused), "connect_refused");
     assert_string_equal(evpool_code_name(EVPOOL_ERROR_fallen), "fallen");
     assert_string_equal(evpool_code_name(EVPOOL_CODES), "unknown");
-    assert_string_equal(evpool_code_name((enum evpool_code)-1), "unknown");
+    assert_string_equal(evpool_code_name((enum evpool_code) - 1), "unknown");
 }
 
 static void attempt__more_than_sixteen__last_sixteen_kept_all_counted(void **state)
@@ -275,8 +281,9 @@ static void duration__any__three_digits_and_a_unit(void **state)
     static const struct {
         uint64_t ns;
         const char *text;
-    } cases[] = {{0, "0 ns"},       {99, "99 ns"},           {400, "0.4 us"},       {99900, "99.9 us"},       {400000, "0.4 ms"},
-                 {731 * MS, "731 ms"}, {731400000, "731 ms"}, {1500 * MS, "1.5 s"}, {10000 * MS, "10 s"}, {12345 * MS, "12.3 s"}};
+    } cases[] = {{0, "0 ns"},          {99, "99 ns"},         {400, "0.4 us"},       {99900, "99.9 us"},
+                 {400000, "0.4 ms"},   {731 * MS, "731 ms"},  {731400000, "731 ms"}, {1500 * MS, "1.5 s"},
+                 {10000 * MS, "10 s"}, {12345 * MS, "12.3 s"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         assert_string_equal(error_duration(&(struct error_duration){{0}}, cases[i].ns), cases[i].text);
 }
