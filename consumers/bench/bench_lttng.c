@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 struct peer {
-    double median, mean, limit_median, limit_mean, p999, p9999, limit_p9999;
+    double median, mean, limit_median, limit_mean, trimmed, limit_trimmed, p999, p9999, limit_p9999;
     double emitted, bytes, lost;
 };
 
@@ -37,8 +37,9 @@ static bool read_times(FILE *in, struct peer *peer, char *ret_why, size_t bytes)
     char line[256];
     if (!fgets(line, sizeof(line), in))
         return false;
-    if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf %lf", &peer->median, &peer->mean, &peer->limit_median,
-               &peer->limit_mean, &peer->p999, &peer->p9999, &peer->limit_p9999, &peer->emitted) == 8)
+    if (sscanf(line, "%lf %lf %lf %lf %lf %lf %lf %lf %lf %lf", &peer->median, &peer->mean, &peer->limit_median,
+               &peer->limit_mean, &peer->trimmed, &peer->limit_trimmed, &peer->p999, &peer->p9999, &peer->limit_p9999,
+               &peer->emitted) == 10)
         return true;
     line[strcspn(line, "\n")] = '\0';
     snprintf(ret_why, bytes, "%s", line);
@@ -81,6 +82,7 @@ static void print(struct bench *bench, const char *name, const struct peer *peer
     result_add(&result, "limit_ns", peer->limit_median);
     result_add(&result, "ratio", peer->median / peer->limit_median);
     result_add(&result, "mean_ratio", peer->mean / peer->limit_mean);
+    result_add(&result, "mean_ratio_trimmed", peer->trimmed / peer->limit_trimmed);
     result_add(&result, "p999_ns", peer->p999);
     result_add(&result, "p9999_ns", peer->p9999);
     result_add(&result, "limit_p9999_ns", peer->limit_p9999);

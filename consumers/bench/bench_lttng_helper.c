@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
  * evtrail bench --peer lttng: one u64 an event, through LTTng-UST and through evtrail in turns, each with its recorder attached.
- * Prints two lines, LTTng's first: median mean limit-median limit-mean p99.9 p99.99 limit-p99.99, in ns, and
+ * Prints two lines, LTTng's first: median mean limit-median limit-mean trimmed-mean limit-trimmed-mean p99.9 p99.99 limit-p99.99, in ns, and
  * how many events were emitted.
  */
 #define LTTNG_UST_TRACEPOINT_CREATE_PROBES
@@ -24,18 +24,20 @@ static uint64_t emitted_lttng, emitted_evtrail = 1;
 
 static __attribute__((noinline)) void loop_lttng(uint64_t count)
 {
+    const uint64_t at = emitted_lttng;
     emitted_lttng += count;
     for (uint64_t i = 0; i < count; i++) {
-        lttng_ust_tracepoint(evtrail_bench, u64, sizes[i & (SIZES - 1)]);
+        lttng_ust_tracepoint(evtrail_bench, u64, sizes[(at + i) & (SIZES - 1)]);
         __asm__ volatile("" ::: "memory");
     }
 }
 
 static __attribute__((noinline)) void loop_evtrail(uint64_t count)
 {
+    const uint64_t at = emitted_evtrail;
     emitted_evtrail += count;
     for (uint64_t i = 0; i < count; i++) {
-        EVTRAIL(info, "bench.peer", EVTRAIL_AS(value, (uint64_t)sizes[i & (SIZES - 1)]));
+        EVTRAIL(info, "bench.peer", EVTRAIL_AS(value, (uint64_t)sizes[(at + i) & (SIZES - 1)]));
         __asm__ volatile("" ::: "memory");
     }
 }
@@ -44,9 +46,10 @@ static __attribute__((noinline)) void loop_evtrail(uint64_t count)
 static __attribute__((noinline)) void stamped_lttng(double *distances, size_t count)
 {
     uint64_t last = evtrail_now();
+    const uint64_t at = emitted_lttng;
     emitted_lttng += count;
     for (size_t i = 0; i < count; i++) {
-        lttng_ust_tracepoint(evtrail_bench, u64, sizes[i & (SIZES - 1)]);
+        lttng_ust_tracepoint(evtrail_bench, u64, sizes[(at + i) & (SIZES - 1)]);
         uint64_t now = evtrail_now();
         distances[i] = (double)(now - last);
         last = now;
@@ -56,9 +59,10 @@ static __attribute__((noinline)) void stamped_lttng(double *distances, size_t co
 static __attribute__((noinline)) void stamped_evtrail(double *distances, size_t count)
 {
     uint64_t last = evtrail_now();
+    const uint64_t at = emitted_evtrail;
     emitted_evtrail += count;
     for (size_t i = 0; i < count; i++) {
-        EVTRAIL(info, "bench.peer", EVTRAIL_AS(value, (uint64_t)sizes[i & (SIZES - 1)]));
+        EVTRAIL(info, "bench.peer", EVTRAIL_AS(value, (uint64_t)sizes[(at + i) & (SIZES - 1)]));
         uint64_t now = evtrail_now();
         distances[i] = (double)(now - last);
         last = now;
@@ -99,6 +103,8 @@ static void print(const struct round *rounds, uint64_t emitted)
         offsetof(struct round, emission.mean),
         offsetof(struct round, emission.limit_median),
         offsetof(struct round, emission.limit_mean),
+        offsetof(struct round, emission.trimmed),
+        offsetof(struct round, emission.limit_trimmed),
         offsetof(struct round, tail.p999),
         offsetof(struct round, tail.p9999),
         offsetof(struct round, tail.limit_p9999),
