@@ -54,8 +54,9 @@ enum {
  * A record is complete when the block's `committed` covers it. Records of our own (id < 16) are not events and are not
  * counted in committed's upper half; the ticks of META, LABEL, THREAD and LOST are those of what follows, or near. */
 enum evtrail_record_id {
-    EVTRAIL_RECORD_TIME = 1,   /* [ticks, 64 bits]: what the 44 bits of the records after it are relative to */
-    EVTRAIL_RECORD_META = 2,   /* about the next event: [flags] then, by flag and in this order: cpu, caller, stack */
+    EVTRAIL_RECORD_TIME = 1, /* [ticks, 64 bits]: what the 44 bits of the records after it are relative to */
+    EVTRAIL_RECORD_META =
+        2, /* about the next event (only TIME may stand between): [flags] then, by flag and in this order: cpu, caller, stack */
     EVTRAIL_RECORD_LOST = 3,   /* events were lost here: [cumulative count by cause] x EVTRAIL_LOST_CAUSES */
     EVTRAIL_RECORD_THREAD = 4, /* another thread writes from here on: [tid][16 bytes of name] */
     EVTRAIL_RECORD_LABEL =

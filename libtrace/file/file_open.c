@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void evtrail_cursor_explain(char **ret_error, const char *path, int error)
 {
@@ -64,6 +65,44 @@ int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
     return r;
 }
 
+/* NAME.current, a symlink to a file of the set NAME: who follows it goes on with the set's next file, from that one on. 1: it is
+ * one. */
+static int list_current(struct evtrail_file_cursor *cursor, const char *path)
+{
+    char target[256];
+    const size_t bytes = strlen(path), suffix = strlen(".current");
+    const ssize_t n = bytes > suffix && !strcmp(path + bytes - suffix, ".current") ? readlink(path, target, 255) : -1;
+    if (n <= 0)
+        return 0;
+    target[n] = 0;
+    char *name = strndup(path, bytes - suffix);
+    const int count = name ? evtrail_file_list(name, &cursor->paths) : -ENOMEM;
+    int at = 0;
+    for (; at < count; at++) {
+        const char *slash = strrchr(cursor->paths[at], '/');
+        if (!strcmp(slash ? slash + 1 : cursor->paths[at], target))
+            break;
+    }
+    if (count <= 0 || at == count) {
+        if (count > 0)
+            evtrail_file_list_free(cursor->paths);
+        cursor->paths = NULL;
+        free(name);
+        return count == -ENOMEM ? count : 0;
+    }
+    free(cursor->name);
+    cursor->name = name;
+    cursor->paths_count = count;
+    cursor->next_path = at;
+    return 1;
+}
+
+static int list_paths(struct evtrail_file_cursor *cursor, const char *path)
+{
+    const int r = cursor->options.follow ? list_current(cursor, path) : 0;
+    return r ? r : (cursor->paths_count = evtrail_file_list(path, &cursor->paths));
+}
+
 int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char *path,
                              const struct evtrail_file_cursor_options *options, char **ret_error)
 {
@@ -75,7 +114,7 @@ int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char
                options->bytes && options->bytes < sizeof(*options) ? options->bytes : sizeof(*options));
     int r = allocate(cursor, path);
     if (r == 0)
-        r = cursor->paths_count = evtrail_file_list(path, &cursor->paths);
+        r = list_paths(cursor, path);
     if (r > 0) {
         r = evtrail_cursor_next_part(cursor);
         while (r == -EBADMSG && cursor->next_path < cursor->paths_count)

@@ -80,12 +80,18 @@ static void show_batch(struct evtrail_file_cursor *cursor, const struct evtrail_
     *batch = (struct evtrail_batch){.chunk = cursor->header.chunk, .torn = torn, .skipped = skipped};
     batch->chunk.source = cursor->sources[item->source];
     cursor->batch_source = item->source;
+    cursor->batch_last = item->last;
     batch->number = cursor->header.number;
     batch->offset = item->offset;
     batch->types = cursor->header.types;
     batch->bytes = (uint32_t)item->bytes;
     batch->from_ns = evtrail_source_time(batch->chunk.source, batch->chunk.first_ticks);
     batch->to_ns = evtrail_source_time(batch->chunk.source, batch->chunk.last_ticks);
+}
+
+bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor)
+{
+    return cursor->batch_last;
 }
 
 /* 1: the item is a batch that is wanted; 0: it was stepped over. */

@@ -27,6 +27,7 @@ struct evtrail_item {
     uint32_t ring, events;
     uint32_t found; /* damage: the first four bytes there */
     uint8_t kind;
+    bool last; /* no later batch of its ring is known: what was lost behind its beginning nothing else tells */
 };
 struct evtrail_part {
     char *path;
@@ -71,6 +72,7 @@ struct evtrail_file_cursor {
     struct evtrail_ring_trail *rings;
     size_t rings_count, rings_room, rings_told;
     struct evtrail_batch batch;
+    bool batch_last;       /* the item's */
     uint32_t batch_source; /* the cursor's number; source->number is the caller's to change */
     struct evtrail_batch_header header;
     bool header_valid;                     /* words and view may be asked for */
@@ -85,6 +87,9 @@ struct evtrail_file_cursor {
     char error[768];
 };
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
+
+/* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
+bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 
 /* ---- file_scan.c ---- */
 /* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace

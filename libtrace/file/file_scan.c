@@ -80,9 +80,35 @@ int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index
     return 0;
 }
 
+/* Whether the ring was met before; `seen`: a hash table of `room` keys, or NULL. */
+static bool meet(uint64_t *seen, size_t room, const struct evtrail_item *item)
+{
+    const uint64_t key = ((uint64_t)item->source << 32 | item->ring) + 1;
+    size_t slot = (size_t)(key * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
+    while (seen && seen[slot] && seen[slot] != key)
+        slot = (slot + 1) & (room - 1);
+    if (!seen || seen[slot] == key)
+        return seen != NULL;
+    seen[slot] = key;
+    return false;
+}
+
+/* The last batch of each ring; without memory each is taken for one. */
+static void set_last(struct evtrail_part *part)
+{
+    size_t room = 64;
+    while (room < 2 * part->items_count)
+        room *= 2;
+    uint64_t *seen = calloc(room, sizeof(*seen));
+    for (size_t i = part->items_count; i > 0; i--)
+        part->items[i - 1].last = !meet(seen, room, &part->items[i - 1]);
+    free(seen);
+}
+
 /* Each item's horizon: the earliest record of those behind it. */
 static void set_horizons(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
 {
+    set_last(part);
     int64_t horizon = INT64_MAX;
     for (size_t i = part->items_count; i > 0; i--) {
         struct evtrail_item *item = &part->items[i - 1];

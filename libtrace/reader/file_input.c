@@ -98,13 +98,14 @@ static bool tells_loss(struct file_input *in, const struct evtrail_chunk *chunk)
     return more;
 }
 
-/* A batch that is stepped over is in the account all the same; one that tells of a loss is not stepped over. */
+/* A batch that is stepped over is in the account all the same; one that tells of a loss, or may do so inside, is not stepped
+ * over. */
 static bool batch_wanted(void *context, const struct evtrail_chunk *chunk, uint64_t types)
 {
     struct file_input *in = context;
     int64_t from = evtrail_source_time(chunk->source, chunk->first_ticks);
     int64_t to = evtrail_source_time(chunk->source, chunk->last_ticks);
-    if (add_sources(in) < 0 || tells_loss(in, chunk) ||
+    if (add_sources(in) < 0 || tells_loss(in, chunk) || evtrail_cursor_batch_is_last(in->cursor) ||
         evtrail_reader_wants(in->input.reader, chunk->source, from, to, types))
         return true;
     in->input.reader->delivered += chunk->events;

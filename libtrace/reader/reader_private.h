@@ -195,6 +195,10 @@ void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
 /* file_input.c */
 int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
 
+struct evtrail_file_cursor;
+/* file_reader.c: of the batch that `wanted` is asked about, whether no later one of its ring is known in the file. */
+bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
+
 /* sessions.c */
 int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
 int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);

@@ -226,17 +226,21 @@ static void start_chunk(struct making *m, uint64_t missed, uint32_t flags)
     m->started = true;
 }
 
-/* Walks what was copied: keeps the state, counts, finds the end of the last whole record. Returns the words that stand. */
-static size_t walk_copy(struct making *m, const uint64_t *from, size_t count, const char **ret_why)
+/* Walks what was copied: keeps the state, counts, finds the end of the last whole record. `all`: nothing is there behind it. Returns
+ * the words that stand. */
+static size_t walk_copy(struct making *m, const uint64_t *from, size_t count, bool all, const char **ret_why)
 {
     struct evtrail_ring_reader *ring = m->ring;
     struct evtrail_chunk *chunk = m->chunk;
     struct evtrail_walk walk;
     uint64_t low = UINT64_MAX, high = 0, events = 0;
     const uint64_t *whole = from;
+    bool context = false; /* META, and a TIME behind it, are not parted from the event that they are about */
     evtrail_walk_init(&walk, from, count, ring->state.reference_ticks);
     while (evtrail_walk_next(&walk)) {
-        whole = walk.at;
+        context = walk.id == EVTRAIL_RECORD_META || (context && walk.id == EVTRAIL_RECORD_TIME);
+        if (!context || all)
+            whole = walk.at;
         if (walk.id < EVTRAIL_EVENT_FIRST) {
             evtrail_state_apply(&ring->state, &walk, ring->lost);
             continue;
@@ -352,7 +356,7 @@ static enum step take_words(struct making *m, size_t start, size_t count, size_t
 {
     struct evtrail_ring_reader *ring = m->ring;
     const char *why = NULL;
-    size_t whole = walk_copy(m, m->words->at + start, count, &why);
+    size_t whole = walk_copy(m, m->words->at + start, count, count == all, &why);
     m->words->count = start + whole;
     ring->words_taken += (uint32_t)whole;
     m->chunk->last_block = ring->block;

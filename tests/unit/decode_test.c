@@ -202,6 +202,29 @@ static void decode__malformed_record__fault_then_the_rest_is_torn(void **state)
     assert_int_equal(evtrail_decoder_next(&decoder), 0);
 }
 
+/* A thread that was quiet for hours states its clock when the event's context is there already. */
+static void decode__time_between_context_and_event__both_count(void **state)
+{
+    const uint64_t words[] = {header(2100, EVTRAIL_RECORD_META, 2),
+                              EVTRAIL_META_CPU,
+                              3,
+                              header(9000, EVTRAIL_RECORD_TIME, 1),
+                              9000,
+                              header(9100, 18, 1),
+                              1};
+    struct evtrail_chunk chunk = a_chunk(words, 7, 1);
+    struct evtrail_decoder decoder;
+    (void)state;
+    evtrail_decoder_init(&decoder);
+    evtrail_decoder_begin(&decoder, &chunk);
+    assert_int_equal(evtrail_decoder_next(&decoder), 1);
+    assert_int_equal(decoder.event.id, 18);
+    assert_int_equal(decoder.event.ticks, 9100);
+    assert_int_equal(decoder.event.meta, EVTRAIL_META_CPU);
+    assert_int_equal(decoder.event.cpu, 3);
+    assert_int_equal(evtrail_decoder_next(&decoder), 0);
+}
+
 static void decode__skipped_types__passed_over_and_counted(void **state)
 {
     const uint64_t words[] = {
@@ -379,6 +402,7 @@ int main(void)
         cmocka_unit_test(decode__records_about_records__attached_to_the_event),
         cmocka_unit_test(decode__lost_records__difference_by_cause_in_place),
         cmocka_unit_test(decode__malformed_record__fault_then_the_rest_is_torn),
+        cmocka_unit_test(decode__time_between_context_and_event__both_count),
         cmocka_unit_test(decode__skipped_types__passed_over_and_counted),
         cmocka_unit_test(decode__random_words__survived),
         cmocka_unit_test(value__each_type__null_and_cut),

@@ -106,12 +106,51 @@ static void source_gone__chunk_of_it_after_that__is_written_all_the_same(void **
     gen_directory_remove(directory);
 }
 
+/* Events and files that a reader which follows has got so far. */
+static uint64_t follow_on(struct evtrail_file_cursor *cursor)
+{
+    struct evtrail_batch *batch;
+    uint64_t events = 0;
+    while (evtrail_file_cursor_next_chunk(cursor, &batch) == 1)
+        events += batch->chunk.events;
+    return events;
+}
+
+static void follow__name_current__goes_on_with_the_next_file(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a"), *current = gen_path(directory, "a.current");
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_file_stats before, after;
+    struct evtrail_file_cursor *cursor;
+    (void)state;
+    options.rotate_bytes = 16384;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    write_processes(file, 1, 100); /* into the first files: not asked for */
+    evtrail_file_flush(file);
+    evtrail_file_stats(file, &before);
+    assert_true(before.files > 1);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, current, &follow, NULL), 0);
+    const uint64_t had = follow_on(cursor);
+    assert_true(had < before.events);
+    const uint64_t events = write_processes(file, 101, 300);
+    assert_int_equal(evtrail_file_close(file, &after), 0);
+    assert_true(after.files > before.files + 2);
+    assert_int_equal(follow_on(cursor), events);
+    evtrail_file_cursor_close(cursor);
+    free(path);
+    free(current);
+    gen_directory_remove(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(source_gone__many_processes__little_is_kept_of_each),
         cmocka_unit_test(source_gone__rotated_set__numbers_are_given_again_in_later_parts),
         cmocka_unit_test(source_gone__chunk_of_it_after_that__is_written_all_the_same),
+        cmocka_unit_test(follow__name_current__goes_on_with_the_next_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

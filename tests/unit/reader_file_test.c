@@ -180,6 +180,28 @@ static void time_range__only_that(void **state)
 }
 
 /* From the file and from the session: the same events, and the same account of the others. */
+/* What is lost behind a batch's beginning the next batch of its ring tells; here is none, and the filter wants none of it. */
+static void loss_inside_the_last_batch__counted_whatever_the_filter(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t counts[EVTRAIL_LOST_CAUSES] = {[EVTRAIL_LOST_FULL] = 7};
+    uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
+    struct evtrail_filter *filter;
+    builder_events(&f->builder, 0, 5);
+    builder_record(&f->builder, 0, EVTRAIL_RECORD_LOST, counts, EVTRAIL_LOST_CAUSES);
+    builder_events(&f->builder, 0, 5);
+    record(f);
+    assert_int_equal(evtrail_filter_new(&filter, "other.name", NULL), 0);
+    struct evtrail_reader *reader = open_reader(f->file, (struct evtrail_reader_options){.filter = filter});
+    struct seen seen = read_all(reader);
+    evtrail_reader_totals(reader, &delivered, lost);
+    assert_int_equal(seen.events, 0);
+    assert_int_equal(delivered, 10);
+    assert_int_equal(lost[EVTRAIL_LOST_FULL], 7);
+    evtrail_reader_free(reader);
+    evtrail_filter_free(filter);
+}
+
 static void filter__only_what_matches(void **state)
 {
     struct fixture *f = *state;
@@ -238,6 +260,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(file_and_session__merged, setup, teardown),
         cmocka_unit_test_setup_teardown(seek__the_first_event_at_or_after_that_time, setup, teardown),
         cmocka_unit_test_setup_teardown(time_range__only_that, setup, teardown),
+        cmocka_unit_test_setup_teardown(loss_inside_the_last_batch__counted_whatever_the_filter, setup, teardown),
         cmocka_unit_test_setup_teardown(filter__only_what_matches, setup, teardown),
         cmocka_unit_test_setup_teardown(little_memory__all_events_still, setup, teardown),
         cmocka_unit_test(no_such_file__one_line_says_so),

@@ -412,6 +412,30 @@ static void malformed_record__what_is_before_it_stands(void **state)
     assert_int_equal(read_all(f), -EBADMSG);
 }
 
+static void small_chunks__context_stays_with_its_event(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t meta[2] = {EVTRAIL_META_CPU, 3};
+    const uint64_t reference = f->builder.ticks;
+    uint64_t events = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        builder_record(&f->builder, 0, EVTRAIL_RECORD_META, meta, 2);
+        if (i % 2)
+            builder_record(&f->builder, 0, EVTRAIL_RECORD_TIME, &reference, 1);
+        builder_event(&f->builder, 0);
+    }
+    for (size_t most = 6; read_some(f, most) == 1; most = most == 6 ? 8 : 6) {
+        struct evtrail_walk walk;
+        uint32_t last = 0;
+        events += check_numbers(f, events);
+        evtrail_walk_init(&walk, f->chunk.words, f->chunk.words_count, f->chunk.state.reference_ticks);
+        while (evtrail_walk_next(&walk))
+            last = walk.id;
+        assert_int_equal(last, EVTRAIL_EVENT_FIRST);
+    }
+    assert_int_equal(events, 6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(snapshot__ends_behind_what_was_there, setup, teardown),
         cmocka_unit_test_setup_teardown(lie_in_a_block__told_once_and_the_rest_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(malformed_record__what_is_before_it_stands, setup, teardown),
+        cmocka_unit_test_setup_teardown(small_chunks__context_stays_with_its_event, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
