@@ -31,6 +31,7 @@ struct evtrail_ring {
     struct evtrail_ring_header *header;
     struct evtrail_ring_control *control;
     uint8_t *blocks_base;               /* block 0 */
+    uint64_t blocks_offset;             /* of block 0 in the data file */
     struct evtrail_block_header *block; /* the open one, or NULL */
     uint64_t head;                      /* sequence number of the next block */
     uint64_t tail;                      /* lowest block that is kept (drop, block, shed) */
@@ -80,8 +81,9 @@ enum {
 enum { SESSION_NONE = 0, SESSION_STARTING = 1, SESSION_READY = 2, SESSION_OFF = 3 };
 
 struct evtrail_process {
-    uint8_t *data; /* the data file: address space for all of it, memory where it was asked for */
-    uint64_t data_bytes;
+    uint8_t *data;         /* the data file's first window_bytes: memory where it was asked for */
+    uint64_t data_bytes;   /* of the file, sparse */
+    uint64_t window_bytes; /* header, metadata, ring table and the first rings; others: evtrail_data_map() */
     struct evtrail_session_header *header;
     struct evtrail_control *control; /* keeps its address for ever: trace points point into it */
     uint8_t *rings;                  /* EVTRAIL_RINGS_MAX x EVTRAIL_RING_STRIDE */
@@ -120,7 +122,9 @@ bool evtrail_session_start(void);
 /* The part of the header that is left to the first ring. */
 void evtrail_session_describe_boot(void);
 /* Gives memory to bytes of the data file before they are touched: 0, or -ENOMEM and nothing will ever raise SIGBUS. */
-int evtrail_data_allocate(uint64_t offset, uint64_t bytes);
+int evtrail_data_allocate(uint8_t *address, uint64_t offset, uint64_t bytes);
+/* Where that part of the data file is in the process's address space: memory is not there yet. NULL: it cannot be had. */
+uint8_t *evtrail_data_map(uint64_t offset, uint64_t bytes);
 /* The same for control. */
 int evtrail_control_allocate(const void *address, uint64_t bytes);
 

@@ -42,10 +42,10 @@ static struct registry {
     int error;             /* why the last type was refused */
     uint8_t *arena;
     size_t arena_used, arena_bytes;
-    uint32_t slots; /* of the index that are in use */
+    uint32_t slots;      /* of the index that are in use */
     uint64_t meta_bytes; /* published in this session */
     uint64_t meta_allocated;
-    uint32_t enables_allocated; /* enable bytes that have memory in this session */
+    uint32_t enables_allocated;    /* enable bytes that have memory in this session */
     _Atomic uint64_t modules_hash; /* of those published; 0: none */
     /* Zeros of the library itself, which cost nothing until they are touched: a program of few types touches three pages. */
     struct type types[EVTRAIL_EVENT_TYPES_MAX];
@@ -120,8 +120,7 @@ static void registry_start(void)
 static uint8_t *arena_room(size_t bytes)
 {
     if (registry.arena_bytes - registry.arena_used < bytes) {
-        void *map =
-            mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        void *map = mmap(NULL, ARENA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
         if (map == MAP_FAILED)
             return NULL;
         registry.arena = map;
@@ -225,7 +224,7 @@ static int meta_append(const void *entry, size_t bytes)
         want -= EVTRAIL_META_OFFSET;
         if (want > EVTRAIL_META_LIMIT)
             want = EVTRAIL_META_LIMIT;
-        if (evtrail_data_allocate(EVTRAIL_META_OFFSET, want) < 0)
+        if (evtrail_data_allocate(evtrail_process.data + EVTRAIL_META_OFFSET, EVTRAIL_META_OFFSET, want) < 0)
             return -ENOMEM;
         registry.meta_allocated = want;
     }

@@ -149,9 +149,9 @@ static bool allocate(struct evtrail_ring *ring, uint64_t slot, uint32_t from, ui
         ring->memory_failures++;
         return false;
     }
-    uint64_t offset = (uint64_t)(ring->blocks_base - evtrail_process.data) + slot * ring->block_bytes + from;
+    const uint64_t offset = slot * ring->block_bytes + from;
     if (budget(bytes)) {
-        if (evtrail_data_allocate(offset, bytes) == 0) {
+        if (evtrail_data_allocate(ring->blocks_base + offset, ring->blocks_offset + offset, bytes) == 0) {
             ring->memory_failures = 0;
             return true;
         }

@@ -19,6 +19,9 @@
 #include <unistd.h>
 
 #define DATA_BYTES_MAX (UINT64_C(16) << 30)
+#define WINDOW_BYTES \
+    (UINT64_C(64) << 20) /* mapped from the start: rings of some threads; further rings are mapped one by one */
+#define DATA_MODE 0400
 #define DATA_BYTES_MIN (EVTRAIL_BLOCKS_OFFSET + (UINT64_C(1) << 20))
 
 struct evtrail_process evtrail_process;
@@ -30,36 +33,72 @@ static size_t page_bytes(void)
 
 /* ---- memory ---- */
 
-/* For kernels without MADV_POPULATE_WRITE. The file is found by its name, as no descriptor is kept (programs close
- * those they do not know), and only believed if it is the very file that is mapped. */
-static int allocate_by_name(uint64_t offset, uint64_t bytes)
+/* The data file again, for writing, or -1. It is found by its name, as no descriptor is kept (programs close those they do not
+ * know), and only believed if it is the very file that is mapped. */
+static int open_by_name(void)
 {
     struct evtrail_process *process = &evtrail_process;
     struct stat status;
-    int result = -ENOMEM;
     chmod(process->path, 0600);
     int fd = open(process->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
+        return -1;
+    if (fstat(fd, &status) == 0 && status.st_ino == process->inode && status.st_dev == process->device) {
+        fchmod(fd, DATA_MODE);
+        return fd;
+    }
+    close(fd);
+    return -1;
+}
+
+/* For kernels without MADV_POPULATE_WRITE. */
+static int allocate_by_name(uint64_t offset, uint64_t bytes)
+{
+    int fd = open_by_name();
+    if (fd < 0)
         return -ENOMEM;
-    if (fstat(fd, &status) == 0 && status.st_ino == process->inode && status.st_dev == process->device)
-        result = posix_fallocate(fd, (off_t)offset, (off_t)bytes) == 0 ? 0 : -ENOMEM;
+    int result = posix_fallocate(fd, (off_t)offset, (off_t)bytes) == 0 ? 0 : -ENOMEM;
     close(fd);
     return result;
 }
 
-int evtrail_data_allocate(uint64_t offset, uint64_t bytes)
+static void *map_part(int fd, uint64_t offset, uint64_t bytes)
+{
+    void *map = mmap(NULL, bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    if (map == MAP_FAILED)
+        return NULL;
+    if (madvise(map, bytes, MADV_DONTFORK) == 0)
+        return map;
+    munmap(map, bytes);
+    return NULL;
+}
+
+uint8_t *evtrail_data_map(uint64_t offset, uint64_t bytes)
 {
     struct evtrail_process *process = &evtrail_process;
-    uint64_t page = page_bytes();
-    uint64_t start = offset & ~(page - 1), end = (offset + bytes + page - 1) & ~(page - 1);
-    if (end > process->data_bytes)
+    const uint64_t start = offset & ~(uint64_t)(page_bytes() - 1);
+    if (offset + bytes <= process->window_bytes)
+        return process->data + offset;
+    int fd = open_by_name();
+    if (fd < 0)
+        return NULL;
+    uint8_t *map = map_part(fd, start, offset + bytes - start);
+    close(fd);
+    return map ? map + (offset - start) : NULL;
+}
+
+int evtrail_data_allocate(uint8_t *address, uint64_t offset, uint64_t bytes)
+{
+    const uint64_t page = page_bytes(), before = offset & (page - 1);
+    const uint64_t span = (before + bytes + page - 1) & ~(page - 1);
+    if (offset - before + span > evtrail_process.data_bytes)
         return -ENOMEM;
-    /* The mapping is PROT_NONE where nothing was asked for: mlockall() must not fill gigabytes that will never be used. */
-    if (mprotect(process->data + start, end - start, PROT_READ | PROT_WRITE) < 0)
+    /* The mapping is PROT_NONE where nothing was asked for: mlockall() must not fill what will never be used. */
+    if (mprotect(address - before, span, PROT_READ | PROT_WRITE) < 0)
         return -ENOMEM;
-    int result = evtrail_populate(process->data + start, end - start);
+    int result = evtrail_populate(address - before, span);
     if (result == -ENOSYS)
-        result = allocate_by_name(start, end - start);
+        result = allocate_by_name(offset - before, span);
     return result;
 }
 
@@ -106,6 +145,11 @@ static uint64_t file_limit(void)
     return most & ~(uint64_t)(page_bytes() - 1);
 }
 
+static uint64_t window_of(uint64_t data_bytes)
+{
+    return data_bytes < WINDOW_BYTES ? data_bytes : WINDOW_BYTES;
+}
+
 /* ---- files ---- */
 
 struct files {
@@ -147,7 +191,7 @@ static bool files_create(struct files *files, uint64_t session_id)
     files->control = create(files->control_path, 0600);
     if (files->control < 0)
         return false;
-    files->data = create(files->data_path, 0400);
+    files->data = create(files->data_path, DATA_MODE);
     if (files->data < 0) {
         files_remove(files);
         return false;
@@ -164,18 +208,15 @@ static bool lock_alive(int fd)
     return fcntl(fd, F_OFD_SETLK, &lock) == 0;
 }
 
+/* A file as large as it may become, of which only the window is mapped: the address space is the program's, which may limit it. */
 static uint8_t *map_data(int fd, uint64_t *bytes)
 {
     for (; *bytes >= DATA_BYTES_MIN; *bytes /= 2) { /* RLIMIT_AS may allow less */
         if (ftruncate(fd, (off_t)*bytes) < 0)
             continue;
-        void *map = mmap(NULL, *bytes, PROT_NONE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-        if (map == MAP_FAILED)
-            continue;
-        if (madvise(map, *bytes, MADV_DONTFORK) == 0)
+        uint8_t *map = map_part(fd, 0, window_of(*bytes));
+        if (map)
             return map;
-        munmap(map, *bytes);
-        return NULL;
     }
     return NULL;
 }
@@ -363,6 +404,7 @@ static bool data_start(struct files *files)
     if (!process->data)
         return false;
     process->data_bytes = bytes;
+    process->window_bytes = window_of(bytes);
     process->header = (struct evtrail_session_header *)(void *)process->data;
     memcpy(process->path, files->data_path, sizeof(process->path));
     struct stat status;
@@ -370,8 +412,9 @@ static bool data_start(struct files *files)
         process->inode = status.st_ino;
         process->device = status.st_dev;
     }
-    if (evtrail_data_allocate(0, sizeof(struct evtrail_session_header)) < 0 || !lock_alive(files->data)) {
-        munmap(process->data, bytes);
+    if (evtrail_data_allocate(process->data, 0, sizeof(struct evtrail_session_header)) < 0 ||
+        !lock_alive(files->data)) {
+        munmap(process->data, process->window_bytes);
         process->data = NULL;
         return false;
     }
@@ -399,7 +442,7 @@ static bool session_create(char *const *argv)
     header_fill(process->header, argv);
     evtrail_anchor_add(true);
     if (!control_start(files.control)) {
-        munmap(process->data, process->data_bytes);
+        munmap(process->data, process->window_bytes);
         process->data = NULL;
         files_remove(&files);
         return false;

@@ -152,23 +152,37 @@ static uint64_t take_space(uint64_t bytes)
     return 0;
 }
 
+/* Unless somebody took what is behind it: then it stays unused. */
+static void give_space_back(uint64_t offset, uint64_t bytes)
+{
+    uint64_t end = offset + bytes;
+    if (offset)
+        atomic_compare_exchange_strong_explicit(&evtrail_process.blocks_next, &end, offset, memory_order_relaxed,
+                                                memory_order_relaxed); /* a number: nothing hangs on it */
+}
+
 /* Space and a table entry for a new ring. Its blocks get memory as they are opened. */
 static bool build(struct evtrail_ring *ring, struct geometry g)
 {
     struct evtrail_process *process = &evtrail_process;
     const uint32_t index = ring->index;
     struct evtrail_ring_header *table = (void *)(process->data + EVTRAIL_RINGS_OFFSET);
-    if (evtrail_data_allocate(EVTRAIL_RINGS_OFFSET + index * sizeof(*table), sizeof(*table)) < 0 ||
+    if (evtrail_data_allocate((uint8_t *)&table[index], EVTRAIL_RINGS_OFFSET + index * sizeof(*table), sizeof(*table)) <
+            0 ||
         evtrail_control_allocate(&process->control->rings[index], sizeof(struct evtrail_ring_control)) < 0)
         return false;
-    uint64_t offset = take_space((uint64_t)g.block_bytes * g.blocks);
-    if (!offset)
+    const uint64_t bytes = (uint64_t)g.block_bytes * g.blocks, offset = take_space(bytes);
+    uint8_t *base = offset ? evtrail_data_map(offset, bytes) : NULL;
+    if (!base) {
+        give_space_back(offset, bytes);
         return false;
+    }
     if (index == 0)
         evtrail_session_describe_boot();
     ring->header = &table[index];
     ring->control = &process->control->rings[index];
-    ring->blocks_base = process->data + offset;
+    ring->blocks_base = base;
+    ring->blocks_offset = offset;
     ring->block_bytes = g.block_bytes;
     ring->blocks = g.blocks;
     ring->kind = g.kind;

@@ -15,6 +15,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -326,6 +327,34 @@ static void scenario_thousand_threads(void)
         pthread_join(threads[i], NULL);
 }
 
+static uint64_t session_address_space(void)
+{
+    char line[1024];
+    uint64_t start, end, sum = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof(line), maps))
+        if (strstr(line, ".trail") && sscanf(line, "%" SCNx64 "-%" SCNx64, &start, &end) == 2)
+            sum += end - start;
+    fclose(maps);
+    return sum;
+}
+
+/* Rings of 32 MiB: what is mapped from the start has room for one. */
+static void scenario_large_rings(void)
+{
+    enum { THREADS = 6 };
+    pthread_t threads[THREADS];
+    CHECK(session_address_space() > 0 && session_address_space() <= (uint64_t)64 << 20);
+    pthread_barrier_init(&barrier, NULL, THREADS + 1);
+    for (int i = 0; i < THREADS; i++)
+        CHECK(pthread_create(&threads[i], NULL, ten_events, NULL) == 0);
+    pthread_barrier_wait(&barrier);
+    CHECK(session_address_space() <= (uint64_t)(64 + 6 * 32) << 20);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 /* ---- signals ---- */
 
 static volatile sig_atomic_t from_handlers; /* handlers of one thread, one after the other or nested */
@@ -461,6 +490,7 @@ static const struct child_scenario scenarios[] = {
     {"plugin-standalone", scenario_plugin_standalone},
     {"types", scenario_types},
     {"thousand-threads", scenario_thousand_threads},
+    {"large-rings", scenario_large_rings},
     {"signals", scenario_signals},
     {"signals-threads", scenario_signals_threads},
 };
@@ -984,6 +1014,16 @@ static uint64_t memory_of(const char *directory)
     return (uint64_t)(data.st_blocks + ctl.st_blocks) * 512;
 }
 
+static void rings__larger_than_what_is_mapped_at_the_start__mapped_one_by_one(void **state)
+{
+    const char *directory = child_new_directory();
+    ASSERT_CHILD(child_scenario("large-rings", directory, "s.e keep=1 block=1M blocks=32"));
+    struct trail *t = open_nth(directory, 0);
+    assert_int_equal(t->recorded, 60);
+    assert_int_equal(t->lost_all, 0);
+    trail_close(t);
+}
+
 static void threads__a_thousand_with_ten_events__cost_a_few_pages_each(void **state)
 {
     if (under_valgrind()) {
@@ -1051,6 +1091,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(standalone__library_preloaded__emits),
         cmocka_unit_test(standalone__library_loaded_later__emits_from_then_on),
         cmocka_unit_test(types__ten_thousand__all_have_their_schema_in_a_forked_child_too),
+        cmocka_unit_test(rings__larger_than_what_is_mapped_at_the_start__mapped_one_by_one),
         cmocka_unit_test(threads__a_thousand_with_ten_events__cost_a_few_pages_each),
         cmocka_unit_test(signals__handlers_emit_inside_emissions__nothing_corrupt_accounting_exact),
         cmocka_unit_test(signals__threads_start_and_end_and_rings_move__accounting_exact),
