@@ -4,8 +4,11 @@
  * epoll where the kernel refuses io_uring, behind the same interface, chosen at start.
  *
  * All but evloop_stop(), evloop_post() and evloop_backend() belong to the thread that runs the loop. Nothing here calls back from
- * within the call that started it: callbacks come from evloop_run() and evloop_run_once() only. Structures passed in
+ * within the call that started it: callbacks come from evloop_run(), evloop_run_once() and evloop_free() only. Structures passed in
  * are the caller's memory, and stay valid until their callback has been called. Functions return >= 0 or a negative errno.
+ *
+ * The thread is the one that first runs the loop; evloop_new() and the first operations may come from another before that, and
+ * evloop_free() from another after that thread has ended. A forked child can only free the loop.
  */
 #ifndef EVPOOL_LOOP_H
 #define EVPOOL_LOOP_H
@@ -35,10 +38,12 @@ struct evloop_options {
 
 /* -EINVAL: an option; -ENOMEM; -EMFILE, -ENFILE; -EPERM, -ENOSYS: EVLOOP_URING and the kernel refuses it. options NULL: defaults. */
 int evloop_new(struct evloop **ret_loop, const struct evloop_options *options);
-/* Operations in flight are cancelled and their callbacks called with -ECANCELED first. NULL is accepted. */
+/* Timers are disarmed; posts that are queued are called; operations in flight are cancelled and their callbacks called with -ECANCELED (or
+ * the result, if it was faster), and those that are started meanwhile fail with -ECANCELED too. Not from a callback. NULL is accepted. */
 void evloop_free(struct evloop *loop);
 
-/* Until evloop_stop(). 0, or the error of the kernel's wait. */
+/* Until evloop_stop(). 0, or the error of the kernel's wait; -EEXIST: another thread has run it; -EDEADLK: from a callback; -ECHILD: the
+ * loop is the parent process's. */
 int evloop_run(struct evloop *loop);
 /* One iteration: waits up to timeout_ns (0: not at all; UINT64_MAX: as long as it takes) for something to do, and does it.
  * Returns the number of callbacks called. */
@@ -72,7 +77,7 @@ struct evloop_timer {
     uint64_t deadline_ns; /* CLOCK_MONOTONIC */
     size_t place;         /* in the loop's heap, + 1; 0: not armed */
 };
-/* Arms, or moves. O(log timers). -ENOMEM: not armed. A deadline that is past fires in the next iteration. */
+/* Arms, or moves. O(log timers). -ENOMEM: not armed; -ESHUTDOWN: the loop is being freed. A deadline that is past fires in the next iteration. */
 int evloop_timer_start(struct evloop *loop, struct evloop_timer *timer, uint64_t deadline_ns, void (*call)(struct evloop_timer *timer));
 void evloop_timer_stop(struct evloop *loop, struct evloop_timer *timer); /* not armed: nothing */
 int evloop_timer_armed(const struct evloop_timer *timer);
@@ -94,7 +99,8 @@ enum evloop_opcode {
 struct evloop_op {
     void (*call)(struct evloop_op *op, int result); /* result: the system call's, or -errno; -ECANCELED */
     uint64_t span;                                  /* the trace span of this operation */
-    struct evloop_op *next, *prev;                  /* the loop's lists */
+    uint64_t parent;                                /* the caller's: the span it belongs to, 0: none; read when it is started */
+    struct evloop_op *next, *prev, *beside;         /* the loop's lists; others on the same descriptor */
     void *buffer;
     size_t length;
     int fd;
@@ -115,9 +121,9 @@ void evloop_connect(struct evloop *loop, struct evloop_op *op, int fd, struct so
 void evloop_accept(struct evloop *loop, struct evloop_op *op, int fd, evloop_call *call); /* result: a non-blocking, close-on-exec descriptor */
 void evloop_recv(struct evloop *loop, struct evloop_op *op, int fd, void *buffer, size_t length, evloop_call *call);
 void evloop_send(struct evloop *loop, struct evloop_op *op, int fd, const void *buffer, size_t length, evloop_call *call); /* may send less */
-/* Once, when one of `events` (EPOLLIN, EPOLLOUT, EPOLLRDHUP; EPOLLERR and EPOLLHUP always) holds; result: those that do. */
+/* Once, when one of `events` (EPOLLIN, EPOLLOUT; EPOLLRDHUP, EPOLLERR and EPOLLHUP always) holds; result: those that do. */
 void evloop_poll(struct evloop *loop, struct evloop_op *op, int fd, uint32_t events, evloop_call *call);
-/* Each time that one of `events` begins to hold (edge), until cancelled. Costs nothing while nothing happens: this is how idle and
+/* Each time that one of `events` begins to hold (edge; now and then also while it goes on), until cancelled. Costs nothing while nothing happens: this is how idle and
  * borrowed connections are watched for their peer's end with EPOLLRDHUP. One watch per descriptor; other operations may run beside it. */
 void evloop_watch(struct evloop *loop, struct evloop_op *op, int fd, uint32_t events, evloop_call *call);
 /* Closes in the background. Nothing else may be in flight on the descriptor. call NULL: op NULL, the result is nobody's. */
