@@ -16,12 +16,14 @@ void *__real_realloc(void *p, size_t bytes) __attribute__((weak));
 char *__real_strdup(const char *string) __attribute__((weak));
 char *__real_strndup(const char *string, size_t bytes) __attribute__((weak));
 int __real_vasprintf(char **ret_text, const char *format, va_list args) __attribute__((weak));
+#pragma GCC visibility push(default) /* the linker gives them to the sanitizers' libraries as well */
 void *__wrap_malloc(size_t bytes);
 void *__wrap_calloc(size_t n, size_t bytes);
 void *__wrap_realloc(void *p, size_t bytes);
 char *__wrap_strdup(const char *string);
 char *__wrap_strndup(const char *string, size_t bytes);
 int __wrap_vasprintf(char **ret_text, const char *format, va_list args);
+#pragma GCC visibility pop
 
 static _Thread_local bool on;
 static _Thread_local unsigned left, failed;
