@@ -3,6 +3,7 @@
  * evtrail prune: removes sessions of dead processes, and old trace files.
  */
 #include "outbuf.h"
+#include "remains.h"
 #include "select.h"
 #include "skeleton.h"
 
@@ -19,6 +20,8 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#define REMAINS_S 10u /* a session that is so old and not yet made never will be */
 
 struct pruning {
     const struct args *args;
@@ -73,9 +76,13 @@ static void prune_directories(const struct args *args)
         if (sscanf(entry->d_name, "run-%d-", &pid) != 1 || pid <= 0 || (kill(pid, 0) == 0 || errno != ESRCH))
             continue;
         snprintf(path, sizeof path, "%s/%s", base, entry->d_name);
+        while (remains_remove(path, REMAINS_S) > 0)
+            ;
         rmdir(path);
     }
     closedir(directory);
+    while (remains_remove(base, REMAINS_S) > 0)
+        ;
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------------- */

@@ -13,7 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A closed standard descriptor would be given to the next file that is opened. */
+/* A closed standard descriptor would be given to the next file that is opened. A program that is started finds it closed
+ * again, as it would without us. */
 static void standard_descriptors(void)
 {
     int fd;
@@ -22,8 +23,6 @@ static void standard_descriptors(void)
     while (fd >= 0 && fd <= STDERR_FILENO);
     if (fd > STDERR_FILENO)
         close(fd);
-    for (fd = 0; fd <= STDERR_FILENO; fd++)
-        fcntl(fd, F_SETFD, 0);
 }
 
 static int print_help(void (*print)(struct output *out, const struct subcommand *command),

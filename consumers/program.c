@@ -5,11 +5,13 @@
  */
 #include "program.h"
 
+#include "remains.h"
 #include "skeleton.h"
 
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,10 +71,61 @@ static int environment_join(const char *name, const char *first, char separator,
     return r;
 }
 
-static void child_run(char **argv, const char *directory, const char *settings, const char *preload, int report)
+/* ---- whether it can be run --------------------------------------------------------------------------------------------- */
+
+/* A script that names an interpreter that is not there cannot be run either. */
+static int interpreter_check(const char *path)
 {
-    signal(SIGPIPE, SIG_DFL);
-    signal(SIGXFSZ, SIG_DFL);
+    char line[256];
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    const ssize_t n = fd < 0 ? 0 : read(fd, line, sizeof line - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n < 3 || memcmp(line, "#!", 2) != 0)
+        return 0;
+    line[n] = '\0';
+    char *const name = line + 2 + strspn(line + 2, " \t");
+    name[strcspn(name, " \t\n")] = '\0';
+    return *name && access(name, X_OK) < 0 ? -errno : 0;
+}
+
+static int file_check(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return -errno;
+    if (!S_ISREG(status.st_mode) || faccessat(AT_FDCWD, path, X_OK, AT_EACCESS) < 0)
+        return -EACCES;
+    return interpreter_check(path);
+}
+
+int program_check(const char *name)
+{
+    const char *at = getenv("PATH");
+    char path[PATH_MAX];
+    int result = -ENOENT;
+    if (!*name || strchr(name, '/'))
+        return *name ? file_check(name) : -ENOENT;
+    for (at = at ? at : "/bin:/usr/bin";; at++) { /* as execvp() looks */
+        const int bytes = (int)strcspn(at, ":");
+        const int n = snprintf(path, sizeof path, "%.*s%s%s", bytes, at, bytes ? "/" : "", name);
+        const int r = n > 0 && (size_t)n < sizeof path ? file_check(path) : -ENAMETOOLONG;
+        if (r == 0)
+            return 0;
+        if (r == -EACCES)
+            result = r;
+        at += bytes;
+        if (!*at)
+            return result;
+    }
+}
+
+/* ---- starting ---------------------------------------------------------------------------------------------------------- */
+
+static void child_run(char **argv, const char *directory, const char *settings, const char *preload,
+                      const sigset_t *mask, int report)
+{
+    signals_inherit(mask);
     int r = environment_join("EVTRAIL", getenv("EVTRAIL"), ' ', settings);
     if (r == 0)
         r = environment_join("LD_PRELOAD", preload, ':', getenv("LD_PRELOAD"));
@@ -86,34 +139,51 @@ static void child_run(char **argv, const char *directory, const char *settings, 
     _exit(127);
 }
 
+int program_failed(struct program *program, int error)
+{
+    program->ended = program->failed = true;
+    program->code = error == -ENOENT ? 127 : 126;
+    return error;
+}
+
+/* A signal that came before is as good as one that comes after: it ends the program, only that there is none. */
+static int stopped_early(struct program *program, const sigset_t *mask)
+{
+    signals_release(mask, 0);
+    program->ended = program->failed = true;
+    program->code = 128 + signals_last();
+    return -EINTR;
+}
+
 int program_start(struct program *program, char **argv, const char *settings, const char *preload)
 {
     int ends[2];
+    sigset_t mask;
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
-    const pid_t pid = fork();
-    if (pid < 0) {
-        const int error = errno;
+        return program_failed(program, -errno);
+    signals_hold(&mask);
+    if (signals_stops() > 0) {
         close(ends[0]);
         close(ends[1]);
-        return -error;
+        return stopped_early(program, &mask);
     }
+    const pid_t pid = fork();
+    const int refused = errno;
     if (pid == 0)
-        child_run(argv, program->directory, settings, preload, ends[1]);
+        child_run(argv, program->directory, settings, preload, &mask, ends[1]);
+    signals_release(&mask, pid > 0 ? pid : 0);
     close(ends[1]);
-    signals_program(pid);
-    int error = 0;
-    ssize_t n;
-    do
-        n = read(ends[0], &error, sizeof error); /* ends when exec has closed the pipe */
-    while (n < 0 && errno == EINTR);
+    int error = pid < 0 ? -refused : 0;
+    ssize_t n = 0;
+    while (pid > 0 && (n = read(ends[0], &error, sizeof error)) < 0 && errno == EINTR)
+        ; /* ends when exec has closed the pipe */
     close(ends[0]);
+    if (pid < 0)
+        return program_failed(program, error);
     if (n == (ssize_t)sizeof error) {
         signals_program(0);
         waitpid(pid, NULL, 0);
-        program->ended = program->failed = true;
-        program->code = error == -ENOENT ? 127 : 126;
-        return error;
+        return program_failed(program, error);
     }
     program->pid = pid;
     return 0;
@@ -148,6 +218,8 @@ void program_clean(struct program *program, bool keep_sessions)
         return;
     if (!keep_sessions)
         evtrail_sessions(program->directory, remove_dead, NULL);
+    while (remains_remove(program->directory, 0) > 0) /* a control file is only alone when its session has gone */
+        ;
     rmdir(program->directory); /* fails while a child of the program still runs: `evtrail prune` takes it then */
     program->directory[0] = '\0';
 }

@@ -22,8 +22,12 @@ int sessions_directory(const char *base, char *path, size_t bytes);
 /* Makes a directory for the sessions of the program and its children inside `base` (NULL: the default). 0 or a negative
  * errno. */
 int program_directory(struct program *program, const char *base);
-/* Starts argv with EVTRAIL = what it was, then `settings`; and LD_PRELOAD = `preload` (may be NULL), then what it was. 0, or a negative
- * errno if it cannot be run. */
+/* Whether execvp() would find a file of that name that may be run: 0, -ENOENT, -EACCES, ... */
+int program_check(const char *name);
+/* Notes that it could not be run; returns `error`. */
+int program_failed(struct program *program, int error);
+/* Starts argv with EVTRAIL = what it was, then `settings`; and LD_PRELOAD = `preload` (may be NULL), then what it was. 0; or a negative
+ * errno if it cannot be run, -EINTR: a signal to stop had come before; then `failed` and `code` say so. */
 int program_start(struct program *program, char **argv, const char *settings, const char *preload);
 /* Takes note of its end. True once it has ended. */
 bool program_poll(struct program *program);

@@ -10,6 +10,8 @@
 
 #include <evtrail/file.h>
 
+#include <sys/types.h>
+
 /* Sessions whose settings are ours while we record. */
 struct tuned {
     char *path;
@@ -54,6 +56,9 @@ struct recorder {
     const char *output; /* -o, or NULL */
     char name[64];      /* of what is recorded, for the default file name */
     char path[4096];
+    bool made; /* the file is new: dev and ino are its */
+    dev_t device;
+    ino_t inode;
     char settings_text[4][64];
     char *settings;  /* for a program: rules and settings */
     char *rules;     /* of -e */

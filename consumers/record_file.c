@@ -9,10 +9,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #define WATCH_BUDGET 100000
+#define READER_NS INT64_C(1000000000) /* how long a named pipe may be without its reader */
 
 static bool rotates(const struct args *args)
 {
@@ -75,19 +77,59 @@ static struct evtrail_file_options file_options(const struct args *args)
     return options;
 }
 
+static bool is_made(const struct recorder *recorder, struct stat *status)
+{
+    return lstat(recorder->path, status) == 0 && S_ISREG(status->st_mode);
+}
+
+/* Notes whether the file is new: only such a one may ever be removed again. */
+static int file_create(struct recorder *recorder)
+{
+    struct evtrail_file_options options = file_options(recorder->args);
+    struct stat status;
+    const bool force = options.force;
+    options.force = false;
+    int r = evtrail_file_create(&recorder->file, recorder->path, &options);
+    recorder->made = r == 0 && !options.rotate && strcmp(recorder->path, "-") != 0 && is_made(recorder, &status);
+    if (recorder->made) {
+        recorder->device = status.st_dev;
+        recorder->inode = status.st_ino;
+    }
+    options.force = force;
+    const int64_t until = monotonic_ns() + READER_NS;
+    if (r == -EEXIST && force)
+        while ((r = evtrail_file_create(&recorder->file, recorder->path, &options)) == -ENXIO &&
+               monotonic_ns() < until && signals_stops() == 0)
+            nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
+    return r;
+}
+
+static void file_unmake(const struct recorder *recorder)
+{
+    struct stat status;
+    if (recorder->made && is_made(recorder, &status) && status.st_dev == recorder->device &&
+        status.st_ino == recorder->inode)
+        unlink(recorder->path);
+}
+
+static const char *create_advice(int error)
+{
+    return error == -EEXIST  ? "exists; --force replaces it, -o names another"
+           : error == -ENXIO ? "a pipe that nobody reads; start what reads it first"
+                             : strerror(-error);
+}
+
 int recorder_open(struct sink *sink, struct consumer *consumer)
 {
     struct recorder *const recorder = (struct recorder *)sink;
-    const struct evtrail_file_options options = file_options(recorder->args);
     name_of_sources(recorder, consumer);
     path_make(recorder);
     recorder->started_ns = recorder->shown_ns = monotonic_ns();
-    const int r = evtrail_file_create(&recorder->file, recorder->path, &options);
+    const int r = file_create(recorder);
     if (r < 0) {
-        const bool exists = r == -EEXIST;
-        fail(exists ? CODE_usage : code_of(r), recorder->path, "%s",
-             exists ? "exists; --force replaces it, -o names another" : strerror(-r));
-        consumer_note(consumer, exists ? CODE_usage : code_of(r));
+        const enum exit_code code = r == -EEXIST ? CODE_usage : r == -ENXIO ? CODE_io : code_of(r);
+        fail(code, recorder->path, "%s", create_advice(r));
+        consumer_note(consumer, code);
         return r;
     }
     if (!consumer->snapshot)
@@ -169,7 +211,7 @@ int recorder_close(struct sink *sink, struct consumer *consumer)
         fail(code_of(r), recorder->path, "%s; %" PRIu64 " events were not written, what was written stays readable",
              strerror(-r), recorder->stats.lost);
     if (consumer->program.failed && recorder->stats.events == 0)
-        unlink(recorder->path);
+        file_unmake(recorder);
     else
         summary_show(recorder, consumer);
     /* What was read to its end, all of it, need not stay. */

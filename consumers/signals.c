@@ -12,6 +12,12 @@
 static volatile sig_atomic_t stops;
 static volatile sig_atomic_t last;
 static volatile sig_atomic_t program_pid;
+static volatile sig_atomic_t starting; /* the program may have missed what the terminal sent to us */
+static int64_t stopped_ns;
+static struct sigaction inherited[65]; /* by signal; changed[] says of which */
+static bool changed[65];
+
+#define SAME_NS INT64_C(200000000) /* timeout(1) and a terminal's end send a signal twice */
 
 static void on_child(int number)
 {
@@ -22,7 +28,7 @@ static void on_child(int number)
 static void hand_on(int number, const siginfo_t *info)
 {
     const int saved = errno;
-    if (info->si_code != SI_KERNEL && info->si_pid != program_pid)
+    if (starting || (info->si_code != SI_KERNEL && info->si_pid != program_pid))
         kill((pid_t)program_pid, number);
     errno = saved;
 }
@@ -34,10 +40,14 @@ static void on_stop(int number, siginfo_t *info, void *context)
         hand_on(number, info);
         return;
     }
-    last = number;
-    stops = stops + 1;
-    if (stops > 1) /* again: at once, and as the signal says */
+    const int64_t now = monotonic_ns();
+    if (stops > 0 && now - stopped_ns > SAME_NS) /* again: at once, and as the signal says */
         _exit(128 + number);
+    if (stops > 0)
+        return;
+    stopped_ns = now;
+    last = number;
+    stops = 1;
 }
 
 static void on_other(int number, siginfo_t *info, void *context)
@@ -47,13 +57,22 @@ static void on_other(int number, siginfo_t *info, void *context)
         hand_on(number, info);
 }
 
+static void change(int number, const struct sigaction *action)
+{
+    struct sigaction old;
+    if (sigaction(number, action, &old) == 0 && !changed[number]) {
+        inherited[number] = old;
+        changed[number] = true;
+    }
+}
+
 static void handle(int number, void (*handler)(int, siginfo_t *, void *))
 {
     struct sigaction old, action = {.sa_sigaction = handler, .sa_flags = SA_SIGINFO};
     sigemptyset(&action.sa_mask);
     if (sigaction(number, NULL, &old) == 0 && old.sa_handler == SIG_IGN)
         return; /* nohup, or a shell's background job */
-    sigaction(number, &action, NULL);
+    change(number, &action);
 }
 
 void signals_install(bool with_program)
@@ -62,14 +81,38 @@ void signals_install(bool with_program)
     handle(SIGINT, on_stop);
     handle(SIGTERM, on_stop);
     handle(SIGHUP, on_stop);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file size limit is an error of write() */
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    change(SIGPIPE, &ignore);
+    change(SIGXFSZ, &ignore); /* a file size limit is an error of write() */
     if (!with_program)
         return;
     struct sigaction child = {.sa_handler = on_child, .sa_flags = SA_NOCLDSTOP};
-    sigaction(SIGCHLD, &child, NULL);
+    change(SIGCHLD, &child);
     for (unsigned i = 0; i < sizeof handed_on / sizeof *handed_on; i++)
         handle(handed_on[i], on_other);
+}
+
+void signals_hold(sigset_t *ret_mask)
+{
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, ret_mask);
+}
+
+void signals_inherit(const sigset_t *mask)
+{
+    for (int number = 1; number < 65; number++)
+        if (changed[number])
+            sigaction(number, &inherited[number], NULL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+void signals_release(const sigset_t *mask, int pid)
+{
+    program_pid = pid;
+    starting = 1;
+    sigprocmask(SIG_SETMASK, mask, NULL); /* what has come meanwhile is handled before this returns */
+    starting = 0;
 }
 
 void signals_program(int pid)

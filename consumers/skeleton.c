@@ -187,9 +187,20 @@ static int program_begin(struct consumer *consumer)
     const char *const settings = consumer->settings ? consumer->settings : "* policy=drop keep=1";
     char **const argv = consumer->args->program;
     const int r = program_start(&consumer->program, argv, settings, consumer->preload_text);
-    if (r < 0)
+    if (r < 0 && r != -EINTR)
         fail(CODE_missing, argv[0], "cannot be run: %s", strerror(-r));
     return r;
+}
+
+/* Before anything is made or emptied for it. */
+static int program_look(struct consumer *consumer)
+{
+    const char *const name = consumer->args->program[0];
+    const int r = program_check(name);
+    if (r == 0)
+        return 0;
+    fail(CODE_missing, name, "cannot be run: %s", strerror(-r));
+    return program_failed(&consumer->program, r);
 }
 
 static int reader_open(struct consumer *consumer, struct sink *sink)
@@ -240,6 +251,8 @@ int consumer_open(struct consumer *consumer, struct sink *sink)
     }
     consumer->out.color = color_wanted(consumer->args, consumer->out.terminal);
     if (consumer->args->program)
+        r = program_look(consumer);
+    if (r == 0 && consumer->args->program)
         r = preload_find(consumer);
     if (r == 0)
         r = reader_open(consumer, sink);

@@ -12,6 +12,8 @@
 
 #include <evtrail/reader.h>
 
+#include <signal.h>
+
 struct consumer;
 
 /* Operations return 0, CONSUMER_STOP (enough was seen), or a negative errno, which ends the run. All but one of `event`
@@ -70,9 +72,15 @@ uint64_t lost_sum(const uint64_t lost[EVTRAIL_CAUSES_ALL]);
 
 /* ---- signals ---------------------------------------------------------------------------------------------------------- */
 
-/* From here on SIGINT, SIGTERM and SIGHUP are counted (a second one ends the process at once), SIGPIPE becomes EPIPE. With a program,
+/* From here on SIGINT, SIGTERM and SIGHUP are counted (another, over 0.2 s later, ends the process at once), SIGPIPE becomes EPIPE. With a program,
  * signals that were sent to us go on to it instead. */
 void signals_install(bool with_program);
+/* Around fork(): what comes in between is kept, and reaches the program. signals_hold() gives the mask before it. */
+void signals_hold(sigset_t *ret_mask);
+/* In the child: dispositions as we inherited them, then the mask. */
+void signals_inherit(const sigset_t *mask);
+/* In the parent: `pid` is the program, or 0: none was started. */
+void signals_release(const sigset_t *mask, int pid);
 void signals_program(int pid);
 unsigned signals_stops(void);
 int signals_last(void);

@@ -50,11 +50,21 @@ struct evtrail_output {
 
 /* ---- open, close ------------------------------------------------------------------------------------------------ */
 
+/* A pipe that nobody reads is -ENXIO, and no wait for a reader. */
 static int open_file(const char *path, bool force)
 {
-    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | (force ? O_TRUNC : O_EXCL);
-    const int fd = strcmp(path, "-") ? open(path, flags, 0640) : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
-    return fd < 0 ? -errno : fd;
+    if (strcmp(path, "-") == 0) {
+        const int copy = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+        return copy < 0 ? -errno : copy;
+    }
+    const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (force ? O_TRUNC : O_EXCL);
+    const int fd = open(path, flags, 0640);
+    if (fd < 0)
+        return -errno;
+    const int now = fcntl(fd, F_GETFL);
+    if (now >= 0)
+        fcntl(fd, F_SETFL, now & ~O_NONBLOCK);
+    return fd;
 }
 
 static int allocate(struct evtrail_output *output)

@@ -52,7 +52,7 @@ struct evtrail_file_stats {
     int error; /* 0, or the negative errno that stopped the writing */
     bool uring;
 };
-/* -EEXIST: the file is there and `force` is not set; -EINVAL; or what open(2) gives. */
+/* -EEXIST: the file is there and `force` is not set; -ENXIO: it is a pipe that nobody reads; -EINVAL; or what open(2) gives. */
 int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const struct evtrail_file_options *options);
 /* Encodes, compresses and buffers one chunk, and whatever of its source's schema and clock the file lacks. A chunk
  * of no words reports loss only. Small chunks of a ring are joined (up to 256 KiB or flush_ns). Nothing of the chunk

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Removes what is left of sessions that were never finished.
+ */
+#include "remains.h"
+
+#include <evtrail/reader.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+/* No session could be opened by this name, and none will be. */
+static bool is_half(const char *path, size_t length)
+{
+    struct evtrail_session *session;
+    char data[720];
+    if (strcmp(path + length - 6, ".trail") == 0) {
+        const int r = evtrail_session_open(&session, path, NULL);
+        if (r == 0)
+            evtrail_session_close(session);
+        return r == -EAGAIN;
+    }
+    if (length < 4 || strcmp(path + length - 4, ".ctl") != 0)
+        return false;
+    snprintf(data, sizeof data, "%.*s.trail", (int)(length - 4), path);
+    return access(data, F_OK) < 0 && errno == ENOENT;
+}
+
+/* The process is named by the file: it has not come as far as its lock. */
+static bool is_dead(const char *name)
+{
+    int pid;
+    return sscanf(name, "%d-", &pid) == 1 && pid > 0 && kill(pid, 0) < 0 && errno == ESRCH;
+}
+
+static bool is_old(const char *path, unsigned age_s)
+{
+    struct stat status;
+    return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mtim.tv_sec + (time_t)age_s <= time(NULL);
+}
+
+unsigned remains_remove(const char *directory, unsigned age_s)
+{
+    char path[720];
+    unsigned removed = 0;
+    DIR *const entries = opendir(directory);
+    if (!entries)
+        return 0;
+    for (const struct dirent *entry; (entry = readdir(entries));) {
+        const int n = snprintf(path, sizeof path, "%s/%s", directory, entry->d_name);
+        if (n < 6 || (size_t)n >= sizeof path || !is_dead(entry->d_name) || !is_old(path, age_s))
+            continue;
+        if (is_half(path, (size_t)n) && unlink(path) == 0)
+            removed++;
+    }
+    closedir(entries);
+    return removed;
+}
