@@ -418,13 +418,13 @@ static void small_chunks__context_stays_with_its_event(void **state)
     const uint64_t meta[2] = {EVTRAIL_META_CPU, 3};
     const uint64_t reference = f->builder.ticks;
     uint64_t events = 0;
-    for (unsigned i = 0; i < 6; i++) {
+    for (unsigned i = 0; i < 40; i++) {
         builder_record(&f->builder, 0, EVTRAIL_RECORD_META, meta, 2);
         if (i % 2)
             builder_record(&f->builder, 0, EVTRAIL_RECORD_TIME, &reference, 1);
         builder_event(&f->builder, 0);
     }
-    for (size_t most = 6; read_some(f, most) == 1; most = most == 6 ? 8 : 6) {
+    for (size_t most = 4; read_some(f, most) == 1; most = most == 12 ? 4 : most + 1) {
         struct evtrail_walk walk;
         uint32_t last = 0;
         events += check_numbers(f, events);
@@ -433,7 +433,7 @@ static void small_chunks__context_stays_with_its_event(void **state)
             last = walk.id;
         assert_int_equal(last, EVTRAIL_EVENT_FIRST);
     }
-    assert_int_equal(events, 6);
+    assert_int_equal(events, 40);
 }
 
 int main(void)
