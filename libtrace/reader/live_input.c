@@ -163,6 +163,9 @@ static void look_alive(struct evtrail_live_input *in)
 static void maybe_end(struct evtrail_live_input *in)
 {
     bool snapshot = in->input.reader->options.snapshot, all = true;
+    for (uint32_t i = 0; i < in->rings_count; i++)
+        if (in->rings[i]->reader.unfinished) /* damaged blocks were passed over, and there are more behind them */
+            return;
     for (uint32_t i = 0; snapshot && i < in->rings_count; i++)
         all &= in->rings[i]->reader.ended || in->rings[i]->reader.broken || !in->rings[i]->reader.blocks;
     if (in->ended || !(snapshot ? all || in->dead : in->dead))

@@ -12,9 +12,11 @@
 #include "reader/stream_state.h"
 
 #include <errno.h>
+#include <unistd.h>
 
 #define JOIN_WORDS_MAX (2 + 4 + (1 + EVTRAIL_LOST_CAUSES) + 4 * EVTRAIL_LABELS_MAX)
 #define SKIPS_MAX 64            /* blocks given up in one call */
+#define HOLES_READ_MAX 4        /* blocks of a file without memory, read in a row */
 #define LOSS_EVERY_NS 10000000u /* a loss that goes on is told 100 times a second */
 
 void evtrail_ring_reader_init(struct evtrail_ring_reader *ring, struct evtrail_live *live, uint32_t index)
@@ -368,9 +370,24 @@ static enum step take_words(struct making *m, size_t start, size_t count, size_t
     return STEP_SKIP;
 }
 
+/* Reading a hole of a file in memory gives it memory: a sparse file that lies would fill the file system by being read. So
+ * after a few blocks in a row that were not there, it is asked first. */
+static bool has_memory(const struct evtrail_ring_reader *ring)
+{
+    const off_t offset = (off_t)((const uint8_t *)slot_of(ring, ring->block) - ring->live->data);
+    if (ring->fruitless < HOLES_READ_MAX)
+        return true;
+    const off_t found = lseek(ring->live->fd, offset, SEEK_DATA);
+    return found < 0 ? errno != ENXIO : found < offset + (off_t)sizeof(struct evtrail_block_header);
+}
+
 static enum step take_block(struct making *m, size_t most)
 {
     struct evtrail_ring_reader *ring = m->ring;
+    if (!has_memory(ring)) {
+        lie(ring, "it was never given memory");
+        return STEP_SKIP;
+    }
     const size_t before = m->words->count;
     const bool sealed = ring->block + 1 < m->head, fresh = ring->words_taken == 0;
     struct block_copy block;
@@ -476,6 +493,7 @@ static void take_blocks(struct making *m)
         if (!m->started)
             step = STEP_AGAIN; /* else the gap is told by the next chunk */
     }
+    ring->unfinished = step == STEP_AGAIN && may_read(m);
     if (ring->bounded && (ring->block > ring->limit_block || (step == STEP_DRY && ring->block == ring->limit_block)))
         ring->ended = true;
 }
@@ -529,6 +547,7 @@ int evtrail_ring_reader_next(struct evtrail_ring_reader *ring, struct evtrail_wo
                              unsigned flags, struct evtrail_chunk *chunk, struct evtrail_fault *fault)
 {
     struct making m = {.ring = ring, .words = words, .chunk = chunk, .most_words = most_words, .flags = flags};
+    ring->unfinished = false;
     uint64_t lost[EVTRAIL_LOST_CAUSES];
     words->count = 0;
     if (!take_geometry(ring))

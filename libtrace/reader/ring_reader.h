@@ -29,6 +29,7 @@ struct evtrail_ring_reader {
     uint64_t lie_block;
     char lie[120];                     /* the first thing that was wrong with it; told once */
     uint32_t fruitless;                /* blocks given up since the last chunk */
+    bool unfinished;                   /* the last call gave up many in a row, and there are more */
     struct evtrail_stream_state state; /* at this place; of a block's header when words_taken is 0 */
 };
 

@@ -131,6 +131,67 @@ static void intact_session__every_event_read(void **state)
     builder_fini(&b);
 }
 
+/* ---- many damaged blocks ---- */
+
+enum { MANY_BLOCKS = 256, MANY_SOUND = 56 };
+
+/* Ring 1 gets a place with 256 blocks behind the others; only the last ones, of one event each, are sound. The rest stay a hole, or are
+ * filled with rubbish. */
+static void many_blocks(struct builder *b, bool hole)
+{
+    const size_t offset = (BUILDER_FILE_BYTES + BUILDER_BLOCK_BYTES - 1) / BUILDER_BLOCK_BYTES * BUILDER_BLOCK_BYTES;
+    struct evtrail_ring_header *ring = builder_ring_header(b, 1);
+    uint8_t image[BUILDER_BLOCK_BYTES];
+    builder_event(b, 1);
+    memcpy(image, builder_slot(b, 1, 0), sizeof(image));
+    assert_int_equal(ftruncate(b->fd, (off_t)(offset + MANY_BLOCKS * sizeof(image))), 0);
+    b->header->file_bytes = offset + MANY_BLOCKS * sizeof(image);
+    for (uint64_t s = hole ? MANY_BLOCKS - MANY_SOUND : 0; s < MANY_BLOCKS; s++) {
+        struct evtrail_block_header *block = (void *)image;
+        atomic_store(&block->number, s < MANY_BLOCKS - MANY_SOUND ? 0xeeeeeeee : s + 1);
+        block->events_before = s;
+        assert_int_equal(pwrite(b->fd, image, sizeof(image), (off_t)(offset + s * sizeof(image))), sizeof(image));
+    }
+    ring->offset = offset;
+    ring->blocks = MANY_BLOCKS;
+    atomic_store(&ring->head_block, MANY_BLOCKS);
+}
+
+static uint64_t memory_of(const char *path)
+{
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    return (uint64_t)status.st_blocks * 512;
+}
+
+static void blocks_damaged_in_a_row__all_behind_them_is_read(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        struct builder b;
+        builder_init(&b);
+        many_blocks(&b, false);
+        struct outcome outcome = read_session(b.path, way & 1, way & 2);
+        assert_int_equal(outcome.events, MANY_SOUND);
+        assert_int_equal(outcome.faults, 1);
+        builder_fini(&b);
+    }
+}
+
+static void blocks_without_memory__get_none_by_being_read(void **state)
+{
+    struct builder b;
+    (void)state;
+    builder_init(&b);
+    many_blocks(&b, true);
+    const uint64_t before = memory_of(b.path);
+    struct outcome outcome = read_session(b.path, false, false);
+    assert_int_equal(outcome.events, MANY_SOUND);
+    assert_int_equal(outcome.faults, 1);
+    assert_true(memory_of(b.path) <= before + (64 << 10));
+    builder_fini(&b);
+}
+
 /* ---- every byte ---- */
 
 static void flip(struct builder *b, uint8_t *at, uint8_t mask)
@@ -410,6 +471,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sigbus_outside_our_mappings__goes_to_the_handler_before_us),
         cmocka_unit_test(intact_session__every_event_read),
+        cmocka_unit_test(blocks_damaged_in_a_row__all_behind_them_is_read),
+        cmocka_unit_test(blocks_without_memory__get_none_by_being_read),
         cmocka_unit_test(session_header__every_byte_flipped__survives),
         cmocka_unit_test(ring_headers__every_byte_flipped__survives),
         cmocka_unit_test(block_headers_and_words__every_byte_flipped__survives),
