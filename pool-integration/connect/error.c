@@ -192,6 +192,7 @@ enum evpool_code error_of_connect(int error)
     case ENOMEM:
     case ENOBUFS:
         return EVPOOL_ERROR_memory;
+    case ESHUTDOWN: /* the loop ends */
     case ECANCELED:
         return EVPOOL_ERROR_cancelled;
     default:
