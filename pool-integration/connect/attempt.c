@@ -133,6 +133,7 @@ static void on_connect(struct evloop_op *op, int result);
 
 static void connect_now(struct attempt *attempt)
 {
+    attempt->op.parent = attempt->span;
     evloop_connect(attempt->race->loop, &attempt->op, attempt->fd, &attempt->peer.address, attempt->peer.bytes,
                    on_connect);
 }

@@ -17,8 +17,8 @@
 enum {
     ENTRIES_DEFAULT = 256,
     ENTRIES_MAX = 32768,
-    READY_CALLS = 256,    /* callbacks beyond those that were due, until the kernel is asked again */
-    FREE_ROUNDS = 10000,  /* until evloop_free() gives up on callbacks that start anew without end */
+    READY_CALLS = 256,   /* callbacks beyond those that were due, until the kernel is asked again */
+    FREE_ROUNDS = 10000, /* until evloop_free() gives up on callbacks that start anew without end */
     FREE_WAIT_NS = 10000000,
 };
 
@@ -105,7 +105,8 @@ int evloop_new(struct evloop **ret_loop, const struct evloop_options *options)
     const struct evloop_options defaults = {.bytes = sizeof(defaults)};
     const struct evloop_options *o = options ? options : &defaults;
     const unsigned entries = o->bytes == sizeof(*o) && o->entries ? o->entries : ENTRIES_DEFAULT;
-    if (o->bytes != sizeof(*o) || (entries & (entries - 1)) || entries > ENTRIES_MAX || (unsigned)o->backend > EVLOOP_EPOLL)
+    if (o->bytes != sizeof(*o) || (entries & (entries - 1)) || entries > ENTRIES_MAX ||
+        (unsigned)o->backend > EVLOOP_EPOLL)
         return -EINVAL;
     pthread_once(&generation_once, watch_forks);
     const enum evloop_backend wanted = backend_wanted(o->backend);
@@ -187,8 +188,8 @@ void loop_wait_in_memory(struct evloop *loop, struct evloop_op *op, enum loop_op
         loop_trace_overflow(loop->id, loop->figures.in_flight);
 }
 
-void evloop_connect(struct evloop *loop, struct evloop_op *op, int fd, struct sockaddr_storage *address, socklen_t bytes,
-                    evloop_call *call)
+void evloop_connect(struct evloop *loop, struct evloop_op *op, int fd, struct sockaddr_storage *address,
+                    socklen_t bytes, evloop_call *call)
 {
     op->address = address;
     op->address_bytes = bytes;
@@ -208,7 +209,8 @@ void evloop_recv(struct evloop *loop, struct evloop_op *op, int fd, void *buffer
     start(loop, op, EVLOOP_OP_recv, fd, call);
 }
 
-void evloop_send(struct evloop *loop, struct evloop_op *op, int fd, const void *buffer, size_t length, evloop_call *call)
+void evloop_send(struct evloop *loop, struct evloop_op *op, int fd, const void *buffer, size_t length,
+                 evloop_call *call)
 {
     op->buffer = (void *)(uintptr_t)buffer; /* only read */
     op->length = length < INT32_MAX ? length : INT32_MAX;
@@ -273,7 +275,7 @@ int evloop_busy(const struct evloop_op *op)
 static void after_edge(struct evloop *loop, struct evloop_op *op)
 {
     const unsigned due = op->state & (OP_REARM | OP_WAIT_CANCEL);
-    op->state &= (uint8_t)~(OP_REARM | OP_WAIT_CANCEL);
+    op->state &= (uint8_t) ~(OP_REARM | OP_WAIT_CANCEL);
     if (due & OP_REARM)
         loop->backend->start(loop, op);
     else if (due & OP_WAIT_CANCEL)
@@ -377,7 +379,8 @@ void evloop_post(struct evloop *loop, struct evloop_post *post)
     do {
         post->next = first;
         /* P2 (release): pairs with P3. seq_cst for its order with P5. */
-    } while (!atomic_compare_exchange_weak_explicit(&loop->posts, &first, post, memory_order_seq_cst, memory_order_relaxed));
+    } while (
+        !atomic_compare_exchange_weak_explicit(&loop->posts, &first, post, memory_order_seq_cst, memory_order_relaxed));
     wake(loop);
 }
 
@@ -406,7 +409,8 @@ static uint64_t wait_ns(struct evloop *loop, uint64_t timeout_ns)
         return 0;
     /* P4 (seq_cst): pairs with P5, there. */
     atomic_store_explicit(&loop->asleep, 1, memory_order_seq_cst);
-    if (!atomic_load_explicit(&loop->posts, memory_order_seq_cst) && !atomic_load_explicit(&loop->stop, memory_order_seq_cst))
+    if (!atomic_load_explicit(&loop->posts, memory_order_seq_cst) &&
+        !atomic_load_explicit(&loop->stop, memory_order_seq_cst))
         return timeout_ns;
     atomic_store_explicit(&loop->asleep, 0, memory_order_relaxed); /* who missed this writes once too often */
     return 0;

@@ -35,7 +35,7 @@ struct descriptor {
 struct epoll_loop {
     struct evloop loop;
     int fd;
-    bool coarse; /* the kernel has no epoll_pwait2() */
+    bool coarse;              /* the kernel has no epoll_pwait2() */
     struct descriptor *table; /* by descriptor */
     size_t table_room;
     struct epoll_event events[BATCH];
@@ -265,7 +265,8 @@ static void edge(struct epoll_loop *e, int fd, uint32_t events)
 static int wait_events(struct epoll_loop *e, uint64_t timeout_ns)
 {
     if (!e->coarse && timeout_ns > 0 && timeout_ns != UINT64_MAX) {
-        const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000), .tv_nsec = (long)(timeout_ns % 1000000000)};
+        const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / 1000000000),
+                                         .tv_nsec = (long)(timeout_ns % 1000000000)};
         const int count = epoll_pwait2(e->fd, e->events, BATCH, &timeout, NULL);
         if (count >= 0 || errno != ENOSYS)
             return count < 0 ? -errno : count;

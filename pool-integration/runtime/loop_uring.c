@@ -135,7 +135,7 @@ static void drain_waiting(struct uring_loop *u)
             fill_cancel(sqe, op);
         else
             fill(sqe, op);
-        op->state &= (uint8_t)~(OP_WAIT_START | OP_WAIT_CANCEL);
+        op->state &= (uint8_t) ~(OP_WAIT_START | OP_WAIT_CANCEL);
     }
 }
 
@@ -214,7 +214,8 @@ static void take_completions(struct uring_loop *u)
     loop_trace_completed_at(loop->stamp, loop->id, count);
     unsigned head, taken = 0;
     struct io_uring_cqe *cqe;
-    io_uring_for_each_cqe(&u->ring, head, cqe) {
+    io_uring_for_each_cqe(&u->ring, head, cqe)
+    {
         if (taken == count)
             break;
         completed(u, cqe);
@@ -303,9 +304,9 @@ static int uring_open(struct evloop *loop, unsigned entries)
     struct uring_loop *u = of(loop);
     int error = -EINVAL;
     for (unsigned i = 0; error == -EINVAL && i < sizeof(setups) / sizeof(*setups); i++) {
-        struct io_uring_params params = {
-            .flags = setups[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP,
-            .cq_entries = entries * COMPLETIONS_PER_ENTRY};
+        struct io_uring_params params = {.flags = setups[i] | IORING_SETUP_R_DISABLED | IORING_SETUP_CQSIZE |
+                                                  IORING_SETUP_CLAMP,
+                                         .cq_entries = entries * COMPLETIONS_PER_ENTRY};
         error = io_uring_queue_init_params(entries, &u->ring, &params);
     }
     if (error < 0)

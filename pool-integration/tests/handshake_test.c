@@ -38,7 +38,8 @@ static struct stream *shake(struct loop_fixture *f, struct peer *peer, const str
     return stream;
 }
 
-static void expect_good(struct loop_fixture *f, const struct peer_options *options, const struct evpool_tls *tls, const char *host)
+static void expect_good(struct loop_fixture *f, const struct peer_options *options, const struct evpool_tls *tls,
+                        const char *host)
 {
     struct peer *peer = peer_start(options);
     struct stream *stream = shake(f, peer, tls, host, NULL);
@@ -49,8 +50,8 @@ static void expect_good(struct loop_fixture *f, const struct peer_options *optio
     peer_stop(peer);
 }
 
-static void expect_bad(struct loop_fixture *f, const struct peer_options *options, const struct evpool_tls *tls, const char *host,
-                       enum evpool_code code, const char *text)
+static void expect_bad(struct loop_fixture *f, const struct peer_options *options, const struct evpool_tls *tls,
+                       const char *host, enum evpool_code code, const char *text)
 {
     struct peer *peer = peer_start(options);
     struct evpool_error *error = NULL;
@@ -58,7 +59,8 @@ static void expect_bad(struct loop_fixture *f, const struct peer_options *option
     assert_null(shake(f, peer, tls, host, &error));
     evpool_error_print(error, printed, sizeof(printed));
     if (evpool_error_code(error) != code || !strstr(printed, text))
-        fail_msg("wanted %s with \"%s\", got %s: %s", evpool_code_name(code), text, evpool_code_name(evpool_error_code(error)), printed);
+        fail_msg("wanted %s with \"%s\", got %s: %s", evpool_code_name(code), text,
+                 evpool_code_name(evpool_error_code(error)), printed);
     assert_int_equal(evpool_error_attempts(error), 1);
     evpool_error_free(error);
     peer_stop(peer);
@@ -70,7 +72,9 @@ static const struct peer_options good = {.certificate = "good"};
 
 static void certificate__of_the_name__accepted(struct loop_fixture *f)
 {
-    expect_good(f, &good, &(struct evpool_tls){.bytes = sizeof(struct evpool_tls), .ca_file = certificate_file("ca.pem")}, "good.test");
+    expect_good(f, &good,
+                &(struct evpool_tls){.bytes = sizeof(struct evpool_tls), .ca_file = certificate_file("ca.pem")},
+                "good.test");
 }
 
 static void certificate__server_name_instead_of_host__accepted(struct loop_fixture *f)
@@ -110,7 +114,8 @@ static void certificate__expired__tls_untrusted(struct loop_fixture *f)
 static void certificate__unknown_authority__tls_untrusted(struct loop_fixture *f)
 {
     const struct evpool_tls tls = trusting();
-    expect_bad(f, &(struct peer_options){.certificate = "other"}, &tls, "good.test", EVPOOL_ERROR_tls_untrusted, "issuer certificate (tls)");
+    expect_bad(f, &(struct peer_options){.certificate = "other"}, &tls, "good.test", EVPOOL_ERROR_tls_untrusted,
+               "issuer certificate (tls)");
 }
 
 static void certificate__system_authorities_only__tls_untrusted(struct loop_fixture *f)
@@ -144,15 +149,17 @@ static void client_certificate__wanted_and_shown__server_knows_us(struct loop_fi
 static void client_certificate__not_shown_tls12__handshake_fails(struct loop_fixture *f)
 {
     const struct evpool_tls tls = trusting();
-    expect_bad(f, &(struct peer_options){.certificate = "good", .client_certificate = true, .tls_version = TLS1_2_VERSION}, &tls, "good.test",
-               EVPOOL_ERROR_tls_failed, "alert handshake failure (tls)");
+    expect_bad(f,
+               &(struct peer_options){.certificate = "good", .client_certificate = true, .tls_version = TLS1_2_VERSION},
+               &tls, "good.test", EVPOOL_ERROR_tls_failed, "alert handshake failure (tls)");
 }
 
 static void client_certificate__not_shown_tls13__first_read_fails(struct loop_fixture *f)
 {
     struct peer *peer = peer_start(&(struct peer_options){.certificate = "good", .client_certificate = true});
     const struct evpool_tls tls = trusting();
-    struct stream *stream = shake(f, peer, &tls, "good.test", NULL); /* TLS 1.3 ends for us before the server has looked */
+    struct stream *stream =
+        shake(f, peer, &tls, "good.test", NULL); /* TLS 1.3 ends for us before the server has looked */
     char byte;
     assert_int_equal(read_now(f->loop, stream, &byte, 1), -EPROTO);
     assert_int_equal(read_now(f->loop, stream, &byte, 1), -EPROTO);
@@ -179,8 +186,8 @@ static void alpn__server_speaks_another__tls_failed(struct loop_fixture *f)
 {
     struct evpool_tls tls = trusting();
     tls.alpn = (const char *const[]){"http/1.1", NULL};
-    expect_bad(f, &(struct peer_options){.certificate = "good", .alpn = "h2"}, &tls, "good.test", EVPOOL_ERROR_tls_failed,
-               "no application protocol (tls)");
+    expect_bad(f, &(struct peer_options){.certificate = "good", .alpn = "h2"}, &tls, "good.test",
+               EVPOOL_ERROR_tls_failed, "no application protocol (tls)");
 }
 
 static void alpn__server_has_none__none(struct loop_fixture *f)
@@ -198,8 +205,8 @@ static void alpn__server_has_none__none(struct loop_fixture *f)
 static void version__older_than_tls12__tls_failed(struct loop_fixture *f)
 {
     const struct evpool_tls tls = trusting();
-    expect_bad(f, &(struct peer_options){.certificate = "good", .tls_version = TLS1_1_VERSION}, &tls, "good.test", EVPOOL_ERROR_tls_failed,
-               "protocol version (tls)");
+    expect_bad(f, &(struct peer_options){.certificate = "good", .tls_version = TLS1_1_VERSION}, &tls, "good.test",
+               EVPOOL_ERROR_tls_failed, "protocol version (tls)");
 }
 
 /* ---- peers that do not shake hands ---- */
@@ -324,11 +331,13 @@ static void settings__bad_options__error_names_the_field(struct loop_fixture *f)
     expect_invalid(TLS(.cert_file = certificate_file("client.pem")), "a", "tls.key_file: is needed");
     expect_invalid(TLS(.key_file = certificate_file("client.key")), "a", "tls.cert_file: is needed");
     expect_invalid(TLS(.cert_file = "/nowhere", .key_file = "/nowhere"), "a", "tls.cert_file: cannot be loaded");
-    expect_invalid(TLS(.cert_file = certificate_file("client.pem"), .key_file = "/nowhere"), "a", "tls.key_file: cannot be loaded");
+    expect_invalid(TLS(.cert_file = certificate_file("client.pem"), .key_file = "/nowhere"), "a",
+                   "tls.key_file: cannot be loaded");
     expect_invalid(TLS(.cert_file = certificate_file("client.pem"), .key_file = certificate_file("good.key")), "a",
                    "tls.key_file: is not the certificate's");
     expect_invalid(TLS(.alpn = (const char *const[]){"", NULL}), "a", "tls.alpn: a protocol's name has 1 to 255 bytes");
-    expect_invalid(TLS(.alpn = (const char *const[]){long_name, NULL}), "a", "tls.alpn: a protocol's name has 1 to 255 bytes");
+    expect_invalid(TLS(.alpn = (const char *const[]){long_name, NULL}), "a",
+                   "tls.alpn: a protocol's name has 1 to 255 bytes");
     expect_invalid(TLS(.server_name = ""), "a", "tls.server_name: ");
     expect_invalid(TLS(.ca_file = NULL), "unix:/run/x", "tls.server_name: is needed");
 #undef TLS

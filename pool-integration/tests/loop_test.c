@@ -214,7 +214,8 @@ static void connect__unix_socket__at_once_or_refused(struct loop_fixture *f)
     snprintf(path->sun_path, sizeof(path->sun_path), "/tmp/loop_test.%d.sock", (int)getpid());
     unlink(path->sun_path);
     for (int listens = 0; listens < 2; listens++) {
-        const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        const int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0),
+                  fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
         if (listens) {
             assert_int_equal(0, bind(listener, (struct sockaddr *)path, sizeof(*path)));
             assert_int_equal(0, listen(listener, 1));

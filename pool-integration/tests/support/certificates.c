@@ -43,7 +43,8 @@ static void add_extension(X509 *certificate, X509 *issuer, int nid, const char *
 }
 
 /* Issuer NULL: signs itself. names NULL: an authority. */
-static struct identity identity_make(const char *common_name, const char *names, const struct identity *issuer, long until_s)
+static struct identity identity_make(const char *common_name, const char *names, const struct identity *issuer,
+                                     long until_s)
 {
     static long serial = 1;
     struct identity made = {X509_new(), EVP_EC_gen("P-256")};
@@ -53,8 +54,8 @@ static struct identity identity_make(const char *common_name, const char *names,
     X509_gmtime_adj(X509_getm_notBefore(certificate), -10 * DAY_S);
     X509_gmtime_adj(X509_getm_notAfter(certificate), until_s);
     X509_set_pubkey(certificate, made.key);
-    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8, (const unsigned char *)common_name, -1,
-                               -1, 0);
+    X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate), "CN", MBSTRING_UTF8,
+                               (const unsigned char *)common_name, -1, -1, 0);
     X509 *signer = issuer ? issuer->certificate : certificate;
     X509_set_issuer_name(certificate, X509_get_subject_name(signer));
     add_extension(certificate, signer, NID_basic_constraints, names ? "critical,CA:FALSE" : "critical,CA:TRUE");
@@ -92,12 +93,14 @@ const char *certificates_make(void)
         return NULL;
     struct identity ca = identity_make("the authority", NULL, NULL, 10 * DAY_S);
     struct identity other_ca = identity_make("the other authority", NULL, NULL, 10 * DAY_S);
-    struct identity leaves[] = {identity_make("good", names, &ca, 10 * DAY_S), identity_make("expired", names, &ca, -DAY_S),
+    struct identity leaves[] = {identity_make("good", names, &ca, 10 * DAY_S),
+                                identity_make("expired", names, &ca, -DAY_S),
                                 identity_make("other", names, &other_ca, 10 * DAY_S),
                                 identity_make("client", "DNS:client.test", &ca, 10 * DAY_S)};
     bool ok = write_certificate(files[0], ca.certificate) && write_certificate(files[1], other_ca.certificate);
     for (size_t i = 0; i < 4; i++) {
-        ok = ok && write_certificate(files[2 + 2 * i], leaves[i].certificate) && write_key(files[3 + 2 * i], leaves[i].key);
+        ok = ok && write_certificate(files[2 + 2 * i], leaves[i].certificate) &&
+             write_key(files[3 + 2 * i], leaves[i].key);
         identity_free(&leaves[i]);
     }
     identity_free(&ca);

@@ -35,8 +35,9 @@ static int set_up(void **state)
 {
     struct loop_fixture *f = ((void **)*state)[1];
     f->descriptors = descriptors_open();
-    const struct evloop_options options = {
-        .bytes = sizeof(options), .backend = f->backend, .entries = ((struct loop_case *)((void **)*state)[0])->entries};
+    const struct evloop_options options = {.bytes = sizeof(options),
+                                           .backend = f->backend,
+                                           .entries = ((struct loop_case *)((void **)*state)[0])->entries};
     const int error = evloop_new(&f->loop, &options);
     if (error == -EPERM || error == -ENOSYS) {
         printf("skipped: the kernel refuses io_uring here (%s)\n", strerror(-error));

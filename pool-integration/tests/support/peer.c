@@ -79,7 +79,8 @@ static void tell_who(struct peer_connection *connection)
     if (certificate)
         X509_NAME_oneline(X509_get_subject_name(certificate), text, sizeof(text));
     char answer[300];
-    snprintf(answer, sizeof(answer), "%s %s", connection->ssl && SSL_session_reused(connection->ssl) ? "resumed" : "full", text);
+    snprintf(answer, sizeof(answer), "%s %s",
+             connection->ssl && SSL_session_reused(connection->ssl) ? "resumed" : "full", text);
     say(connection, answer, (int)strlen(answer));
 }
 
@@ -160,7 +161,8 @@ static void *connection_main(void *arg)
         misbehave(connection);
     SSL_free(connection->ssl);
     ERR_clear_error();
-    shutdown(connection->fd, SHUT_WR); /* the descriptor is closed by peer_stop(), which may have to end us, or by now */
+    shutdown(connection->fd,
+             SHUT_WR); /* the descriptor is closed by peer_stop(), which may have to end us, or by now */
     return NULL;
 }
 
@@ -200,7 +202,8 @@ static int alpn_select(SSL *ssl, const unsigned char **ret_name, unsigned char *
     unsigned char list[64];
     list[0] = (unsigned char)strlen(wanted);
     memcpy(list + 1, wanted, list[0]);
-    const int found = SSL_select_next_proto((unsigned char **)ret_name, ret_bytes, list, list[0] + 1u, offered, offered_bytes);
+    const int found =
+        SSL_select_next_proto((unsigned char **)ret_name, ret_bytes, list, list[0] + 1u, offered, offered_bytes);
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
