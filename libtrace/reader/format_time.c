@@ -109,7 +109,7 @@ static void put_calendar(struct evtrail_text *text, int64_t time_ns, uint32_t st
     if (!frame.known || frame.seconds != seconds || frame.style != style)
         frame_init(&frame, seconds, style);
     evtrail_text_put(text, frame.head, frame.head_bytes);
-    evtrail_text_digits(text, (uint64_t)(time_ns - seconds * NS_PER_S), 9);
+    evtrail_text_digits(text, (uint64_t)time_ns - (uint64_t)seconds * NS_PER_S, 9); /* seconds, as ns, may not fit */
     evtrail_text_put(text, frame.tail, frame.tail_bytes);
 }
 

@@ -13,11 +13,13 @@
 
 #include "reader/elf_symbols.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 int the_function_that_is_looked_up(int x);
@@ -145,6 +147,46 @@ static void open__damaged_files__bounded(void **state)
     unlink(path);
 }
 
+static long resident_kib(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* A trace may name any file. This one is a hole, or says that its symbols are one. */
+static void open__three_gibibytes_of_nothing__costs_no_memory(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/evtrail-elf-XXXXXX";
+    const uint64_t hole = UINT64_C(3) << 30;
+    const int file = mkstemp(path);
+    struct evtrail_elf *elf;
+    Elf64_Ehdr header = {.e_ident = {ELFMAG0, ELFMAG1, ELFMAG2, ELFMAG3, ELFCLASS64, ELFDATA2LSB},
+                         .e_phentsize = sizeof(Elf64_Phdr),
+                         .e_shentsize = sizeof(Elf64_Shdr),
+                         .e_shoff = sizeof(header),
+                         .e_shnum = 1};
+    const Elf64_Shdr symbols = {.sh_type = SHT_SYMTAB, .sh_offset = 4096, .sh_size = hole - 4096};
+    const long before = resident_kib();
+    assert_true(file >= 0);
+    assert_int_equal(ftruncate(file, (off_t)hole), 0);
+    assert_int_equal(evtrail_elf_open(&elf, path, ""), -EBADMSG);
+    assert_int_equal(pwrite(file, &header, sizeof(header), 0), sizeof(header));
+    assert_int_equal(pwrite(file, &symbols, sizeof(symbols), sizeof(header)), sizeof(symbols));
+    assert_int_equal(evtrail_elf_open(&elf, path, ""), -EBADMSG);
+    assert_true(resident_kib() - before < 64 << 10);
+    close(file);
+    unlink(path);
+}
+
+static void open__relative_path__refused(void **state)
+{
+    (void)state;
+    struct evtrail_elf *elf;
+    assert_int_equal(evtrail_elf_open(&elf, "@proc/self/exe", ""), -EBADMSG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +194,8 @@ int main(void)
         cmocka_unit_test(name__other_build_id__only_the_module),
         cmocka_unit_test(name__no_module__the_address),
         cmocka_unit_test(open__damaged_files__bounded),
+        cmocka_unit_test(open__three_gibibytes_of_nothing__costs_no_memory),
+        cmocka_unit_test(open__relative_path__refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
