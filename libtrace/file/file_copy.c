@@ -5,6 +5,7 @@
  */
 #include "file/file_reader.h"
 #include "file/file_writer.h"
+#include "file/merge_order.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -22,6 +23,7 @@ struct copy {
     const struct evtrail_file_copy_options *options;
     struct origin *origins;
     uint32_t origins_count;
+    struct evtrail_merge_order *order;
     struct evtrail_file *file;
     uint16_t ids[EVTRAIL_EVENT_TYPES_MAX];
     uint32_t ids_count;
@@ -114,14 +116,21 @@ static int copy_batch(struct copy *copy, const struct origin *origin)
     return evtrail_file_write_batch(copy->file, &header, cursor->compressed, copy->ids, copy->ids_count);
 }
 
-/* The origin whose next batch is the earliest. */
+/* The origin whose next batch is the earliest of those whose ring has come so far. Files that hold two rings' batches
+ * each before the other's have none: then just the earliest. */
 static struct origin *earliest(struct copy *copy)
 {
     struct origin *first = NULL;
+    bool first_due = false;
     for (uint32_t i = 0; i < copy->origins_count; i++) {
         struct origin *origin = &copy->origins[i];
-        if (origin->batch && (!first || origin->batch->from_ns < first->batch->from_ns))
-            first = origin;
+        const bool due = evtrail_merge_order_due(copy->order, i);
+        if (!origin->batch || (first && first_due && !due))
+            continue;
+        if (first && first_due == due && origin->batch->from_ns >= first->batch->from_ns)
+            continue;
+        first = origin;
+        first_due = due;
     }
     return first;
 }
@@ -133,6 +142,7 @@ static int run(struct copy *copy)
         r = advance(copy, &copy->origins[i]);
     for (struct origin *origin; r == 0 && (origin = earliest(copy));) {
         r = copy_batch(copy, origin);
+        evtrail_merge_order_take(copy->order, (uint32_t)(origin - copy->origins));
         if (r == 0)
             r = advance(copy, origin);
     }
@@ -151,7 +161,7 @@ static int open_origins(struct copy *copy, const char *const *paths, uint32_t pa
             return r;
         copy->origins_count++;
     }
-    return 0;
+    return evtrail_merge_order_new(&copy->order, paths, paths_count, &options);
 }
 
 static void explain(char **ret_error, const char *path, int error)
@@ -207,6 +217,7 @@ int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char
         explain(&error, output, r);
     for (uint32_t i = 0; i < copy->origins_count; i++)
         evtrail_file_cursor_close(copy->origins[i].cursor);
+    evtrail_merge_order_free(copy->order);
     free(copy->origins);
     free(copy);
     if (ret_stats && r == 0)

@@ -153,6 +153,35 @@ static void two_files__merged__are_one_in_time_order(void **state)
     free(merged);
 }
 
+/* Parts of one run, in which a ring's batches wait behind a much later one of another ring. */
+static void overlapping_parts__merged__keep_each_rings_order(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options plain = gen_options();
+    uint64_t events = 0;
+    gen_ring_init(f->ring2, &f->source.source, 1, 2);
+    f->ring2->pool.base.ticks += 1000000000;
+    for (unsigned part = 0; part < 2; part++) {
+        struct evtrail_file *file;
+        struct gen_ring *const rings[] = {f->ring, f->ring2, f->ring};
+        assert_int_equal(evtrail_file_create(&file, part ? f->other : f->path, &plain), 0);
+        for (unsigned i = 0; i < 3; i++) {
+            const struct evtrail_chunk *chunk = gen_ring_next(rings[i], 20000);
+            events += chunk->events;
+            assert_int_equal(evtrail_file_write_chunk(file, chunk), 0);
+        }
+        assert_int_equal(evtrail_file_close(file, NULL), 0);
+    }
+    char *merged = gen_path(f->directory, "m.evt");
+    const char *paths[] = {f->other, f->path};
+    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .file = gen_options()};
+    assert_int_equal(evtrail_file_copy(paths, 2, merged, &options, NULL, NULL), 0);
+    const struct evtrail_file_report report = verify(merged, 0, NULL);
+    assert_int_equal(report.events, events);
+    assert_int_equal(report.lost[EVTRAIL_CAUSE_torn], 0);
+    free(merged);
+}
+
 static void split__by_source_and_time__has_just_those(void **state)
 {
     struct fixture *f = *state;
@@ -359,6 +388,7 @@ int main(void)
         TEST(intact_file__verified__has_no_fault),
         TEST(damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap),
         TEST(two_files__merged__are_one_in_time_order),
+        TEST(overlapping_parts__merged__keep_each_rings_order),
         TEST(split__by_source_and_time__has_just_those),
         TEST(rotation__by_size__each_file_reads_alone_and_all_as_one),
         TEST(set__seek__finds_the_file_and_batch),
