@@ -96,11 +96,9 @@ static void wake_readers(const struct evtrail_point *point)
 /* Counts a loss outside an emission: a signal handler's in the middle of it goes elsewhere, not under it. */
 static inline void lost_beside(struct evtrail_ring *ring, void (*count)(struct evtrail_ring *, unsigned), unsigned what)
 {
-    __atomic_store_n(&ring->writer.busy, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    evtrail_ring_enter(ring);
     count(ring, what);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
+    evtrail_ring_leave(ring);
 }
 
 static struct evtrail_ring *channel_of(struct evtrail_ring *ring, unsigned on)
@@ -112,16 +110,16 @@ static struct evtrail_ring *channel_of(struct evtrail_ring *ring, unsigned on)
 }
 
 /* The ring that this event goes to, not busy; NULL: counted as lost. */
-static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, unsigned *meta)
+static struct evtrail_ring *choose_ring(struct evtrail_ring *main, unsigned on, unsigned *meta, uintptr_t frame)
 {
     struct evtrail_ring *ring = main;
-    if (main->writer.busy) { /* we are a signal handler inside an emission of this thread */
+    if (!evtrail_ring_abandoned(main, frame)) { /* we are a signal handler inside an emission of this thread */
         *meta |= EVTRAIL_META_SIGNAL;
         ring = evtrail_thread_extra(main, 1);
     } else {
         ring = channel_of(main, on);
     }
-    if (ring && !ring->writer.busy)
+    if (ring && evtrail_ring_abandoned(ring, frame))
         return ring;
     if (ring || *meta & EVTRAIL_META_SIGNAL)
         evtrail_count_nested(main);
@@ -150,8 +148,15 @@ static struct evtrail_ring *main_ring(void)
     return ring;
 }
 
-struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words,
-                                            unsigned meta, uint64_t caller)
+/* Where an event comes from: the address that is its caller's, and the stack at the trace point. */
+struct origin {
+    uint64_t caller;
+    uintptr_t frame;
+};
+#define ORIGIN ((struct origin){(uint64_t)(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
+
+static struct evtrail_writer *reserve(const struct evtrail_point *point, unsigned on, uint32_t words, unsigned meta,
+                                      struct origin origin)
 {
     struct context context;
     if (!(on & EVTRAIL_ENABLE_ON))
@@ -161,21 +166,19 @@ struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, u
         return NULL;
     if (UNLIKELY(on & EVTRAIL_ENABLE_WAKE))
         wake_readers(point);
-    ring = choose_ring(ring, on, &meta);
+    ring = choose_ring(ring, on, &meta, origin.frame);
     if (!ring)
         return NULL;
-    __atomic_store_n(&ring->writer.busy, 1, __ATOMIC_RELAXED);
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    evtrail_ring_enter(ring);
     if (UNLIKELY(on & (EVTRAIL_ENABLE_CALLER | EVTRAIL_ENABLE_STACK)) && !(meta & EVTRAIL_META_SIGNAL))
         evtrail_modules_first();
-    uint32_t extra = context_take(&context, on, meta, caller);
+    uint32_t extra = context_take(&context, on, meta, origin.caller);
     if (evtrail_ring_reserve(ring, point->level, words + extra)) {
         if (extra)
             context_put(ring, &context, extra);
         return &ring->writer;
     }
-    __atomic_signal_fence(__ATOMIC_SEQ_CST);
-    __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
+    evtrail_ring_leave(ring);
     return NULL;
 }
 
@@ -197,8 +200,7 @@ API __attribute__((noinline)) struct evtrail_writer *evtrail_reserve(const struc
     if (still_full(point->level, on))
         return NULL;
     int saved = errno;
-    struct evtrail_writer *writer =
-        evtrail_reserve_with(point, on, words, 0, (uint64_t)(uintptr_t)__builtin_return_address(0));
+    struct evtrail_writer *writer = reserve(point, on, words, 0, ORIGIN);
     errno = saved;
     return writer;
 }
@@ -227,11 +229,11 @@ static void cut(struct evtrail_arg *args, unsigned count, uint32_t most)
 }
 
 static void emit_words(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
-                       unsigned count, uint32_t payload, unsigned meta, uint64_t caller)
+                       unsigned count, uint32_t payload, unsigned meta, struct origin origin)
 {
     const bool extended = payload >= EVTRAIL_SMALL_WORDS;
     const uint32_t words = 1 + extended + payload;
-    struct evtrail_writer *writer = evtrail_reserve_with(point, on, words, meta, caller);
+    struct evtrail_writer *writer = reserve(point, on, words, meta, origin);
     if (!writer)
         return;
     uint64_t *p =
@@ -259,7 +261,7 @@ static uint32_t block_bytes_for(struct evtrail_ring *main, unsigned on)
 }
 
 static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
-                 unsigned count, uint64_t caller)
+                 unsigned count, struct origin origin)
 {
     uint32_t payload = payload_words(args, count), most = payload_most(EVTRAIL_BLOCK_BYTES_MIN);
     if (payload > most) {
@@ -269,14 +271,14 @@ static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks,
         most = payload_most(block_bytes_for(main, on));
     }
     if (payload <= most) {
-        emit_words(point, on, ticks, args, count, payload, 0, caller);
+        emit_words(point, on, ticks, args, count, payload, 0, origin);
         return;
     }
     struct evtrail_arg shorter[EVTRAIL_FIELDS_MAX];
     for (unsigned i = 0; i < count; i++)
         shorter[i] = args[i];
     cut(shorter, count, most);
-    emit_words(point, on, ticks, shorter, count, payload_words(shorter, count), EVTRAIL_META_CUT, caller);
+    emit_words(point, on, ticks, shorter, count, payload_words(shorter, count), EVTRAIL_META_CUT, origin);
 }
 
 API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks,
@@ -284,7 +286,7 @@ API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point 
 {
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
-        emit(point, on, ticks, args, count, (uint64_t)(uintptr_t)__builtin_return_address(0));
+        emit(point, on, ticks, args, count, ORIGIN);
     errno = saved;
 }
 
@@ -294,7 +296,7 @@ API __attribute__((noinline)) void evtrail_emit(const struct evtrail_point *poin
     unsigned on = evtrail_on_(point);
     int saved = errno;
     if (UNLIKELY(on) && count == point->fields_count)
-        emit(point, on, ticks, args, count, (uint64_t)(uintptr_t)__builtin_return_address(0));
+        emit(point, on, ticks, args, count, ORIGIN);
     errno = saved;
 }
 

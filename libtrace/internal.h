@@ -59,6 +59,8 @@ struct evtrail_ring {
     struct evtrail_ring *older; /* this thread's too, of sizes that were set before: evtrail_thread_migrate() */
     struct evtrail_ring *owner; /* of a signal or channel ring: the thread's main ring */
     uint64_t spans;
+    uintptr_t stack_low; /* evtrail_ring_abandoned(): of the thread's stack; UINTPTR_MAX: not known */
+    bool turning;        /* a block is being opened, and what it left half done could not be gone on with */
     uint32_t tid;
     char thread_name[EVTRAIL_THREAD_NAME_BYTES];
     struct {
@@ -203,8 +205,21 @@ static inline uint32_t evtrail_ring_words_max(uint32_t block_bytes)
     return (block_bytes - EVTRAIL_BLOCK_HEADER_BYTES) / 8 - EVTRAIL_SLACK_WORDS - EVTRAIL_PENDING_WORDS_MAX;
 }
 
-/* emit.c */
-struct evtrail_writer *evtrail_reserve_with(const struct evtrail_point *point, unsigned on, uint32_t words,
-                                            unsigned meta, uint64_t caller);
+/* abandoned.c */
+/* Of a busy ring, in an emission whose stack frame is (just below) `frame`: whether the emission that holds it is surely gone;
+ * then the ring is not busy any more. */
+bool evtrail_ring_abandoned(struct evtrail_ring *ring, uintptr_t frame);
+
+/* Sets and clears `busy`: a signal handler sees it set while anything in between is half done. */
+static inline void evtrail_ring_enter(struct evtrail_ring *ring)
+{
+    __atomic_store_n(&ring->writer.busy, evtrail_busy_(evtrail_stack_()), __ATOMIC_RELAXED);
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void evtrail_ring_leave(struct evtrail_ring *ring)
+{
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
+}
 
 #endif

@@ -193,7 +193,7 @@ static void fill_header(struct evtrail_ring *ring, struct evtrail_block_header *
     uint64_t name[2], *to = (uint64_t *)(void *)block->thread_name;
     memcpy(name, ring->thread_name, sizeof(name));
     HEADER_STORE(open_ticks, ring->writer.open_ticks);
-    HEADER_STORE(events_before, ring->events_before);
+    HEADER_STORE(events_before, ring->events_before + (ring->writer.commit >> 32));
     for (int cause = 0; cause < EVTRAIL_LOST_CAUSES; cause++)
         HEADER_STORE(lost_before[cause], ring->lost[cause]);
     HEADER_STORE(session_id, evtrail_process.session_id);
@@ -211,7 +211,6 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     const uint64_t s = ring->head;
     struct evtrail_block_header *block =
         (void *)(ring->blocks_base + (s & (ring->blocks - 1)) * (uint64_t)ring->block_bytes);
-    ring->events_before += ring->writer.commit >> 32;
     ring->writer.limit = 0;
     ring->writer.open_ticks = evtrail_clock_ticks();
     /* The header is about to say it; what a handler loses from here on is said again. */
@@ -230,6 +229,9 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     /* W3 (release): the header, and committed = 0, before the number that makes them believed; pairs with R2. */
     atomic_store_explicit(&block->number, s + 1, memory_order_release);
     TEST_POINT("W3");
+    ring->turning = true;
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ring->events_before += ring->writer.commit >> 32;
     ring->block = block;
     ring->writer.base = (uint64_t *)(void *)block + EVTRAIL_BLOCK_HEADER_BYTES / 8;
     ring->writer.commit = 0;
@@ -240,6 +242,8 @@ static void open_block(struct evtrail_ring *ring, uint32_t bytes)
     /* W4 (release): all of block s - 1, sealed by this, and the number of s; pairs with R1. */
     atomic_store_explicit(&ring->header->head_block, s + 1, memory_order_release);
     TEST_POINT("W4");
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+    ring->turning = false;
     if (ring->labels_used)
         __atomic_fetch_or(&ring->pending, PENDING_LABELS, __ATOMIC_RELAXED);
 }

@@ -224,6 +224,7 @@ struct evtrail_ring *evtrail_ring_acquire(uint32_t kind, struct evtrail_ring *ow
     memset(ring->labels, 0, sizeof(ring->labels));
     __atomic_store_n(&ring->tid, owner ? owner->tid : evtrail_gettid(), __ATOMIC_RELAXED);
     ring->settings_seen = 0;
+    ring->stack_low = 0;
     memset(ring->thread_name, 0, sizeof(ring->thread_name));
     prctl(PR_GET_NAME, ring->thread_name);
     ring->pending = PENDING_THREAD | (ring->labels_used ? PENDING_LABELS : 0);

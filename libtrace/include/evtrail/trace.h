@@ -140,7 +140,7 @@ struct evtrail_writer {
     uint64_t commit;     /* events << 32 | words: what the open block holds */
     uint64_t open_ticks; /* the clock that the header words' 44 bits are relative to */
     uint32_t limit;      /* words that may be used now; 0 sends every event to evtrail_reserve() */
-    uint32_t busy;       /* an emission is under way: a signal handler that finds it set goes elsewhere */
+    uint32_t busy;       /* an emission is under way: a signal handler that finds it set goes elsewhere. evtrail_busy_() */
     uint32_t counter;    /* ticks are the CPU's counter, else evtrail_clock_slow() gives them */
     uint32_t reserved;
 };
@@ -241,6 +241,26 @@ EVTRAIL_INLINE_ uint64_t evtrail_ticks_(const struct evtrail_writer *writer)
     return EVTRAIL_CALL_(clock_slow)();
 }
 
+/* What `busy` is set to: whereabouts on the stack, in 16 bytes, so that an emission that a handler left by longjmp() can be told
+ * from one that will go on (libtrace/abandoned.c). Never 0. */
+EVTRAIL_INLINE_ uint32_t evtrail_busy_(uintptr_t stack)
+{
+    return (uint32_t)(stack >> 4) | 1;
+}
+
+EVTRAIL_INLINE_ uintptr_t evtrail_stack_(void)
+{
+    uintptr_t stack;
+#if defined(__x86_64__)
+    __asm__("mov %%rsp, %0" : "=r"(stack));
+#elif defined(__aarch64__)
+    __asm__("mov %0, sp" : "=r"(stack));
+#else
+    stack = (uintptr_t)__builtin_frame_address(0);
+#endif
+    return stack;
+}
+
 /* Returns a writer with room for `words` and busy set, or NULL: the event was counted as lost (or is not wanted). The
  * flag is set before anything else is read, and a signal handler that emits runs to its end inside one instruction of ours, so plain
  * compiler order is enough between the two. */
@@ -248,7 +268,7 @@ EVTRAIL_INLINE_ struct evtrail_writer *evtrail_begin_(const struct evtrail_point
 {
     struct evtrail_writer *writer = EVTRAIL_WRITER_;
     if (EVTRAIL_LIKELY_(on == 1 && __atomic_load_n(&writer->busy, __ATOMIC_RELAXED) == 0)) {
-        __atomic_store_n(&writer->busy, 1, __ATOMIC_RELAXED);
+        __atomic_store_n(&writer->busy, evtrail_busy_(evtrail_stack_()), __ATOMIC_RELAXED);
         __atomic_signal_fence(__ATOMIC_SEQ_CST);
         EVTRAIL_TEST_POINT_("T-busy");
         if (EVTRAIL_LIKELY_((uint32_t)writer->commit + words <= writer->limit))
