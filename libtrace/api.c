@@ -3,6 +3,7 @@
  * What a traced program may ask, and how headers that link nothing find the library.
  */
 #include "internal.h"
+#include "notes.h"
 
 #include <errno.h>
 #include <link.h>
@@ -88,15 +89,16 @@ static bool is_code_of(const struct dl_phdr_info *info, uintptr_t address)
     return false;
 }
 
-static void visit_note(const struct dl_phdr_info *info, const ElfW(Nhdr) * note, const uint8_t *desc)
+static bool visit_note(void *context, uint32_t type, const uint8_t *desc, size_t bytes)
 {
     int64_t distance;
-    if (note->n_type != 1 || note->n_descsz != sizeof(distance))
-        return;
+    if (type != 1 || bytes != sizeof(distance))
+        return false;
     memcpy(&distance, desc, sizeof(distance));
     uintptr_t address = (uintptr_t)desc + (uintptr_t)distance;
-    if (is_code_of(info, address))
+    if (is_code_of(context, address))
         ((void (*)(const struct evtrail_api *))address)(evtrail_api_get(EVTRAIL_ABI));
+    return false;
 }
 
 /* Objects that came before us and carry the note of trace.h: they could not find us, so we find them. */
@@ -104,21 +106,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *context)
 {
     (void)size;
     (void)context;
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-        if (phdr->p_type != PT_NOTE)
-            continue;
-        const uint8_t *at = (const uint8_t *)(info->dlpi_addr + phdr->p_vaddr), *end = at + phdr->p_memsz;
-        while (at + sizeof(ElfW(Nhdr)) <= end) {
-            const ElfW(Nhdr) *note = (const void *)at;
-            const uint8_t *name = at + sizeof(*note), *desc = name + ((note->n_namesz + 3u) & ~3u);
-            if (desc > end || note->n_descsz > (size_t)(end - desc))
-                break;
-            if (note->n_namesz == 8 && memcmp(name, "evtrail", 8) == 0)
-                visit_note(info, note, desc);
-            at = desc + ((note->n_descsz + 3u) & ~3u);
-        }
-    }
+    evtrail_notes_walk(info, "evtrail", visit_note, info);
     return 0;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "fields.h"
 #include "internal.h"
+#include "notes.h"
 
 #include <errno.h>
 #include <link.h>
@@ -558,27 +559,14 @@ static void hex(char *to, const uint8_t *bytes, size_t count)
     to[2 * count] = '\0';
 }
 
-static void build_id_of(const struct dl_phdr_info *info, char *ret_text)
+#define BUILD_ID_BYTES_MAX 32
+
+static bool visit_build_id(void *text, uint32_t type, const uint8_t *desc, size_t bytes)
 {
-    *ret_text = '\0';
-    for (int i = 0; i < info->dlpi_phnum; i++) {
-        const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
-        if (phdr->p_type != PT_NOTE)
-            continue;
-        const uint8_t *at = (const uint8_t *)(info->dlpi_addr + phdr->p_vaddr), *end = at + phdr->p_memsz;
-        while (at + sizeof(ElfW(Nhdr)) <= end) {
-            const ElfW(Nhdr) *note = (const void *)at;
-            const uint8_t *name = at + sizeof(*note), *desc = name + ((note->n_namesz + 3u) & ~3u);
-            if (desc > end || note->n_descsz > (size_t)(end - desc))
-                break;
-            if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && memcmp(name, "GNU", 4) == 0 &&
-                note->n_descsz <= 32) {
-                hex(ret_text, desc, note->n_descsz);
-                return;
-            }
-            at = desc + ((note->n_descsz + 3u) & ~3u);
-        }
-    }
+    if (type != NT_GNU_BUILD_ID || bytes > BUILD_ID_BYTES_MAX)
+        return false;
+    hex(text, desc, bytes);
+    return true;
 }
 
 struct module_walk {
@@ -591,7 +579,7 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context)
     (void)size;
     struct module_walk *walk = context;
     uint8_t room[2048];
-    char build_id[72];
+    char build_id[2 * BUILD_ID_BYTES_MAX + 1];
     for (int i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *phdr = &info->dlpi_phdr[i];
         if (phdr->p_type != PT_LOAD || !(phdr->p_flags & PF_X))
@@ -600,7 +588,8 @@ static int visit_module(struct dl_phdr_info *info, size_t size, void *context)
         walk->hash = hash_bytes((const uint8_t *)&start, sizeof(start), walk->hash);
         if (!walk->write)
             continue;
-        build_id_of(info, build_id);
+        build_id[0] = '\0';
+        evtrail_notes_walk(info, "GNU", visit_build_id, build_id);
         struct builder b = {room, sizeof(struct evtrail_meta_header), sizeof(room)};
         put_u64(&b, start);
         put_u64(&b, end);
