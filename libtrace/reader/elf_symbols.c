@@ -13,7 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FILE_BYTES_MAX (UINT64_C(4) << 30)
+#define FILE_BYTES_MAX (UINT64_C(16) << 30)
+#define FETCHED_BYTES_MAX (UINT64_C(256) << 20) /* of one file: a trace may name any */
 #define FUNCTIONS_MAX (1u << 20)
 #define SEGMENTS_MAX 64u
 
@@ -22,8 +23,10 @@ struct function {
     uint64_t name; /* offset in the file */
 };
 struct evtrail_elf {
-    uint8_t *bytes;
+    int fd;
+    uint8_t *bytes; /* address space for the whole file; memory for what was fetched */
     size_t size;
+    uint64_t fetched;
     struct {
         uint64_t offset, address, bytes;
     } segments[SEGMENTS_MAX];
@@ -32,13 +35,23 @@ struct evtrail_elf {
     size_t functions_count;
 };
 
-/* A part of the file, or NULL if it does not lie inside. */
-static const void *part(const struct evtrail_elf *elf, uint64_t offset, uint64_t bytes)
+/* A part of the file, read when it is asked for, or NULL if it does not lie inside or cannot be had. Read, as a file that shrinks under a
+ * map raises SIGBUS. */
+static const void *part(struct evtrail_elf *elf, uint64_t offset, uint64_t bytes)
 {
-    return offset <= elf->size && bytes <= elf->size - offset ? elf->bytes + offset : NULL;
+    if (offset > elf->size || bytes > elf->size - offset || bytes > FETCHED_BYTES_MAX - elf->fetched)
+        return NULL;
+    elf->fetched += bytes;
+    for (uint64_t done = 0; done < bytes;) {
+        const ssize_t n = pread(elf->fd, elf->bytes + offset + done, bytes - done, (off_t)(offset + done));
+        if (n <= 0)
+            return NULL;
+        done += (uint64_t)n;
+    }
+    return elf->bytes + offset;
 }
 
-static bool header_read(const struct evtrail_elf *elf, Elf64_Ehdr *header)
+static bool header_read(struct evtrail_elf *elf, Elf64_Ehdr *header)
 {
     const void *at = part(elf, 0, sizeof(*header));
     if (!at)
@@ -51,7 +64,7 @@ static bool header_read(const struct evtrail_elf *elf, Elf64_Ehdr *header)
 
 /* ---- build id ---- */
 
-static bool note_is(const struct evtrail_elf *elf, const Elf64_Phdr *segment, const char *build_id)
+static bool note_is(struct evtrail_elf *elf, const Elf64_Phdr *segment, const char *build_id)
 {
     static const char digits[] = "0123456789abcdef";
     uint64_t at = segment->p_offset, end = at + segment->p_filesz;
@@ -98,7 +111,7 @@ static bool segments_read(struct evtrail_elf *elf, const Elf64_Ehdr *header, con
 
 /* ---- functions ---- */
 
-static bool section_read(const struct evtrail_elf *elf, const Elf64_Ehdr *header, unsigned number, Elf64_Shdr *section)
+static bool section_read(struct evtrail_elf *elf, const Elf64_Ehdr *header, unsigned number, Elf64_Shdr *section)
 {
     const void *at = part(elf, header->e_shoff + (uint64_t)number * sizeof(*section), sizeof(*section));
     if (number >= header->e_shnum || !at)
@@ -116,7 +129,8 @@ static int by_start(const void *a, const void *b)
 static int functions_read(struct evtrail_elf *elf, const Elf64_Shdr *table, const Elf64_Shdr *names)
 {
     const uint8_t *symbols = part(elf, table->sh_offset, table->sh_size);
-    if (!symbols || !part(elf, names->sh_offset, names->sh_size))
+    const char *texts = part(elf, names->sh_offset, names->sh_size);
+    if (!symbols || !texts)
         return -EBADMSG;
     size_t count = table->sh_size / sizeof(Elf64_Sym);
     count = count < FUNCTIONS_MAX ? count : FUNCTIONS_MAX;
@@ -130,7 +144,7 @@ static int functions_read(struct evtrail_elf *elf, const Elf64_Shdr *table, cons
         if ((type != STT_FUNC && type != STT_GNU_IFUNC) || symbol.st_shndx == SHN_UNDEF ||
             symbol.st_name >= names->sh_size)
             continue;
-        const char *name = part(elf, names->sh_offset + symbol.st_name, 1);
+        const char *name = texts + symbol.st_name;
         const size_t room = names->sh_size - symbol.st_name;
         if (strnlen(name, room) == room || !*name)
             continue;
@@ -157,32 +171,23 @@ static int symbols_read(struct evtrail_elf *elf, const Elf64_Ehdr *header)
 
 /* ---- the file ---- */
 
-/* A private copy would cost as much as the file is long; a file that shrinks under a map raises SIGBUS, so it is read. Only what is needed
- * is: programs are a few megabytes. */
-static int bytes_read(struct evtrail_elf *elf, const char *path)
+static int file_open(struct evtrail_elf *elf, const char *path)
 {
     struct stat status;
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
+    elf->fd = *path == '/' ? open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) : -1;
+    if (elf->fd < 0)
+        return *path == '/' ? -errno : -EBADMSG;
+    if (fstat(elf->fd, &status) < 0)
         return -errno;
-    int result = fstat(fd, &status) < 0 ? -errno : 0;
-    if (result == 0 && (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > FILE_BYTES_MAX))
-        result = -EBADMSG;
-    if (result == 0) {
-        void *map = mmap(NULL, (size_t)status.st_size + 1, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        result = map == MAP_FAILED ? -ENOMEM : 0;
-        elf->bytes = result == 0 ? map : NULL;
-        elf->size = (size_t)status.st_size;
-    }
-    for (size_t done = 0; result == 0 && done < elf->size;) {
-        const ssize_t n = pread(fd, elf->bytes + done, elf->size - done, (off_t)done);
-        if (n <= 0)
-            result = n < 0 ? -errno : -EBADMSG;
-        done += n > 0 ? (size_t)n : 0;
-    }
-    close(fd);
-    return result;
+    if (!S_ISREG(status.st_mode) || (uint64_t)status.st_size > FILE_BYTES_MAX)
+        return -EBADMSG;
+    void *map = mmap(NULL, (size_t)status.st_size + 1, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (map == MAP_FAILED)
+        return -ENOMEM;
+    elf->bytes = map;
+    elf->size = (size_t)status.st_size;
+    return 0;
 }
 
 int evtrail_elf_open(struct evtrail_elf **ret_elf, const char *path, const char *build_id)
@@ -191,11 +196,13 @@ int evtrail_elf_open(struct evtrail_elf **ret_elf, const char *path, const char 
     struct evtrail_elf *elf = calloc(1, sizeof(*elf));
     if (!elf)
         return -ENOMEM;
-    int result = bytes_read(elf, path);
+    int result = file_open(elf, path);
     if (result == 0 && (!header_read(elf, &header) || !segments_read(elf, &header, build_id)))
         result = -EBADMSG;
     if (result == 0)
         result = symbols_read(elf, &header);
+    if (elf->fd >= 0)
+        close(elf->fd);
     if (result < 0) {
         evtrail_elf_close(elf);
         return result;

@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define ANSWER_MS_MAX 5000
 #define KNOWN 1024u /* a power of two */
 
 extern char **environ;
@@ -29,10 +32,12 @@ static uint64_t key_of(const char *path, uint64_t address)
     return hash | 1;
 }
 
+/* As far as it comes in time: a file that a trace names may keep addr2line busy for ever. */
 static ssize_t read_all(int fd, char *buffer, size_t bytes)
 {
     size_t used = 0;
-    for (ssize_t n; used < bytes; used += (size_t)n) {
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    for (ssize_t n; used < bytes && poll(&wait, 1, ANSWER_MS_MAX) > 0; used += (size_t)n) {
         n = read(fd, buffer + used, bytes - used);
         if (n < 0 && errno == EINTR)
             n = 0;
@@ -63,6 +68,7 @@ static void ask(const char *path, uint64_t address, char *answer, size_t bytes)
     if (!failed) {
         const ssize_t n = read_all(ends[0], answer, bytes - 1);
         answer[n > 0 ? n : 0] = '\0';
+        kill(pid, SIGKILL);
         while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
             ;
     }
