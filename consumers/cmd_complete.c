@@ -23,10 +23,16 @@ struct completion {
 };
 enum { SEEN_MAX = 4096 };
 
+/* Names come from other processes, and a shell puts a sole candidate on its command line as it is. */
+static bool harmless(const char *word)
+{
+    return strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+=/") == strlen(word);
+}
+
 static void offer(const struct completion *completion, const char *word, const char *text)
 {
-    if (strncmp(word, completion->prefix, strlen(completion->prefix)) == 0)
-        output_print(completion->out, "%s\t%s\n", word, text);
+    if (strncmp(word, completion->prefix, strlen(completion->prefix)) == 0 && harmless(word))
+        output_print(completion->out, "%s\t%s\n", word, shown(text));
 }
 
 /* ---- from the tables ------------------------------------------------------------------------------------------------- */

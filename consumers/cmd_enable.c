@@ -52,7 +52,7 @@ static int change_one(struct evtrail_session *session, const struct evtrail_sess
         changed += r;
     }
     if (!change->to_settings)
-        output_print(&change->out, "%u %s: %d event type%s changed\n", info->pid, info->command, changed,
+        output_print(&change->out, "%u %s: %d event type%s changed\n", info->pid, shown(info->command), changed,
                      changed == 1 ? "" : "s");
     return 0;
 }
@@ -63,10 +63,12 @@ static int show_one(struct evtrail_session *session, const struct evtrail_sessio
     char *const settings = evtrail_session_settings(session);
     if (!settings)
         return fail(CODE_system, NULL, "out of memory");
-    for (char *at = settings; *at; at++)
+    for (char *at = settings; *at; at++) /* a line each */
         if ((unsigned char)*at < ' ')
             *at = ' ';
-    output_print(&change->out, "%u %s: %s\n", info->pid, info->command, settings);
+    output_print(&change->out, "%u %s: ", info->pid, shown(info->command));
+    output_escaped(&change->out, settings);
+    output_text(&change->out, "\n");
     free(settings);
     return 0;
 }
@@ -136,10 +138,10 @@ static void type_line(struct output *out, const struct evtrail_event_type *type,
 {
     output_print(out, "%s%-14s%s  %-8s  %-7s  %s", strcmp(state, "off") == 0 ? "" : output_sgr(out, "32"), state,
                  strcmp(state, "off") == 0 ? "" : output_sgr(out, "0"), evtrail_level_name(type->level),
-                 evtrail_kind_name(type->kind), type->name);
+                 evtrail_kind_name(type->kind), shown(type->name));
     for (unsigned i = 0; i < type->fields_count; i++)
-        output_print(out, "%s%s", i ? ", " : "(", type->fields[i].name);
-    output_print(out, "%s%s%s\n", type->fields_count ? ")" : "", *type->doc ? "  " : "", type->doc);
+        output_print(out, "%s%s", i ? ", " : "(", shown(type->fields[i].name));
+    output_print(out, "%s%s%s\n", type->fields_count ? ")" : "", *type->doc ? "  " : "", shown(type->doc));
 }
 
 static int list_one(struct evtrail_session *session, const struct evtrail_session_info *info, void *context)
@@ -149,7 +151,7 @@ static int list_one(struct evtrail_session *session, const struct evtrail_sessio
     const uint32_t count = evtrail_session_types(session, &types);
     if (!change->args->set[OPT_json])
         output_print(&change->out, "%s%u %s: %u of %u event types are on%s\n", output_sgr(&change->out, "1"), info->pid,
-                     info->command, info->types_enabled, info->types, output_sgr(&change->out, "0"));
+                     shown(info->command), info->types_enabled, info->types, output_sgr(&change->out, "0"));
     for (uint32_t i = 0; i < count; i++) {
         char state[64];
         if (!types[i] || !listed(change->args, types[i]->name))

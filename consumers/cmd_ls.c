@@ -93,7 +93,7 @@ static void print_line(struct listing *listing, const struct evtrail_session_inf
     const uint64_t lost = lost_by_writer(info);
     char types[32];
     snprintf(types, sizeof types, "%u/%u", info->types_enabled, info->types);
-    output_print(out, "%8u  %-15.15s  %s%-7s%s  %-9s  %5u  %9s  %8s  ", info->pid, info->command,
+    output_print(out, "%8u  %-15.15s  %s%-7s%s  %-9s  %5u  %9s  %8s  ", info->pid, shown(info->command),
                  output_sgr(out, info->alive ? "32" : "2"), state_name(info), output_sgr(out, "0"),
                  policy_name(info->policy), info->rings, human_bytes((double)info->ring_bytes),
                  human_count((double)info->events));

@@ -50,7 +50,7 @@ static int prune_session(struct evtrail_session *session, const struct evtrail_s
     if (info->alive || stat(info->path, &status) < 0 || modified_ns(&status) > pruning->before_ns)
         return 0;
     char text[128];
-    snprintf(text, sizeof text, "session of %s (%u, dead): removed", info->command, info->pid);
+    snprintf(text, sizeof text, "session of %s (%u, dead): removed", shown(info->command), info->pid);
     const int r = pruning->args->set[OPT_dry_run] ? 0 : evtrail_session_remove(session);
     if (r < 0 && r != -EBUSY)
         pruning->code = fail(code_of(r), info->path, "%s", strerror(-r));

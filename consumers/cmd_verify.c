@@ -72,7 +72,7 @@ static void result_json(struct verification *verification, const struct evtrail_
 static void result_line(struct verification *verification, const struct evtrail_file_report *report, bool intact)
 {
     struct output *const out = &verification->out;
-    output_print(out, "%s: %s; %" PRIu64 " events in %" PRIu64 " batches, %s", verification->path,
+    output_print(out, "%s: %s; %" PRIu64 " events in %" PRIu64 " batches, %s", shown(verification->path),
                  intact ? "intact" : "damaged", report->events, report->batches,
                  human_bytes((double)report->file_bytes));
     if (report->events > 0)
@@ -103,7 +103,7 @@ static int verify_one(struct verification *verification, const char *path, bool 
         return code;
     }
     if (verification->faults > FAULTS_SHOWN)
-        output_print(&verification->out, "%s%s: and %" PRIu64 " more\n", verification->json ? "" : path, "",
+        output_print(&verification->out, "%s%s: and %" PRIu64 " more\n", verification->json ? "" : shown(path), "",
                      verification->faults - FAULTS_SHOWN);
     if (!verification->quiet)
         (verification->json ? result_json : result_line)(verification, &report, r == 0);

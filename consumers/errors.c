@@ -12,6 +12,19 @@
 
 const char *program_part = "";
 
+/* Controls: C0, DEL, C1 in UTF-8 (c2 80 to 9f), and what turns the text's direction around (see libtrace/reader/escape.c). The
+ * first byte of such a sequence is enough: what is left is no character. */
+static bool obeyed(const unsigned char *at, int left)
+{
+    if (at[0] < 0x20 || at[0] == 0x7f)
+        return true;
+    if (left >= 2 && ((at[0] == 0xc2 && at[1] < 0xa0) || (at[0] == 0xd8 && at[1] == 0x9c)))
+        return true;
+    return left >= 3 && at[0] == 0xe2 &&
+           ((at[1] == 0x80 && (at[2] == 0x8e || at[2] == 0x8f || (at[2] >= 0xaa && at[2] <= 0xae))) ||
+            (at[1] == 0x81 && at[2] >= 0xa6 && at[2] <= 0xa9));
+}
+
 /* One write, so that lines of several processes do not mix; control bytes of names and files do not reach the terminal. */
 static void print_line(const char *where, const char *format, va_list list)
 {
@@ -25,7 +38,7 @@ static void print_line(const char *where, const char *format, va_list list)
     if ((size_t)used > sizeof line - 2)
         used = (int)sizeof line - 2;
     for (int i = 0; i < used; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+        if (obeyed((const unsigned char *)line + i, used - i))
             line[i] = '?';
     line[used] = '\n';
     (void)!write(STDERR_FILENO, line, (size_t)used + 1);

@@ -149,6 +149,16 @@ int output_escaped(struct output *output, const char *text)
     return output->error;
 }
 
+const char *shown(const char *text)
+{
+    static char texts[4][2048];
+    static unsigned turn;
+    char *const to = texts[turn++ % 4];
+    const size_t n = evtrail_format_escaped(text, strnlen(text, 500), to, sizeof texts[0] - 1);
+    to[n < sizeof texts[0] - 1 ? n : sizeof texts[0] - 1] = '\0';
+    return to;
+}
+
 const char *output_sgr(const struct output *output, const char *sgr)
 {
     static char texts[4][16];

@@ -40,6 +40,8 @@ int output_escaped(struct output *output, const char *text);
 /* At least OUTPUT_ROOM bytes to be filled in place, then told by output_used(). NULL after an error. */
 char *output_room(struct output *output);
 void output_used(struct output *output, size_t count);
+/* Untrusted text for a terminal, as an argument of output_print(): cut after 500 bytes; the last 4 are kept. */
+const char *shown(const char *text);
 /* Wraps text in an SGR sequence ("1", "31") if colour is on. */
 const char *output_sgr(const struct output *output, const char *sgr);
 

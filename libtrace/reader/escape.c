@@ -71,12 +71,24 @@ static void put_byte(struct evtrail_text *text, const char *prefix, unsigned cha
     evtrail_text_char(text, "0123456789abcdef"[c & 15]);
 }
 
-/* Bytes that escape: a C1 control (U+0080 to U+009F) is well-formed UTF-8 that terminals obey. */
+/* Well-formed, and yet a terminal obeys: the C1 controls (U+0080 to U+009F), and what turns the direction of the text around
+ * (U+061C, U+200E and F, U+202A to E, U+2066 to 9: "Trojan Source", CVE-2021-42574). 0, or the character. */
+static unsigned obeyed(const char *bytes, size_t length)
+{
+    const unsigned char *s = (const unsigned char *)bytes;
+    const unsigned c = length == 2   ? (s[0] & 0x1fu) << 6 | (s[1] & 0x3fu)
+                       : length == 3 ? (s[0] & 0xfu) << 12 | (s[1] & 0x3fu) << 6 | (s[2] & 0x3fu)
+                                     : 0x10000;
+    const bool c1 = c >= 0x80 && c < 0xa0;
+    const bool turns =
+        c == 0x61c || c == 0x200e || c == 0x200f || (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+    return c1 || turns ? c : 0;
+}
+
 static size_t printable(const char *bytes, size_t count)
 {
     size_t length = utf8_sequence(bytes, count);
-    bool c1 = length == 2 && (unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0;
-    return c1 ? 0 : length;
+    return length && !obeyed(bytes, length) ? length : 0;
 }
 
 void evtrail_text_escaped(struct evtrail_text *text, const char *bytes, size_t count)
@@ -116,7 +128,11 @@ void evtrail_text_json(struct evtrail_text *text, const char *bytes, size_t coun
             return;
         unsigned char c = (unsigned char)*bytes;
         size_t length = c >= 0x80 ? utf8_sequence(bytes, count) : 0;
-        if (length) {
+        const unsigned named = length ? obeyed(bytes, length) : 0;
+        if (named) {
+            put_byte(text, "\\u", (unsigned char)(named >> 8));
+            put_byte(text, "", (unsigned char)named);
+        } else if (length) {
             evtrail_text_put(text, bytes, length);
         } else if (c >= 0x80) {
             evtrail_text_literal(text, "\\ufffd");
