@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * evtrail split: one trace as several files. Batches stay whole: each goes to the part in which it begins.
+ * evtrail split: one trace as several files. By time each event goes where it belongs; by size batches stay whole.
  */
 #include "skeleton.h"
 
@@ -16,11 +16,12 @@ struct split {
     const struct args *args;
     const char *path;
     char base[4000];        /* parts are BASE.0001.evt, ... */
-    int64_t from_ns, to_ns; /* the batches that begin in [from, to) make the current part */
+    int64_t from_ns, to_ns; /* the events of [from, to) make the current part */
     int64_t next_ns;        /* the earliest that begins later */
     unsigned parts;
     uint64_t size; /* 0: no limit of bytes */
     struct evtrail_file *file;
+    struct evtrail_cutter *cutter; /* to the current part */
     uint64_t events;
     int code;
 };
@@ -30,9 +31,10 @@ static bool in_part(void *context, const struct evtrail_chunk *chunk, uint64_t t
     struct split *const split = context;
     (void)types;
     const int64_t begins = evtrail_source_time(chunk->source, chunk->first_ticks);
+    const int64_t ends = evtrail_source_time(chunk->source, chunk->last_ticks);
     if (begins >= split->to_ns && begins < split->next_ns)
         split->next_ns = begins;
-    return begins >= split->from_ns && begins < split->to_ns;
+    return begins < split->to_ns && (begins >= split->from_ns || ends >= split->from_ns);
 }
 
 static int part_open(struct split *split)
@@ -74,8 +76,14 @@ static bool part_full(const struct split *split)
     return stats.file_bytes >= split->size;
 }
 
-static int batch_write(struct split *split, const struct evtrail_chunk *chunk)
+static int batch_write(struct split *split, const struct evtrail_batch *batch)
 {
+    const struct evtrail_chunk *chunk;
+    const int left = evtrail_cutter_cut(split->cutter, &batch->chunk, batch->skipped, &chunk, &split->next_ns);
+    if (left < 0)
+        split->code = fail(CODE_system, NULL, "out of memory");
+    if (left <= 0)
+        return left;
     if (part_full(split) && part_close(split) < 0)
         return -EIO;
     if (!split->file && part_open(split) < 0)
@@ -108,16 +116,20 @@ static int pass(struct split *split)
     int r = pass_open(split, &cursor);
     if (r < 0)
         return r;
-    while (signals_stops() == 0 && (r = evtrail_file_cursor_next_chunk(cursor, &batch)) != 0) {
+    if (evtrail_cutter_new(&split->cutter, split->from_ns, split->to_ns) < 0)
+        r = -ENOMEM;
+    while (r == 0 && signals_stops() == 0 && (r = evtrail_file_cursor_next_chunk(cursor, &batch)) != 0) {
         if (r < 0 && split->code == 0) /* once, not in each pass */
             split->code = fail(CODE_damaged, NULL, "%s", evtrail_file_cursor_error(cursor));
         if (r < 0 && r != -EBADMSG)
             break;
-        if (r > 0 && (r = batch_write(split, &batch->chunk)) < 0)
+        if (r > 0 && (r = batch_write(split, batch)) < 0)
             break;
         r = 0;
     }
     const int closed = part_close(split); /* it looks at the cursor's sources to its end */
+    evtrail_cutter_free(split->cutter);
+    split->cutter = NULL;
     evtrail_file_cursor_close(cursor);
     return r < 0 ? r : closed;
 }

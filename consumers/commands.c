@@ -197,8 +197,8 @@ const struct subcommand subcommands[] = {
     {.name = "merge",
      .operands = "FILE...",
      .summary = "write several trace files as one",
-     .text = "The result holds all sources. Batches are copied as they are, in time order; with --from and --to, those "
-             "that reach into that range.",
+     .text = "The result holds all sources. Batches are copied as they are, in time order; with --from and --to they "
+             "are cut to that range, event by event.",
      .run = run_merge,
      .options = merge_options,
      .examples = merge_examples,
@@ -206,8 +206,8 @@ const struct subcommand subcommands[] = {
     {.name = "split",
      .operands = "FILE",
      .summary = "write one trace as several files, by time or size",
-     .text = "Each part can be read alone. Batches (at most a second or 256 KiB of one thread) stay whole: each goes "
-             "to the part in which it begins.",
+     .text = "Each part can be read alone. By time each event goes to the part that it belongs to; by size batches (at "
+             "most a second or 256 KiB of one thread) stay whole.",
      .run = run_split,
      .options = split_options,
      .examples = split_examples,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Copies whole batches from files to a new one: merge, split and repair. Batches keep their compressed bytes; only
- * their headers are written anew.
+ * Copies batches from files to a new one: merge and repair. They keep their compressed bytes, only their headers are written
+ * anew; with a time range they are cut and compressed again.
  */
 #include "file/file_reader.h"
 #include "file/file_writer.h"
@@ -17,7 +17,8 @@ enum { PATHS_MAX = 1024 };
 
 struct origin {
     struct evtrail_file_cursor *cursor;
-    struct evtrail_batch *batch; /* the next one; NULL: at its end */
+    struct evtrail_cutter *cutter; /* with a range: all go through it, for the accounts to add up */
+    struct evtrail_batch *batch;   /* the next one; NULL: at its end */
 };
 struct copy {
     const struct evtrail_file_copy_options *options;
@@ -91,9 +92,26 @@ static int advance(const struct copy *copy, struct origin *origin)
     return r < 0 ? r : 0;
 }
 
+/* Cut to the range, and compressed again. */
+static int cut_batch(struct copy *copy, const struct origin *origin)
+{
+    const struct evtrail_chunk *chunk;
+    int64_t next_ns = INT64_MAX;
+    int r = evtrail_file_cursor_words(origin->cursor);
+    if (r == -EBADMSG) {
+        tell(copy, origin->cursor);
+        return 0;
+    }
+    if (r == 0)
+        r = evtrail_cutter_cut(origin->cutter, &origin->batch->chunk, origin->batch->skipped, &chunk, &next_ns);
+    return r > 0 ? evtrail_file_write_chunk(copy->file, chunk) : r;
+}
+
 static int copy_batch(struct copy *copy, const struct origin *origin)
 {
     struct evtrail_file_cursor *cursor = origin->cursor;
+    if (origin->cutter)
+        return cut_batch(copy, origin);
     const struct evtrail_batch_view *view;
     const struct evtrail_source *source = origin->batch->chunk.source;
     struct evtrail_batch_header header = {.chunk = origin->batch->chunk};
@@ -160,6 +178,11 @@ static int open_origins(struct copy *copy, const char *const *paths, uint32_t pa
         if (r < 0)
             return r;
         copy->origins_count++;
+        const int64_t from_ns = copy->options->from_ns ? copy->options->from_ns : INT64_MIN;
+        const int64_t to_ns = copy->options->to_ns ? copy->options->to_ns : INT64_MAX - 1;
+        if ((copy->options->from_ns || copy->options->to_ns) &&
+            evtrail_cutter_new(&copy->origins[i].cutter, from_ns, to_ns + 1) < 0)
+            return -ENOMEM;
     }
     return evtrail_merge_order_new(&copy->order, paths, paths_count, &options);
 }
@@ -215,8 +238,10 @@ int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char
     r = r < 0 ? r : closed;
     if (r < 0)
         explain(&error, output, r);
-    for (uint32_t i = 0; i < copy->origins_count; i++)
+    for (uint32_t i = 0; i < copy->origins_count; i++) {
         evtrail_file_cursor_close(copy->origins[i].cursor);
+        evtrail_cutter_free(copy->origins[i].cutter);
+    }
     evtrail_merge_order_free(copy->order);
     free(copy->origins);
     free(copy);

@@ -30,6 +30,17 @@ run 0 verify "${parts[@]}"
 sum=0
 for part in "${parts[@]}"; do sum=$((sum + $(total "$part"))); done
 equal $sum 10020 "events of all parts by time"
+times() { run 0 cat --json "$1" && grep '"name":"t\.' out | sed 's/.*"ns":\([0-9]*\).*/\1/' | sort -n; }
+start_ns=$(times a.evt | head -1)
+for i in "${!parts[@]}"; do
+    times "${parts[$i]}" >times
+    first=$(head -1 times) last=$(tail -1 times)
+    equal $(((first - start_ns) / 200000000)) $(((last - start_ns) / 200000000)) "the fifth of a second of ${parts[$i]}"
+done
+run 0 verify --fail-on-loss "${parts[@]}"
+run 0 merge --from "@${start_ns:0:10}.$(printf %09d $((10#${start_ns:10} + 1)))" -o late.evt a.evt
+equal "$(times late.evt | wc -l)" 10019 "events behind the first"
+run 0 verify --fail-on-loss late.evt
 run 0 split --size 20K -o s.evt a.evt
 sum=0
 for part in s.0*.evt; do sum=$((sum + $(total "$part"))); done

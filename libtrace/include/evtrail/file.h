@@ -175,9 +175,19 @@ struct evtrail_file_report {
 int evtrail_file_verify(const char *path, void (*fault)(void *context, const char *line), void *context,
                         struct evtrail_file_report *ret_report, char **ret_error);
 
+/* Cuts chunks to the events of [from_ns, to_ns), for one file that they are written to. Records of a ring must come in its order. */
+struct evtrail_cutter;
+int evtrail_cutter_new(struct evtrail_cutter **ret_cutter, int64_t from_ns, int64_t to_ns);
+void evtrail_cutter_free(struct evtrail_cutter *cutter);
+/* What of `whole` lies in the range: 1, *ret_chunk (valid until the next call) decodes alone, and says of the events before it what
+ * adds up with the chunks that were cut before; 0: nothing. `skipped`: events of its ring since the last one that was cut which
+ * were not brought (struct evtrail_batch has it). *next_ns is lowered to the earliest event behind the range. -ENOMEM. */
+int evtrail_cutter_cut(struct evtrail_cutter *cutter, const struct evtrail_chunk *whole, uint64_t skipped,
+                       const struct evtrail_chunk **ret_chunk, int64_t *next_ns);
+
 struct evtrail_file_copy_options {
     size_t bytes;               /* sizeof(struct evtrail_file_copy_options) */
-    int64_t from_ns, to_ns;     /* batches that may have events of this range; 0: open */
+    int64_t from_ns, to_ns;     /* events of this range, both included; 0: open */
     const char *const *sources; /* pids or commands; NULL: all */
     uint32_t sources_count;
     void (*fault)(void *context, const char *line);
@@ -185,7 +195,7 @@ struct evtrail_file_copy_options {
     struct evtrail_file_options file; /* of the output; .bytes 0: defaults */
 };
 /* Writes the whole, intact batches of `paths` (files or sets; several: merged by their first time) to `output`,
- * without compressing them again. Records of a batch that lies partly outside the time range come along. -EEXIST. */
+ * without compressing them again; with a time range they are cut to it event by event, and compressed again. -EEXIST. */
 int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char *output,
                       const struct evtrail_file_copy_options *options, struct evtrail_file_stats *ret_stats,
                       char **ret_error);
