@@ -108,10 +108,13 @@ static struct evpool_error *error_own(struct evpool_error *error)
     return copy;
 }
 
-/* A story that cannot be continued for want of memory is better told as far as it goes. */
+/* A story that cannot be continued for want of memory is better told as far as it goes; one without a line says nothing. */
 static struct evpool_error *error_as_it_is(struct evpool_error *error)
 {
-    return error ? error : &out_of_memory;
+    if (error && error->lines_count)
+        return error;
+    evpool_error_free(error);
+    return &out_of_memory;
 }
 
 static void line_add(struct evpool_error *error, const struct evpool_error_line *line)
@@ -152,7 +155,7 @@ struct evpool_error *error_attempt(struct evpool_error *to, const char *address,
     struct evpool_error *own = copy ? error_own(to) : NULL;
     if (!own) {
         free(copy);
-        return error_as_it_is(to);
+        return to ? to : &out_of_memory;
     }
     struct evpool_error_attempt *attempt = &own->attempts[own->attempts_count++ % ERROR_ATTEMPTS];
     free((char *)attempt->address);
