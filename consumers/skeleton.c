@@ -98,6 +98,7 @@ static void options_fill(struct consumer *consumer, const struct sink *sink)
     options->low_latency = args->set[OPT_low_latency];
     options->spans = sink->spans || (consumer->filter && evtrail_filter_needs_spans(consumer->filter));
     options->snapshot = consumer->snapshot;
+    options->living = args->set[OPT_wait];
     options->name = sink->name;
     options->filter = consumer->filter;
     options->from_ns = args->number[OPT_from];

@@ -106,7 +106,8 @@ static void restart(struct evtrail_ring *ring)
     atomic_store_explicit(&ring->header->waiting, 0, memory_order_relaxed);
     if (ring->block) {
         writer->commit = atomic_load_explicit(&ring->block->committed, memory_order_relaxed);
-        if ((uint32_t)writer->commit <= ring->room) /* a TIME record may have been among it. Else: the next block's header */
+        if ((uint32_t)writer->commit <=
+            ring->room) /* a TIME record may have been among it. Else: the next block's header */
             evtrail_reclock(writer, evtrail_clock_ticks());
     }
 }

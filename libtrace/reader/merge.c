@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define SPARE_MAX 16
 #define LIMIT_WORDS_MIN 512
@@ -412,6 +413,13 @@ static bool due(const struct evtrail_notice *notice)
     return !notice->gone || notice->input->pieces == 0; /* the end comes behind the last of its events */
 }
 
+static int64_t now_realtime(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **ret_event)
 {
     uint32_t at = 0;
@@ -422,7 +430,9 @@ static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **re
     struct evtrail_notice notice = reader->notices[at];
     reader->notices_count--;
     memmove(&reader->notices[at], &reader->notices[at + 1], (reader->notices_count - at) * sizeof(notice));
-    int64_t time = notice.gone ? INT64_MIN : (int64_t)notice.source->start_realtime_ns;
+    int64_t time = !notice.gone                     ? (int64_t)notice.source->start_realtime_ns
+                   : reader->last_time == INT64_MIN ? now_realtime() /* it told of nothing */
+                                                    : INT64_MIN;
     if (reader->heap_count && time > reader->heap[0]->time) /* nothing comes before it that should not */
         time = reader->heap[0]->time;
     notice.source->gone = notice.gone;

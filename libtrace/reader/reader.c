@@ -348,7 +348,8 @@ static int add_session(const char *path, void *context)
 int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name)
 {
     struct evtrail_fault fault = {""};
-    int result = evtrail_sessions_find(reader->directory, pid_or_name, add_session, reader, &fault);
+    int result =
+        evtrail_sessions_find(reader->directory, pid_or_name, reader->options.living, add_session, reader, &fault);
     return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;
 }
 

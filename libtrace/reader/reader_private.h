@@ -202,7 +202,7 @@ bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 /* sessions.c */
 int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
 int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
-int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
+int evtrail_sessions_find(const char *directory, const char *pid_or_name, bool living, int (*visit)(const char *path, void *context),
                           void *context, struct evtrail_fault *fault);
 
 /* process_directory.c: the directory of a process's sessions, and its pid in their names, as /proc tells. -ENOENT: no such process;

@@ -52,6 +52,16 @@ static bool power_of_two(uint32_t value, uint32_t low, uint32_t high)
     return value >= low && value <= high && (value & (value - 1)) == 0;
 }
 
+bool evtrail_ring_geometry_sound(const struct evtrail_live *live, uint32_t block_bytes, uint32_t blocks,
+                                 uint64_t offset)
+{
+    const uint64_t bytes = (uint64_t)block_bytes * blocks;
+    return power_of_two(block_bytes, EVTRAIL_BLOCK_BYTES_MIN, EVTRAIL_BLOCK_BYTES_MAX) &&
+           power_of_two(blocks, EVTRAIL_BLOCKS_MIN, EVTRAIL_BLOCKS_MAX) && bytes <= EVTRAIL_RING_BYTES_MAX &&
+           offset % 8 == 0 && offset >= live->blocks_offset && offset <= live->data_bytes &&
+           bytes <= live->data_bytes - offset;
+}
+
 /* False: not set up yet, or broken. */
 static bool take_geometry(struct evtrail_ring_reader *ring)
 {
@@ -66,12 +76,8 @@ static bool take_geometry(struct evtrail_ring_reader *ring)
         return false;
     uint32_t block_bytes = __atomic_load_n(&header->block_bytes, __ATOMIC_RELAXED); /* each read once, then checked */
     uint32_t blocks = __atomic_load_n(&header->blocks, __ATOMIC_RELAXED);
-    uint64_t offset = __atomic_load_n(&header->offset, __ATOMIC_RELAXED), bytes = (uint64_t)block_bytes * blocks;
-    bool fine = power_of_two(block_bytes, EVTRAIL_BLOCK_BYTES_MIN, EVTRAIL_BLOCK_BYTES_MAX) &&
-                power_of_two(blocks, EVTRAIL_BLOCKS_MIN, EVTRAIL_BLOCKS_MAX) && bytes <= EVTRAIL_RING_BYTES_MAX &&
-                offset % 8 == 0 && offset >= live->blocks_offset && offset <= live->data_bytes &&
-                bytes <= live->data_bytes - offset && state <= EVTRAIL_RING_IDLE;
-    if (!fine) {
+    uint64_t offset = __atomic_load_n(&header->offset, __ATOMIC_RELAXED);
+    if (state > EVTRAIL_RING_IDLE || !evtrail_ring_geometry_sound(live, block_bytes, blocks, offset)) {
         ring->broken = true;
         lie(ring, "state %u, %u blocks of %u bytes at %llu are outside the bounds", state, blocks, block_bytes,
             (unsigned long long)offset);

@@ -39,6 +39,8 @@ enum {
     EVTRAIL_READ_FINAL = 2, /* the writer is dead: tell a trailing loss at once */
 };
 
+/* Whether a ring of this shape lies within its session's file. */
+bool evtrail_ring_geometry_sound(const struct evtrail_live *live, uint32_t block_bytes, uint32_t blocks, uint64_t offset);
 void evtrail_ring_reader_init(struct evtrail_ring_reader *ring, struct evtrail_live *live, uint32_t index);
 /* The next consecutive records, about `most_words` (more only for one large record). `words` is where they are put. 1:
  * *chunk is set; 0: nothing (now); < 0: a lie, told once for each ring, after which reading goes on behind it. Work is

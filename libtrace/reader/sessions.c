@@ -5,6 +5,7 @@
 #include "reader/consumer.h"
 #include "reader/live.h"
 #include "reader/reader_private.h"
+#include "reader/ring_reader.h"
 #include "shared/rules.h"
 
 #include <ctype.h>
@@ -110,6 +111,7 @@ struct find {
     const char *wanted;
     uint32_t pid; /* or 0: by name */
     bool dead;    /* look for ended ones */
+    bool living;  /* ... never */
     int found, unreadable;
     int (*visit)(const char *path, void *context);
     void *context;
@@ -174,7 +176,7 @@ static int not_found(const struct find *find, const char *directory, const char 
                              find->wanted, directory);
 }
 
-/* Living ones; if there are none, ended ones that are still there. */
+/* Living ones; if there are none, ended ones that are still there, unless only living ones are wanted. */
 static int find_in(struct find *find, const char *directory, struct evtrail_fault *fault)
 {
     int result = evtrail_sessions_check(directory, fault);
@@ -184,7 +186,7 @@ static int find_in(struct find *find, const char *directory, struct evtrail_faul
     if (result == 0)
         result = visit_directory(directory, find_one, find);
     find->dead = true;
-    if (result == 0 && !find->found)
+    if (result == 0 && !find->found && !find->living)
         result = visit_directory(directory, find_one, find);
     return result;
 }
@@ -206,10 +208,11 @@ static int find_elsewhere(struct find *find, const char *directory, char *other,
     return result;
 }
 
-int evtrail_sessions_find(const char *directory, const char *pid_or_name, int (*visit)(const char *path, void *context),
-                          void *context, struct evtrail_fault *fault)
+int evtrail_sessions_find(const char *directory, const char *pid_or_name, bool living,
+                          int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault)
 {
-    struct find find = {.wanted = pid_or_name, .pid = pid_of(pid_or_name), .visit = visit, .context = context};
+    struct find find = {
+        .wanted = pid_or_name, .pid = pid_of(pid_or_name), .living = living, .visit = visit, .context = context};
     char other[400] = "";
     int result = find_in(&find, directory, fault);
     if (result == 0 && !find.found)
@@ -226,7 +229,7 @@ int evtrail_sessions_named(const char *directory, const char *pid_or_name,
     struct evtrail_fault fault = {""};
     int result = evtrail_sessions_directory(directory, path, sizeof(path));
     if (result == 0)
-        result = evtrail_sessions_find(path, pid_or_name, visit, context, &fault);
+        result = evtrail_sessions_find(path, pid_or_name, false, visit, context, &fault);
     if (result < 0 && ret_error)
         *ret_error = fault.text[0] ? strdup(fault.text) : NULL;
     return result;
@@ -290,10 +293,8 @@ static void add_ring(const struct evtrail_live *live, uint32_t index, struct evt
         return;
     uint32_t block_bytes = __atomic_load_n(&ring->block_bytes, __ATOMIC_RELAXED);
     uint32_t blocks = __atomic_load_n(&ring->blocks, __ATOMIC_RELAXED);
-    uint64_t offset = __atomic_load_n(&ring->offset, __ATOMIC_RELAXED), bytes = (uint64_t)block_bytes * blocks;
-    if (blocks == 0 || blocks > EVTRAIL_BLOCKS_MAX || (blocks & (blocks - 1)) || bytes > EVTRAIL_RING_BYTES_MAX ||
-        block_bytes < EVTRAIL_BLOCK_BYTES_MIN || offset % 8 || offset > live->data_bytes ||
-        bytes > live->data_bytes - offset)
+    uint64_t offset = __atomic_load_n(&ring->offset, __ATOMIC_RELAXED);
+    if (!evtrail_ring_geometry_sound(live, block_bytes, blocks, offset))
         return;
     uint64_t head = atomic_load_explicit(&ring->head_block, memory_order_relaxed);
     info->rings++;

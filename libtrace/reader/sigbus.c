@@ -73,7 +73,7 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
     int saved = errno;
-    if (info->si_code <= 0 || !handle((uintptr_t)info->si_addr))
+    if (info->si_code != BUS_ADRERR || !handle((uintptr_t)info->si_addr))
         pass_on(signal, info, context);
     errno = saved;
 }

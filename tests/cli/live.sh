@@ -121,7 +121,12 @@ run 0 ls
 has dead
 run 0 prune
 
-# --wait
+# --wait, beside a session of a process of that name that has ended
+start -l -u 500
+kill -9 "$pid"
+wait "$pid" 2>/dev/null
+run 0 ls
+has dead
 "$EVTRAIL_COMMAND" cat -p emitter --wait -e 't.number' -n 5 >out 2>err &
 reader=$!
 sleep 0.3
@@ -129,6 +134,18 @@ start -l -u 500
 wait $reader
 equal $? 0 "exit code of cat --wait"
 equal "$(grep -c t.number out)" 5
+run 0 prune
+
+# an end without any event has a time, too
+start -l
+"$EVTRAIL_COMMAND" cat --json -p "$pid" >out 2>err &
+reader=$!
+sleep 0.3
+kill -TERM "$pid"
+wait $reader
+equal $? 0 "exit code of cat"
+has "\"time\":\"$(date -u +%Y)-"
+lacks 1677
 
 # missing, and not ours
 run 3 cat -p 999999999

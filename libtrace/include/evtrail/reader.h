@@ -221,6 +221,7 @@ struct evtrail_reader_options {
         *filter;            /* borrowed; events that do not match are skipped, whole blocks where possible */
     int64_t from_ns, to_ns; /* time range, ns since 1970; 0: open */
     size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
+    bool living;            /* evtrail_reader_add_process() finds no session of a process that has ended */
 };
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
