@@ -73,18 +73,31 @@ static struct io_uring_sqe *entry(struct uring_loop *u)
     return list_empty(&u->loop.waiting) ? io_uring_get_sqe(&u->ring) : NULL;
 }
 
-static bool done_at_once(const struct evloop_op *op)
+/* What is done at once, without the ring; -EAGAIN: nothing is.
+ *
+ * connect() of a unix socket never goes on in the background: it succeeds, or is refused, or fails with -EAGAIN (a full backlog), for which
+ * there is no edge to wait for.
+ *
+ * A send almost always finds room, and is tried first: by the ring it is not cheaper (64 clients and an echo server over loopback, 64 bytes:
+ * 5.12 us of CPU a request by the ring, 5.13 us so; medians of 9, spread 5 %), but leaves with its batch only, and one that
+ * waits for a peer that has shut down its side would occupy a worker of the kernel. A recv mostly finds nothing yet: trying it first costs
+ * (5.30 us), and so does IORING_RECVSEND_POLL_FIRST where the answer is quick (8 clients: 5.81 us for 5.07 us). */
+static int at_once(const struct evloop_op *op)
 {
-    /* connect() of a unix socket never goes on in the background: it is done, or refused, or -EAGAIN (a full backlog), for which
-     * there is no edge to wait for. */
-    return op->opcode == EVLOOP_OP_connect && op->address->ss_family == AF_UNIX;
+    ssize_t result = -1;
+    errno = EAGAIN;
+    if (op->opcode == EVLOOP_OP_send)
+        result = send(op->fd, op->buffer, op->length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    else if (op->opcode == EVLOOP_OP_connect && op->address->ss_family == AF_UNIX)
+        result = connect(op->fd, (struct sockaddr *)op->address, op->address_bytes);
+    return result < 0 ? -errno : (int)result;
 }
 
 static void uring_start(struct evloop *loop, struct evloop_op *op)
 {
-    if (done_at_once(op)) {
-        const int error = connect(op->fd, (struct sockaddr *)op->address, op->address_bytes);
-        loop_complete(loop, op, error < 0 ? -errno : 0, false);
+    const int result = at_once(op);
+    if (result != -EAGAIN || (op->opcode == EVLOOP_OP_connect && op->address->ss_family == AF_UNIX)) {
+        loop_complete(loop, op, result, false);
         return;
     }
     struct io_uring_sqe *sqe = entry(of(loop));
