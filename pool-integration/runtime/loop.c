@@ -184,8 +184,7 @@ void loop_wait_in_memory(struct evloop *loop, struct evloop_op *op, enum loop_op
     list_append(&loop->waiting, op);
     op->state |= state;
     loop->figures.overflows++;
-    if (op->prev == &loop->waiting)
-        loop_trace_overflow(loop->id, loop->figures.in_flight);
+    loop->waiting_since++;
 }
 
 void evloop_connect(struct evloop *loop, struct evloop_op *op, int fd, struct sockaddr_storage *address,

@@ -52,6 +52,7 @@ struct evloop {
     bool running, closing, woken;
     struct evloop_op flight, waiting, ready; /* heads */
     unsigned ready_count;
+    unsigned waiting_since; /* joined `waiting` since the last submission */
 
     struct loop_timer_entry *heap;
     size_t heap_room;

@@ -287,6 +287,9 @@ static int uring_wait(struct evloop *loop, uint64_t timeout_ns)
         watch_wake_ups(u);
     }
     int result = 0;
+    if (loop->waiting_since)
+        loop_trace_overflow(loop->id, loop->waiting_since);
+    loop->waiting_since = 0;
     drain_waiting(u);
     while (!list_empty(&loop->waiting) && result >= 0) {
         count_submission(u);

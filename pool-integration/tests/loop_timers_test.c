@@ -62,7 +62,8 @@ static void timer__ten_thousand_at_random__in_order(struct loop_fixture *f)
         assert_int_equal(0, evloop_timer_start(f->loop, &timers[i].timer, now_ns + (uint64_t)rand() % 50000000, note));
     }
     for (int i = 0; i < MANY; i += 3) /* moved, some to the past */
-        assert_int_equal(0, evloop_timer_start(f->loop, &timers[i].timer, now_ns - 1000000 + (uint64_t)rand() % 50000000, note));
+        assert_int_equal(
+            0, evloop_timer_start(f->loop, &timers[i].timer, now_ns - 1000000 + (uint64_t)rand() % 50000000, note));
     for (int i = 0; i < MANY; i += 7, stopped++) {
         evloop_timer_stop(f->loop, &timers[i].timer);
         evloop_timer_stop(f->loop, &timers[i].timer);
