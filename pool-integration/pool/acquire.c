@@ -286,7 +286,6 @@ enum asked request_ask(struct evpool_name *name, struct evpool_request *request,
             pool_unlock(pool);
             return asked;
         }
-        work_post(pool);
     }
 }
 

@@ -140,7 +140,8 @@ int addresses_update(struct evpool_name *name, const struct resolver_answer *ans
     struct address **old = name->addresses;
     retire_all_but_locked(name, set, count);
     struct address **ready = set + RESOLVER_ADDRESSES_MAX;
-    memcpy(ready, name->ready, name->ready_count * sizeof *ready);
+    for (unsigned i = 0; i < name->ready_count; i++)
+        ready[i] = name->ready[i];
     name->addresses = set;
     name->ready = ready;
     name->addresses_count = count;

@@ -117,6 +117,8 @@ bool conn_look(struct evpool_conn *conn)
             unlend_locked(conn);
     }
     pool_unlock(pool);
+    if (!good)
+        work_post(pool);
     return good;
 }
 

@@ -439,6 +439,7 @@ void name_clear_due(struct evpool_name *name)
     name->watching = false;
     resolver_forget(pool->resolver, name->host);
     addresses_reap(name);
+    work_post(pool);
     const uint64_t at = pool_trace_now();
     pool_trace_name_state_at(at, name->id, pool->id, NAME_clearing);
     pool_trace_name_cleared_at(at, name->id);
