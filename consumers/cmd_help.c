@@ -27,9 +27,6 @@ int run_help(const struct args *args)
         return fail(CODE_usage, NULL, "one command at a time");
     if (args->operands_count == 1 && !(about = subcommand_find(args->operands[0])))
         return fail(CODE_usage, NULL, "no command '%s'; evtrail help lists them", args->operands[0]);
-    if (about && strcmp(about->name, "bench") == 0 && !args->set[OPT_man])
-        return about->run(
-            &(struct args){.command = about, .operands = (char *[]){"--help", NULL}, .operands_count = 1});
     struct output out;
     if (output_init(&out, STDOUT_FILENO) < 0)
         return fail(CODE_system, NULL, "out of memory");

@@ -97,6 +97,12 @@ static int settings_make(struct recorder *recorder)
     for (unsigned i = 0; i < 3; i++)
         recorder->tuning.settings[i] = recorder->settings_text[i];
     recorder->rules = rules_join(args);
+    char *why = NULL;
+    if (recorder->rules && evtrail_rules_check(recorder->rules, &why) < 0) {
+        const int wrong = fail(CODE_usage, NULL, "%s", why ? why : "out of memory");
+        free(why);
+        return wrong;
+    }
     if (!recorder->rules ||
         asprintf(&recorder->settings, "%s %s %s %s keep=1", recorder->rules, recorder->settings_text[0],
                  recorder->settings_text[1], recorder->settings_text[2]) < 0) {

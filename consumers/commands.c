@@ -31,6 +31,7 @@ LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
+LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
 static const uint8_t no_options[] = {OPT_help, OPTIONS};
 
@@ -57,6 +58,8 @@ EXAMPLES(stat_examples, {"evtrail stat trace.evt", "one table each for events, s
 EXAMPLES(hist_examples, {"evtrail hist pool.request trace.evt", "how long spans of that name took"},
          {"evtrail hist pool.read.bytes trace.evt", "values of a field"});
 EXAMPLES(verify_examples, {"evtrail verify trace.evt && echo sound", "checks every byte"});
+EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
+         {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
 EXAMPLES(repair_examples, {"evtrail repair -o good.evt torn.evt", "what is intact, as a sound file"});
 EXAMPLES(merge_examples, {"evtrail merge -o all.evt a.evt b.evt", "one file, in time order"});
 EXAMPLES(split_examples, {"evtrail split --time 1m trace.evt", "trace.0001.evt, trace.0002.evt, ..."});
@@ -223,13 +226,14 @@ const struct subcommand subcommands[] = {
      .examples = prune_examples,
      .completes = COMPLETES_file},
     {.name = "bench",
-     .operands = "[CASE...]",
+     .operands = "[CASE]",
      .summary = "measure what tracing costs on this machine",
-     .text = "See evtrail bench --help.",
+     .text = "CASE is a name or a pattern ('emit/*'); without it, all of them. Each figure stands beside its limit, a "
+             "clock "
+             "read and a 16-byte store, measured in the same run.",
      .run = run_bench,
-     .options = no_options,
-     .examples = no_examples,
-     .raw = true},
+     .options = bench_options,
+     .examples = bench_examples},
     {.name = "help",
      .operands = "[COMMAND]",
      .summary = "explain a subcommand; print man pages and completion scripts",

@@ -22,17 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char usage[] =
-    "Usage: evtrail bench [--json] [--seconds N] [--scale X] [--events N] [--peer lttng] [--list] [CASE]\n"
-    "\n"
-    "Measures what tracing costs on this machine. CASE is a name or a pattern (emit/*); without it, all of them.\n"
-    "\n"
-    "  --json         one object a line: {\"case\":...,\"median_ns\":...,\"limit_ns\":...,\"ratio\":...}\n"
-    "  --seconds N    length of the sustained case (60)\n"
-    "  --scale X      more (or fewer) repetitions (1)\n"
-    "  --events N     events in the file of the read-back cases (100000000)\n"
-    "  --peer lttng   measure LTTng-UST beside it, where it is installed (cases peer/lttng, peer/evtrail)\n"
-    "  --list         the names of the cases\n";
+static const char usage[] = "evtrail bench --help explains the options\n";
 
 static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
                                          "emit/u64/overwrite/1",
@@ -182,7 +172,7 @@ static double tick_length_ns(void)
 
 static int usage_error(const char *what)
 {
-    fprintf(stderr, "evtrail bench: %s\n%s", what, usage);
+    fprintf(stderr, "evtrail bench: %s; %s", what, usage);
     return CODE_usage;
 }
 
@@ -191,6 +181,14 @@ static int list_cases(void)
     for (const char *const *name = case_names; *name; name++)
         puts(*name);
     return CODE_ok;
+}
+
+static bool case_exists(const struct bench *bench, bool peer)
+{
+    for (const char *const *name = case_names; *name; name++)
+        if (bench_wants(bench, *name))
+            return true;
+    return peer && (bench_wants(bench, "peer/lttng") || bench_wants(bench, "peer/evtrail"));
 }
 
 static bool number_option(char **argument, double *ret_value)
@@ -211,10 +209,6 @@ static int parse(struct bench *bench, char **arguments, bool *peer, int *ret_cod
             bench->json = true;
         } else if (strcmp(*a, "--list") == 0) {
             *ret_code = list_cases();
-            return 1;
-        } else if (strcmp(*a, "--help") == 0 || strcmp(*a, "-h") == 0) {
-            fputs(usage, stdout);
-            *ret_code = CODE_ok;
             return 1;
         } else if (strcmp(*a, "--seconds") == 0 || strcmp(*a, "--scale") == 0 || strcmp(*a, "--events") == 0) {
             if (!number_option(a, &number)) {
@@ -288,6 +282,11 @@ int run_bench(const struct args *args)
     int code = CODE_ok;
     if (parse(&bench, args->operands, &peer, &code))
         return code;
+    if (!case_exists(&bench, peer)) {
+        fprintf(stderr, "evtrail bench: no case '%s'%s; --list names them\n", bench.only,
+                peer ? "" : " (peer/* needs --peer)");
+        return CODE_usage;
+    }
     snprintf(self, sizeof(self), "%s", bench_command);
     bench.self = self;
     bench.libexec = find_libexec(libexec, sizeof(libexec), self);

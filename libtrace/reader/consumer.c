@@ -38,7 +38,7 @@ static uint64_t random_identity(void)
 
 /* ---- rules ---- */
 
-int evtrail_rules_check(const char *rules, struct evtrail_fault *fault)
+int evtrail_rules_fault(const char *rules, struct evtrail_fault *fault)
 {
     struct evtrail_rule parsed;
     const char *word;
@@ -57,7 +57,7 @@ static int add_rules(struct evtrail_slot *slot, struct evtrail_live *live, const
     char rule[EVTRAIL_PATTERN_BYTES + 64];
     const char *word;
     size_t bytes;
-    int result = evtrail_rules_check(rules, fault);
+    int result = evtrail_rules_fault(rules, fault);
     if (result < 0)
         return result;
     while ((word = evtrail_text_word(&rules, &bytes))) {

@@ -33,6 +33,6 @@ void evtrail_slot_release(const struct evtrail_slot *slot, struct evtrail_live *
 /* Frees the slots of consumers that ended without detaching, with their rules. Returns how many. */
 int evtrail_slots_reap(struct evtrail_live *live);
 /* Checks the words of a text of rules: 0 or -EINVAL, with the word that is wrong in `fault`. */
-int evtrail_rules_check(const char *rules, struct evtrail_fault *fault);
+int evtrail_rules_fault(const char *rules, struct evtrail_fault *fault);
 
 #endif /* EVTRAIL_READER_CONSUMER_H */

@@ -70,7 +70,7 @@ static int prepare(struct evtrail_reader *reader)
     const struct evtrail_reader_options *options = &reader->options;
     int result = evtrail_sessions_directory(options->directory, reader->directory, sizeof(reader->directory));
     if (result == 0 && options->enable)
-        result = evtrail_rules_check(options->enable, NULL);
+        result = evtrail_rules_fault(options->enable, NULL);
     if (result == 0 && options->enable && !(reader->enable = strdup(options->enable)))
         result = -ENOMEM;
     if (result == 0 && (options->spans || (options->filter && evtrail_filter_needs_spans(options->filter))) &&

@@ -235,6 +235,15 @@ int evtrail_sessions_named(const char *directory, const char *pid_or_name,
     return result;
 }
 
+int evtrail_rules_check(const char *rules, char **ret_error)
+{
+    struct evtrail_fault fault = {""};
+    const int result = evtrail_rules_fault(rules, &fault);
+    if (ret_error)
+        *ret_error = result < 0 ? strdup(fault.text) : NULL;
+    return result;
+}
+
 /* ---- a handle ---- */
 
 struct evtrail_session {

@@ -13,7 +13,6 @@ for command in $commands; do
         LC_ALL=C MANROFFSEQ='' man --warnings -E UTF-8 -l -Tutf8 -Z out >/dev/null 2>err || flop "man cannot show evtrail-$command"
         equal "$(cat err)" "" "warnings of man on evtrail-$command"
     fi
-    [ "$command" = bench ] && continue
     run 0 help "$command"
     has "^Usage: evtrail $command"
     cp out by_help
@@ -52,6 +51,19 @@ run 2 cat
 says "nothing to read"
 run 2 grep
 run 2 help xyzzy
+
+run 2 bench nosuch
+says "no case 'nosuch'"
+one_line
+run 0 bench --list
+has 'emit/u64/overwrite/1'
+run 0 complete 2 evtrail bench --pe
+has '^--peer'
+for rules in a:bogus a:b:c 'a b@sideways' 'good,-bad+worse'; do
+    run 2 record -e "$rules" -o rules.evt -- true
+    one_line
+    [ ! -e rules.evt ] || flop "a file was made for the rules '$rules'"
+done
 
 run 0 complete 1 evtrail re
 has '^record'

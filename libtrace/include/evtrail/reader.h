@@ -223,6 +223,8 @@ struct evtrail_reader_options {
     size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
     bool living;            /* evtrail_reader_add_process() finds no session of a process that has ended */
 };
+/* Whether all of `rules` are rules: -EINVAL, and why in *ret_error, which the caller frees. */
+int evtrail_rules_check(const char *rules, char **ret_error);
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
 /* One process's session(s) by pid or name (comm, or a path's last part), as evtrail_sessions_named() finds them. -ESRCH: none;
