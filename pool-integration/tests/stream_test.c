@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * Streams, plain and TLS: data both ways in the loop and in threads, ends of every kind, cancelling, and what an idle stream tells.
+ * Streams, plain and TLS: data both ways in the loop and in threads, ends of every kind, cancelling.
  */
 #include <stddef.h>
 #include <stdint.h>
@@ -18,59 +18,9 @@
 #include "loop_fixture.h"
 #include "memory_fault.h"
 #include "peer.h"
+#include "talk.h"
 
 enum { LARGE_BYTES = 4 << 20 };
-
-/* A server, and one stream to it. */
-struct talk {
-    struct peer *peer;
-    struct tls_settings *settings;
-    struct stream *stream;
-    struct evloop *loop;
-};
-
-static struct talk talk_begin(struct loop_fixture *f, int tls_version)
-{
-    struct talk talk = {.loop = f->loop};
-    talk.peer =
-        peer_start(&(struct peer_options){.certificate = tls_version ? "good" : NULL, .tls_version = tls_version});
-    assert_non_null(talk.peer);
-    const struct evpool_tls tls = {.bytes = sizeof(tls), .ca_file = certificate_file("ca.pem")};
-    if (tls_version)
-        assert_int_equal(tls_settings_new(&talk.settings, &tls, "good.test", NULL), 0);
-    talk.stream = dial(f->loop, peer_port(talk.peer), talk.settings, NULL);
-    return talk;
-}
-
-static void talk_end(struct talk *talk)
-{
-    stream_close(talk->stream);
-    tls_settings_free(talk->settings);
-    peer_stop(talk->peer);
-}
-
-/* Each case for plain, TLS 1.3 and TLS 1.2. */
-static void each(struct loop_fixture *f, void (*run)(struct talk *talk))
-{
-    static const int versions[] = {0, TLS1_3_VERSION, TLS1_2_VERSION};
-    for (int i = 0; i < 3; i++) {
-        struct talk talk = talk_begin(f, versions[i]);
-        run(&talk);
-        talk_end(&talk);
-    }
-}
-
-static void tell_peer(struct talk *talk, const char *text)
-{
-    assert_int_equal(write_now(talk->loop, talk->stream, text, strlen(text)), strlen(text));
-}
-
-/* Until bytes or the end have arrived. */
-static void await_news(struct talk *talk)
-{
-    struct pollfd news = {.fd = stream_fd(talk->stream), .events = POLLIN};
-    assert_int_equal(poll(&news, 1, 5000), 1);
-}
 
 static uint64_t now_ns(void)
 {
@@ -88,20 +38,9 @@ static void fill(char *bytes, size_t n)
 
 /* ---- data ---- */
 
-static void small_echo(struct talk *talk)
-{
-    char answer[32];
-    for (int i = 0; i < 100; i++) {
-        assert_int_equal(ask(talk->loop, talk->stream, "hello there", answer, sizeof(answer)), 11);
-        assert_string_equal(answer, "hello there");
-    }
-    assert_int_equal(write_now(talk->loop, talk->stream, "", 0), 0);
-    assert_int_equal(read_now(talk->loop, talk->stream, answer, 0), 0);
-}
-
 static void echo__small_messages__come_back(struct loop_fixture *f)
 {
-    each(f, small_echo);
+    talk_each(f, talk_echo);
 }
 
 struct reading {
@@ -141,7 +80,7 @@ static void large_echo_in_loop(struct talk *talk)
 
 static void echo__megabytes_both_ways_in_the_loop__every_byte(struct loop_fixture *f)
 {
-    each(f, large_echo_in_loop);
+    talk_each(f, large_echo_in_loop);
 }
 
 struct side {
@@ -187,15 +126,15 @@ static void large_echo_in_threads(struct talk *talk)
 
 static void echo__megabytes_by_a_reader_and_a_writer_thread__every_byte(struct loop_fixture *f)
 {
-    each(f, large_echo_in_threads);
+    talk_each(f, large_echo_in_threads);
 }
 
 static void echo__key_updates_amid_data__every_byte(struct loop_fixture *f)
 {
     struct talk talk = talk_begin(f, TLS1_3_VERSION);
     for (int i = 0; i < 5; i++) {
-        tell_peer(&talk, "!key");
-        small_echo(&talk);
+        talk_tell(&talk, "!key");
+        talk_echo(&talk);
     }
     talk_end(&talk);
 }
@@ -205,7 +144,7 @@ static void echo__key_updates_amid_data__every_byte(struct loop_fixture *f)
 static void peer_says_bye(struct talk *talk)
 {
     char byte;
-    tell_peer(talk, "!bye");
+    talk_tell(talk, "!bye");
     assert_int_equal(read_now(talk->loop, talk->stream, &byte, 1), 0);
     assert_int_equal(read_now(talk->loop, talk->stream, &byte, 1), 0);
     assert_int_equal(stream_read_wait(talk->stream, &byte, 1, UINT64_MAX), 0);
@@ -213,27 +152,27 @@ static void peer_says_bye(struct talk *talk)
 
 static void read__peer_ends_orderly__zero(struct loop_fixture *f)
 {
-    each(f, peer_says_bye);
+    talk_each(f, peer_says_bye);
 }
 
 static void peer_cuts(struct talk *talk)
 {
     char byte;
     const int64_t wanted = talk->settings ? -ECONNRESET : 0;
-    tell_peer(talk, "!cut");
+    talk_tell(talk, "!cut");
     assert_int_equal(read_now(talk->loop, talk->stream, &byte, 1), wanted);
     assert_int_equal(stream_read_wait(talk->stream, &byte, 1, UINT64_MAX), wanted);
 }
 
 static void read__peer_closes_without_tls_end__no_end_but_an_error(struct loop_fixture *f)
 {
-    each(f, peer_cuts);
+    talk_each(f, peer_cuts);
 }
 
 static void peer_resets(struct talk *talk)
 {
     char byte, *bytes = calloc(1, LARGE_BYTES);
-    tell_peer(talk, "!rst");
+    talk_tell(talk, "!rst");
     assert_int_equal(read_now(talk->loop, talk->stream, &byte, 1), -ECONNRESET);
     assert_int_equal(write_now(talk->loop, talk->stream, bytes, LARGE_BYTES), -EPIPE);
     assert_int_equal(stream_write_wait(talk->stream, bytes, LARGE_BYTES, UINT64_MAX), -EPIPE);
@@ -242,7 +181,7 @@ static void peer_resets(struct talk *talk)
 
 static void write__peer_has_reset__error_and_no_signal(struct loop_fixture *f)
 {
-    each(f, peer_resets);
+    talk_each(f, peer_resets);
 }
 
 static void close__tls__peer_hears_close_notify(struct loop_fixture *f)
@@ -250,7 +189,7 @@ static void close__tls__peer_hears_close_notify(struct loop_fixture *f)
     static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
     for (int i = 0; i < 2; i++) {
         struct talk talk = talk_begin(f, versions[i]);
-        small_echo(&talk);
+        talk_echo(&talk);
         stream_close(talk.stream);
         talk.stream = NULL;
         LOOP_UNTIL(f->loop, peer_orderly(talk.peer) == 1);
@@ -268,25 +207,25 @@ static void blocking_read_in_vain(struct talk *talk)
     const uint64_t took_ns = now_ns() - began_ns;
     assert_true(took_ns >= 30 * MS && took_ns < 1000 * MS);
     assert_int_equal(stream_read_wait(talk->stream, &byte, 1, 0), -ETIMEDOUT);
-    small_echo(talk);
+    talk_echo(talk);
 }
 
 static void read_wait__nothing_comes__times_out_and_stream_stays_good(struct loop_fixture *f)
 {
-    each(f, blocking_read_in_vain);
+    talk_each(f, blocking_read_in_vain);
 }
 
 static void blocking_write_in_vain(struct talk *talk)
 {
     char *bytes = calloc(8, LARGE_BYTES);
-    tell_peer(talk, "!hang");
+    talk_tell(talk, "!hang");
     assert_int_equal(stream_write_wait(talk->stream, bytes, 8 * (size_t)LARGE_BYTES, now_ns() + 50 * MS), -ETIMEDOUT);
     free(bytes);
 }
 
 static void write_wait__half_open_peer_reads_nothing__times_out(struct loop_fixture *f)
 {
-    each(f, blocking_write_in_vain);
+    talk_each(f, blocking_write_in_vain);
 }
 
 static void cancelled_read(struct talk *talk)
@@ -301,19 +240,19 @@ static void cancelled_read(struct talk *talk)
     LOOP_UNTIL(talk->loop, noted.ended);
     assert_int_equal(noted.result, -ECANCELED);
     assert_int_equal(noted.ended, 1);
-    small_echo(talk);
+    talk_echo(talk);
 }
 
 static void cancel__read_that_waits__cancelled_and_stream_stays_good(struct loop_fixture *f)
 {
-    each(f, cancelled_read);
+    talk_each(f, cancelled_read);
 }
 
 static void cancelled_write(struct talk *talk)
 {
     char *bytes = calloc(8, LARGE_BYTES);
     struct noted_io noted = {0};
-    tell_peer(talk, "!hang");
+    talk_tell(talk, "!hang");
     stream_write(talk->stream, &noted.io, bytes, 8 * (size_t)LARGE_BYTES, note_io);
     for (int i = 0; i < 20; i++)
         evloop_run_once(talk->loop, MS);
@@ -326,14 +265,14 @@ static void cancelled_write(struct talk *talk)
 
 static void cancel__write_that_is_stuck__cancelled(struct loop_fixture *f)
 {
-    each(f, cancelled_write);
+    talk_each(f, cancelled_write);
 }
 
 static void data_left_over(struct talk *talk)
 {
     char byte;
     struct noted_io noted = {0};
-    tell_peer(talk, "hello");
+    talk_tell(talk, "hello");
     assert_int_equal(read_now(talk->loop, talk->stream, &byte, 1), 1);
     stream_read(talk->stream, &noted.io, &byte, 1, note_io); /* TLS: has it already */
     assert_int_equal(noted.ended, 0);
@@ -345,7 +284,7 @@ static void data_left_over(struct talk *talk)
 
 static void read__data_at_hand__callback_not_from_within(struct loop_fixture *f)
 {
-    each(f, data_left_over);
+    talk_each(f, data_left_over);
 }
 
 static void *abort_soon(void *arg)
@@ -372,102 +311,7 @@ static void aborted(struct talk *talk)
 
 static void abort__thread_waits__comes_back(struct loop_fixture *f)
 {
-    each(f, aborted);
-}
-
-/* ---- idle ---- */
-
-static void idle_and_good(struct talk *talk)
-{
-    assert_int_equal(stream_idle_ok(talk->stream), 1);
-    small_echo(talk);
-    assert_int_equal(stream_idle_ok(talk->stream), 1);
-}
-
-static void idle_ok__nothing_came__good(struct loop_fixture *f)
-{
-    each(f, idle_and_good);
-}
-
-static void idle_and_talked_to(struct talk *talk)
-{
-    tell_peer(talk, "!talk");
-    await_news(talk);
-    while (stream_idle_ok(talk->stream) && talk->settings) /* TLS 1.3's tickets may have come alone */
-        await_news(talk);
-    assert_int_equal(stream_idle_ok(talk->stream), 0);
-    char hello[8];
-    assert_int_equal(read_now(talk->loop, talk->stream, hello, sizeof(hello)), 5);
-}
-
-static void idle_ok__unasked_bytes__bad_and_still_to_be_read(struct loop_fixture *f)
-{
-    each(f, idle_and_talked_to);
-}
-
-static void idle_and_left(struct talk *talk)
-{
-    tell_peer(talk, "!bye");
-    while (stream_idle_ok(talk->stream))
-        await_news(talk);
-}
-
-static void idle_and_cut(struct talk *talk)
-{
-    tell_peer(talk, "!cut");
-    while (stream_idle_ok(talk->stream))
-        await_news(talk);
-}
-
-static void idle_and_reset(struct talk *talk)
-{
-    tell_peer(talk, "!rst");
-    while (stream_idle_ok(talk->stream))
-        await_news(talk);
-}
-
-static void idle_ok__peer_ended_in_any_way__bad(struct loop_fixture *f)
-{
-    each(f, idle_and_left);
-    each(f, idle_and_cut);
-    each(f, idle_and_reset);
-}
-
-static void idle_ok__answer_and_end_in_one_segment__bad(struct loop_fixture *f)
-{
-    struct talk talk = talk_begin(f, TLS1_3_VERSION);
-    char byte;
-    assert_int_equal(ask(f->loop, talk.stream, "x", &byte, 1), 0); /* reads nothing: the answer stays */
-    tell_peer(&talk, "!bye");
-    await_news(&talk);
-    nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
-    assert_int_equal(read_now(f->loop, talk.stream, &byte, 1), 1);
-    assert_int_equal(stream_idle_ok(talk.stream), 0);
-    talk_end(&talk);
-}
-
-static void idle_ok__session_tickets_and_key_updates__good(struct loop_fixture *f)
-{
-    struct talk talk = talk_begin(f, TLS1_3_VERSION);
-    await_news(&talk); /* the first tickets come unasked */
-    assert_int_equal(stream_idle_ok(talk.stream), 1);
-    for (int i = 0; i < 4; i++) {
-        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL);
-        while (stream_idle_ok(talk.stream) &&
-               poll(&(struct pollfd){.fd = stream_fd(talk.stream), .events = POLLIN}, 1, 0) == 1)
-            ;
-        tell_peer(&talk, i % 2 ? "!key" : "!ticket");
-        await_news(&talk);
-        assert_int_equal(stream_idle_ok(talk.stream), 1);
-    }
-    small_echo(&talk);
-    struct tls_settings *settings = talk.settings; /* and the tickets are of use */
-    struct stream *second = dial(f->loop, peer_port(talk.peer), settings, NULL);
-    char answer[64];
-    assert_true(ask(f->loop, second, "!who", answer, sizeof(answer)) > 0);
-    assert_memory_equal(answer, "resumed", 7);
-    stream_close(second);
-    talk_end(&talk);
+    talk_each(f, aborted);
 }
 
 /* ---- memory, loop's end ---- */
@@ -487,7 +331,7 @@ static void out_of_memory(struct talk *talk)
 
 static void io__no_memory__error_by_the_callback(struct loop_fixture *f)
 {
-    each(f, out_of_memory);
+    talk_each(f, out_of_memory);
 }
 
 static void loop_free__io_is_busy__cancelled(struct loop_fixture *f)
@@ -525,11 +369,6 @@ int main(void)
         LOOP_CASE(cancel__write_that_is_stuck__cancelled),
         LOOP_CASE(read__data_at_hand__callback_not_from_within),
         LOOP_CASE(abort__thread_waits__comes_back),
-        LOOP_CASE(idle_ok__nothing_came__good),
-        LOOP_CASE(idle_ok__unasked_bytes__bad_and_still_to_be_read),
-        LOOP_CASE(idle_ok__peer_ended_in_any_way__bad),
-        LOOP_CASE(idle_ok__answer_and_end_in_one_segment__bad),
-        LOOP_CASE(idle_ok__session_tickets_and_key_updates__good),
         LOOP_CASE(io__no_memory__error_by_the_callback),
         LOOP_CASE(loop_free__io_is_busy__cancelled),
     };

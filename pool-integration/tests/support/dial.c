@@ -13,7 +13,9 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "certificates.h"
 #include "loop_fixture.h"
+#include "peer.h"
 
 struct peer_address loopback(int family, uint16_t port, const char *path)
 {
@@ -118,4 +120,42 @@ int64_t ask(struct evloop *loop, struct stream *stream, const char *text, char *
     const int64_t n = read_now(loop, stream, answer, bytes - 1);
     answer[n > 0 ? n : 0] = '\0';
     return n;
+}
+
+struct peer_address nobody(void)
+{
+    struct peer *peer = peer_start(&(struct peer_options){.manner = PEER_LISTENS_ONLY});
+    const uint16_t port = peer_port(peer);
+    peer_stop(peer);
+    return loopback(AF_INET, port, NULL);
+}
+
+struct tls_settings *dial_settings(const char *host)
+{
+    const struct evpool_tls tls = {.bytes = sizeof(tls), .ca_file = certificate_file("ca.pem")};
+    struct tls_settings *settings = NULL;
+    assert_int_equal(tls_settings_new(&settings, &tls, host, NULL), 0);
+    return settings;
+}
+
+void let_losers_leave(struct evloop *loop)
+{
+    for (int i = 0; i < 5; i++)
+        evloop_run_once(loop, 2 * MS);
+}
+
+void expect_echo(struct evloop *loop, struct stream *stream)
+{
+    char answer[16];
+    assert_int_equal(ask(loop, stream, "hello", answer, sizeof(answer)), 5);
+}
+
+void expect_code(struct dialling *dialling, enum evpool_code code)
+{
+    char printed[512];
+    evpool_error_print(dialling->connector.error, printed, sizeof(printed));
+    if (evpool_error_code(dialling->connector.error) != code)
+        fail_msg("wanted %s, got %s", evpool_code_name(code), printed);
+    evpool_error_free(dialling->connector.error);
+    dialling->connector.error = NULL;
 }

@@ -32,6 +32,16 @@ int64_t write_now(struct evloop *loop, struct stream *stream, const void *buffer
 /* Writes the text and reads one answer: into `answer`, terminated. What the read returned. */
 int64_t ask(struct evloop *loop, struct stream *stream, const char *text, char *answer, size_t bytes);
 
+void expect_echo(struct evloop *loop, struct stream *stream);
+/* Of a dialling that has ended: fails the test if it is another; frees the error. */
+void expect_code(struct dialling *dialling, enum evpool_code code);
+/* Iterations enough for losers on their way out. */
+void let_losers_leave(struct evloop *loop);
+
+struct peer_address nobody(void); /* a port of 127.0.0.1 where nobody listens */
+/* That trust ca.pem of certificates.h. */
+struct tls_settings *dial_settings(const char *host);
+
 /* An io that remembers its end. */
 struct noted_io {
     struct stream_io io;

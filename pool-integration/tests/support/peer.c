@@ -202,8 +202,9 @@ static int alpn_select(SSL *ssl, const unsigned char **ret_name, unsigned char *
     unsigned char list[64];
     list[0] = (unsigned char)strlen(wanted);
     memcpy(list + 1, wanted, list[0]);
+    /* As if they were the server's: what is found points into the first list, which must stay. */
     const int found =
-        SSL_select_next_proto((unsigned char **)ret_name, ret_bytes, list, list[0] + 1u, offered, offered_bytes);
+        SSL_select_next_proto((unsigned char **)ret_name, ret_bytes, offered, offered_bytes, list, list[0] + 1u);
     return found == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
 }
 
