@@ -57,24 +57,29 @@ static struct verdict verdict_of(const struct address *address, int what, uint64
 {
     return (struct verdict){.what = what,
                             .state = address->state,
-                            .failures = address->failures,
+                            .failures = address->failed_connects > address->failed_uses ? address->failed_connects
+                                                                                        : address->failed_uses,
                             .address_id = address->id,
                             .name_id = address->name->id,
                             .wait_ns = address->wait_ns,
                             .out_ns = time_since(now, address->ejected_ns)};
 }
 
-struct verdict eject_failure_locked(struct address *address, uint64_t now)
+/* connect: a connection could not be made, else a borrower found one broken. The two are counted apart: an address that accepts and
+ * then fails in use is no better than one that refuses. */
+struct verdict eject_failure_locked(struct address *address, bool connect, uint64_t now)
 {
-    address->failures++;
+    const unsigned failures = connect ? ++address->failed_connects : ++address->failed_uses;
     switch (address->state) {
     case ADDRESS_serving:
     case ADDRESS_slow_start:
-        if (address->failures < address->name->pool->options.eject_failures)
+        if (failures < address->name->pool->options.eject_failures)
             return (struct verdict){0};
         break;
     case ADDRESS_probing:
-        break;
+        if (connect)
+            break;
+        return (struct verdict){0};
     default:
         return (struct verdict){0}; /* out already: others that were on their way */
     }
@@ -82,12 +87,13 @@ struct verdict eject_failure_locked(struct address *address, uint64_t now)
     return verdict_of(address, VERDICT_ejected, now);
 }
 
-/* connected: a new connection, which brings an ejected address back; what an old one does says less. */
-struct verdict eject_success_locked(struct address *address, bool connected, uint64_t now)
+/* A new connection: it brings an ejected address back. */
+struct verdict eject_success_locked(struct address *address, uint64_t now)
 {
-    address->failures = 0;
-    if (!connected || (address->state != ADDRESS_ejected && address->state != ADDRESS_probing))
+    address->failed_connects = 0;
+    if (address->state != ADDRESS_ejected && address->state != ADDRESS_probing)
         return (struct verdict){0};
+    address->failed_uses = 0;
     address->state = address->name->pool->options.slow_start_ns ? ADDRESS_slow_start : ADDRESS_serving;
     address->slow_ns = now;
     address->name->ejected--;

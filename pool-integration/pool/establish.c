@@ -233,9 +233,9 @@ static void judge(struct establish *establish)
         if (address->state == ADDRESS_retired)
             ;
         else if (failed && code_blames_address(target->code))
-            verdict = eject_failure_locked(address, now);
+            verdict = eject_failure_locked(address, true, now);
         else if (target == connector->winner)
-            verdict = eject_success_locked(address, true, now);
+            verdict = eject_success_locked(address, now);
         pool_unlock(pool);
         eject_tell(&verdict);
     }

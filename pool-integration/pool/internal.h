@@ -84,7 +84,7 @@ struct address {
     unsigned holds;       /* connectors that point here */
     uint8_t state;        /* enum address_state */
     bool probe;           /* one is on its way */
-    unsigned failures;    /* in a row */
+    unsigned failed_connects, failed_uses; /* in a row */
     unsigned ejections;   /* in a row */
     uint64_t ejected_ns, until_ns, wait_ns; /* of the last ejection */
     uint64_t slow_ns;     /* the slow start began */
@@ -246,8 +246,8 @@ struct verdict {
     unsigned state, failures;
     uint64_t address_id, name_id, wait_ns, out_ns;
 };
-struct verdict eject_failure_locked(struct address *address, uint64_t now);
-struct verdict eject_success_locked(struct address *address, bool connected, uint64_t now);
+struct verdict eject_failure_locked(struct address *address, bool connect, uint64_t now);
+struct verdict eject_success_locked(struct address *address, uint64_t now);
 struct verdict eject_due_locked(struct address *address, uint64_t now); /* the next step if it is time */
 void eject_tell(const struct verdict *verdict);
 bool code_blames_address(enum evpool_code code);

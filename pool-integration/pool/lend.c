@@ -214,9 +214,9 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, uint64
     conn->address->figures.released++;
     histogram_add(&name->times.use, use);
     if (ok) {
-        conn->address->failures = 0;
+        conn->address->failed_uses = 0;
     } else {
-        outcome.verdict = eject_failure_locked(conn->address, now);
+        outcome.verdict = eject_failure_locked(conn->address, false, now);
         if (!conn->reason)
             conn->reason = EVPOOL_CLOSED_error;
     }
