@@ -142,7 +142,8 @@ int evtrail_rule_parse(const char *text, size_t bytes, struct evtrail_rule *ret_
 /* The lists of up to 1 + EVTRAIL_CONSUMERS_MAX owners are interleaved in the text. */
 struct owner_state {
     char owner[24];
-    bool matched;
+    bool named;        /* the last match says more than "everything" */
+    const char *match; /* the last: its line, or NULL */
     unsigned state;
 };
 
@@ -173,8 +174,18 @@ static void apply_line(struct owner_state *owners, unsigned *count, const char *
     struct owner_state *owner = find_owner(owners, count, line, (size_t)(blank - line));
     if (!owner)
         return;
-    owner->matched = true;
+    owner->match = line;
+    owner->named = strcmp(rule.pattern, "*") != 0;
     owner->state = rule.on && level <= rule.level ? rule.state : 0;
+}
+
+/* The line of the session's own list that switches it off, or NULL. */
+static const char *own_off(const struct owner_state *owners, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (strcmp(owners[i].owner, "0") == 0)
+            return owners[i].state == 0 ? owners[i].match : NULL;
+    return NULL;
 }
 
 unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, unsigned level)
@@ -189,9 +200,11 @@ unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, 
         apply_line(owners, &count, lines, (size_t)(newline - lines), name, level);
         lines = newline + 1;
     }
+    const char *off = own_off(owners, count);
     for (unsigned i = 0; i < count; i++) {
-        if (owners[i].matched && owners[i].state == 0 && strcmp(owners[i].owner, "0") == 0)
-            return 0;
+        if (off &&
+            !(owners[i].named && owners[i].match > off)) /* what was switched off stays so, but for who asks for it */
+            continue;
         if ((state & EVTRAIL_ENABLE_CHANNEL_MASK) && (owners[i].state & EVTRAIL_ENABLE_CHANNEL_MASK))
             state &= ~(unsigned)EVTRAIL_ENABLE_CHANNEL_MASK; /* two channels asked for: the later owner's */
         state |= owners[i].state;

@@ -25,7 +25,21 @@ json_lines
 run 0 disable 't.n*' --all
 run 0 enable -l -p "$pid" t.number
 has '^off'
-kill -9 "$pid" # what was switched off by hand no reader switches on: go on with a new one
+# what was switched off by hand is on again for who asks for it later, not for who wants everything
+run 0 record -p "$pid" -e t.number -e t.level --duration 200ms -o asked.evt
+run 0 grep -c t.number asked.evt
+[ "$(cat out)" -gt 0 ] || flop "record -e t.number got none: it had been switched off before"
+run 0 enable -l -p "$pid" t.number
+has '^off'
+"$EVTRAIL_COMMAND" record --quiet -p "$pid" --duration 1s -o everything.evt >/dev/null 2>&1 &
+reader=$!
+sleep 0.5
+run 0 enable -l -p "$pid" t.number
+has '^off'
+run 0 enable -l -p "$pid" t.span
+has '^on'
+wait $reader
+kill -9 "$pid"
 run 0 prune
 start -l -u 500
 run 2 enable '*'

@@ -141,13 +141,18 @@ static void owners__one__the_last_match_counts(void **state)
     assert_int_equal(state_of("0 a+cpu\n0 a\n", "a", 1), EVTRAIL_ENABLE_ON);
 }
 
-static void owners__several__union_but_the_sessions_off_beats_all(void **state)
+static void owners__several__union_but_the_sessions_off_beats_what_was_before_and_everything(void **state)
 {
     assert_int_equal(state_of("1f a+cpu\n2f a+caller\n", "a", 1),
                      EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU | EVTRAIL_ENABLE_CALLER);
     assert_int_equal(state_of("1f a\n2f -a\n", "a", 1),
                      EVTRAIL_ENABLE_ON); /* one consumer does not take it from another */
-    assert_int_equal(state_of("0 -a\n1f a\n", "a", 1), 0);
+    assert_int_equal(state_of("0 -a\n1f a\n", "a", 1), EVTRAIL_ENABLE_ON); /* who names it later gets it */
+    assert_int_equal(state_of("0 -a\n1f a.*\n2f a+cpu\n", "a.b", 1), EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU);
+    assert_int_equal(state_of("0 -a\n1f *\n", "a", 1), 0); /* not who wants everything */
+    assert_int_equal(state_of("0 -a\n1f a\n1f -a\n", "a", 1), 0);
+    assert_int_equal(state_of("1f a+cpu\n0 -a\n2f a\n", "a", 1), EVTRAIL_ENABLE_ON);
+    assert_int_equal(state_of("0 *:warning\n1f a\n", "a", EVTRAIL_LEVEL_info), EVTRAIL_ENABLE_ON);
     assert_int_equal(state_of("1f a\n0 -a\n", "a", 1), 0);
     assert_int_equal(state_of("0 -a.b\n1f a\n", "a.c", 1), EVTRAIL_ENABLE_ON);
     assert_int_equal(state_of("1f a@drop\n2f a@shed\n", "a", 1),
@@ -427,7 +432,7 @@ int main(void)
         cmocka_unit_test(pattern__providers_and_wildcards),
         cmocka_unit_test(pattern__many_stars__no_explosion),
         cmocka_unit_test(owners__one__the_last_match_counts),
-        cmocka_unit_test(owners__several__union_but_the_sessions_off_beats_all),
+        cmocka_unit_test(owners__several__union_but_the_sessions_off_beats_what_was_before_and_everything),
         cmocka_unit_test(owners__lines_that_do_not_parse__skipped),
         cmocka_unit_test(list__append_and_remove__only_the_owners_lines),
         cmocka_unit_test(list__same_pattern_again_and_again__never_full),
