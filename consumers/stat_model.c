@@ -194,25 +194,17 @@ static int plan_fill(struct stat_model *model, struct plan *plan, const struct e
     return 0;
 }
 
-static int plans_grow(struct source_plans *plans, uint32_t count)
+/* *items, of which there are *had, becomes `count` items; the new ones are zero. */
+static int grow_zeroed(void *items, uint32_t *had, uint32_t count, size_t item_bytes)
 {
-    struct plan *const bigger = realloc(plans->plans, (size_t)count * sizeof *bigger);
-    if (!bigger)
+    char *array;
+    memcpy(&array, items, sizeof array);
+    array = realloc(array, count * item_bytes);
+    if (!array)
         return -ENOMEM;
-    memset(bigger + plans->count, 0, (size_t)(count - plans->count) * sizeof *bigger);
-    plans->plans = bigger;
-    plans->count = count;
-    return 0;
-}
-
-static int sources_grow(struct stat_model *model, uint32_t count)
-{
-    struct source_plans *const bigger = realloc(model->sources, (size_t)count * sizeof *bigger);
-    if (!bigger)
-        return -ENOMEM;
-    memset(bigger + model->sources_count, 0, (size_t)(count - model->sources_count) * sizeof *bigger);
-    model->sources = bigger;
-    model->sources_count = count;
+    memset(array + *had * item_bytes, 0, (count - *had) * item_bytes);
+    memcpy(items, &array, sizeof array);
+    *had = count;
     return 0;
 }
 
@@ -220,10 +212,11 @@ struct plan *stat_model_plan(struct stat_model *model, const struct evtrail_sour
 {
     int r = 0;
     if (source->number >= model->sources_count)
-        r = sources_grow(model, source->number + 1);
-    if (r == 0 && id >= model->sources[source->number].count)
-        r = plans_grow(&model->sources[source->number], (id | 63) + 1);
-    struct plan *const plan = r == 0 ? &model->sources[source->number].plans[id] : NULL;
+        r = grow_zeroed(&model->sources, &model->sources_count, source->number + 1, sizeof *model->sources);
+    struct source_plans *const plans = r == 0 ? &model->sources[source->number] : NULL;
+    if (r == 0 && id >= plans->count)
+        r = grow_zeroed(&plans->plans, &plans->count, (id | 63) + 1, sizeof *plans->plans);
+    struct plan *const plan = r == 0 ? &plans->plans[id] : NULL;
     if (plan && !plan->row)
         r = plan_fill(model, plan, source, id);
     if (r < 0)

@@ -5,6 +5,7 @@
  */
 #include "file/codec.h"
 
+#include "file/put.h"
 #include "layout.h"
 
 #include <errno.h>
@@ -171,18 +172,6 @@ static void deal(struct evtrail_encoder *encoder, const uint64_t *words, uint64_
         }
         ticks = now;
     }
-}
-
-static uint8_t *put32(uint8_t *out, uint32_t value)
-{
-    memcpy(out, &value, 4);
-    return out + 4;
-}
-
-static uint8_t *put64(uint8_t *out, uint64_t value)
-{
-    memcpy(out, &value, 8);
-    return out + 8;
 }
 
 /* kind, mask, base, then what the kind has; a dictionary's indices are in `index`. */

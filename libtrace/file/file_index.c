@@ -4,27 +4,12 @@
  * that know only that. Both are gathered while the file is written.
  */
 #include "file/file_writer.h"
+#include "file/grow.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum { ENTRIES_MAX = 1 << 20, SEEKS_IN_FRAME_MAX = 1 << 22 };
-
-/* One more item's room in *array; false: no memory. */
-static bool grow(void *array_pointer, size_t count, size_t *room, size_t item_bytes)
-{
-    void *array;
-    memcpy(&array, array_pointer, sizeof(array));
-    if (count < *room)
-        return true;
-    const size_t grown_room = *room ? *room * 2 : 64;
-    void *grown = realloc(array, grown_room * item_bytes);
-    if (!grown)
-        return false;
-    memcpy(array_pointer, &grown, sizeof(grown));
-    *room = grown_room;
-    return true;
-}
 
 static bool full(struct evtrail_file_index *index)
 {

@@ -5,6 +5,7 @@
  * damage.
  */
 #include "file/file_reader.h"
+#include "file/grow.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -36,14 +37,8 @@ void evtrail_part_close(struct evtrail_part *part)
 
 static struct evtrail_item *add_item(struct evtrail_part *part)
 {
-    if (part->items_count == part->items_room) {
-        const size_t room = part->items_room ? part->items_room * 2 : 64;
-        struct evtrail_item *grown = realloc(part->items, room * sizeof(*grown));
-        if (!grown)
-            return NULL;
-        part->items = grown;
-        part->items_room = room;
-    }
+    if (!grow(&part->items, part->items_count, &part->items_room, sizeof(*part->items)))
+        return NULL;
     struct evtrail_item *item = &part->items[part->items_count++];
     *item = (struct evtrail_item){0};
     return item;

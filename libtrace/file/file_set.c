@@ -3,6 +3,7 @@
  * Rotated sets: which files are NAME.NNNNN.evt, in order, and which of them retention gives up.
  */
 #include "file/file_set.h"
+#include "file/grow.h"
 
 #include <evtrail/file.h>
 
@@ -54,14 +55,8 @@ static int add(struct evtrail_set *set, const char *directory, const char *name,
 {
     if (set->count == MEMBERS_MAX)
         return -ENFILE;
-    if (set->count == set->room) {
-        const size_t room = set->room ? set->room * 2 : 16;
-        struct evtrail_set_member *grown = realloc(set->members, room * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        set->members = grown;
-        set->room = room;
-    }
+    if (!grow(&set->members, set->count, &set->room, sizeof(*set->members)))
+        return -ENOMEM;
     struct evtrail_set_member member = {.part = part, .stem = strndup(name, stem_bytes)};
     if (!member.stem || asprintf(&member.path, "%s%s%s", directory, *directory ? "/" : "", name) < 0) {
         free(member.stem);

@@ -4,6 +4,7 @@
  */
 #include "file/frame.h"
 
+#include "file/put.h"
 #include "file/codec.h"
 #include "file/crc32c.h"
 #include "layout.h"
@@ -11,30 +12,6 @@
 #include <string.h>
 
 /* ---- putting ---------------------------------------------------------------------------------------------------- */
-
-static uint8_t *put8(uint8_t *out, uint8_t value)
-{
-    *out = value;
-    return out + 1;
-}
-
-static uint8_t *put16(uint8_t *out, uint16_t value)
-{
-    memcpy(out, &value, 2);
-    return out + 2;
-}
-
-static uint8_t *put32(uint8_t *out, uint32_t value)
-{
-    memcpy(out, &value, 4);
-    return out + 4;
-}
-
-static uint8_t *put64(uint8_t *out, uint64_t value)
-{
-    memcpy(out, &value, 8);
-    return out + 8;
-}
 
 static uint8_t *put_text(uint8_t *out, const char *text, size_t most)
 {

@@ -4,6 +4,7 @@
  * lie end to end from the first frame to itself, and its counts must be right.
  */
 #include "file/file_reader.h"
+#include "file/grow.h"
 
 #include "layout.h"
 
@@ -25,14 +26,8 @@ struct index_load {
 
 static int take_meta(struct index_load *load, const struct evtrail_index_entry *entry)
 {
-    if (load->metas_count == load->metas_room) {
-        const size_t room = load->metas_room ? load->metas_room * 2 : 32;
-        struct evtrail_index_entry *grown = realloc(load->metas, room * sizeof(*grown));
-        if (!grown)
-            return -ENOMEM;
-        load->metas = grown;
-        load->metas_room = room;
-    }
+    if (!grow(&load->metas, load->metas_count, &load->metas_room, sizeof(*load->metas)))
+        return -ENOMEM;
     load->metas[load->metas_count++] = *entry;
     return 0;
 }

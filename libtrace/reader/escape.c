@@ -91,61 +91,59 @@ static size_t printable(const char *bytes, size_t count)
     return length && !obeyed(bytes, length) ? length : 0;
 }
 
+static void put_escaped(struct evtrail_text *text, unsigned char c, const char *prefix)
+{
+    const char escape[2] = {'\\', short_escape(c)};
+    if (escape[1])
+        evtrail_text_put(text, escape, 2);
+    else
+        put_byte(text, prefix, c);
+}
+
+/* Puts what may stand as it is at the head. Returns its bytes: 0 at what needs an escape. */
+static size_t put_plain(struct evtrail_text *text, const char *bytes, size_t count)
+{
+    size_t plain = plain_bytes(bytes, count);
+    if (plain == 0 && (unsigned char)*bytes >= 0x80)
+        plain = printable(bytes, count);
+    evtrail_text_put(text, bytes, plain);
+    return plain;
+}
+
 void evtrail_text_escaped(struct evtrail_text *text, const char *bytes, size_t count)
 {
-    for (;;) {
-        size_t plain = plain_bytes(bytes, count);
-        evtrail_text_put(text, bytes, plain);
-        bytes += plain;
-        count -= plain;
-        if (!count)
-            return;
-        unsigned char c = (unsigned char)*bytes;
-        size_t length = c >= 0x80 ? printable(bytes, count) : 0;
-        if (length) {
-            evtrail_text_put(text, bytes, length);
-        } else if (short_escape(c)) {
-            char escape[2] = {'\\', short_escape(c)};
-            evtrail_text_put(text, escape, 2);
-            length = 1;
-        } else {
-            put_byte(text, "\\x", c);
-            length = 1;
-        }
-        bytes += length;
-        count -= length;
+    for (size_t used; count > 0; bytes += used, count -= used) {
+        used = put_plain(text, bytes, count);
+        if (used > 0)
+            continue;
+        put_escaped(text, (unsigned char)*bytes, "\\x");
+        used = 1;
     }
+}
+
+/* What JSON has no plain form for, or a terminal obeys. Returns its bytes. */
+static size_t put_json_escape(struct evtrail_text *text, const char *bytes, size_t count)
+{
+    const unsigned char c = (unsigned char)*bytes;
+    const size_t length = c >= 0x80 ? utf8_sequence(bytes, count) : 0;
+    if (length) {
+        const unsigned named = obeyed(bytes, length);
+        put_byte(text, "\\u", (unsigned char)(named >> 8));
+        put_byte(text, "", (unsigned char)named);
+        return length;
+    }
+    if (c >= 0x80)
+        evtrail_text_literal(text, "\\ufffd");
+    else
+        put_escaped(text, c, "\\u00");
+    return 1;
 }
 
 void evtrail_text_json(struct evtrail_text *text, const char *bytes, size_t count)
 {
-    for (;;) {
-        size_t plain = plain_bytes(bytes, count);
-        evtrail_text_put(text, bytes, plain);
-        bytes += plain;
-        count -= plain;
-        if (!count)
-            return;
-        unsigned char c = (unsigned char)*bytes;
-        size_t length = c >= 0x80 ? utf8_sequence(bytes, count) : 0;
-        const unsigned named = length ? obeyed(bytes, length) : 0;
-        if (named) {
-            put_byte(text, "\\u", (unsigned char)(named >> 8));
-            put_byte(text, "", (unsigned char)named);
-        } else if (length) {
-            evtrail_text_put(text, bytes, length);
-        } else if (c >= 0x80) {
-            evtrail_text_literal(text, "\\ufffd");
-            length = 1;
-        } else if (short_escape(c)) {
-            char escape[2] = {'\\', short_escape(c)};
-            evtrail_text_put(text, escape, 2);
-            length = 1;
-        } else {
-            put_byte(text, "\\u00", c);
-            length = 1;
-        }
-        bytes += length;
-        count -= length;
+    for (size_t used; count > 0; bytes += used, count -= used) {
+        used = put_plain(text, bytes, count);
+        if (used == 0)
+            used = put_json_escape(text, bytes, count);
     }
 }

@@ -456,9 +456,10 @@ RUN(policy__switched_while_running__takes_effect_and_the_accounting_stays_exact)
     check();
 }
 
-RUN(policy__drop_to_overwrite_on_a_full_ring__recorded_at_once)
+/* A full ring of a policy that drops goes on at once when it may overwrite. */
+static void go_on_overwriting(const char *policy)
 {
-    setup("policy=drop", "blocks=4");
+    setup(policy, "blocks=4");
     emit(3000);
     CHECK(evtrail_set("policy=overwrite") == 0);
     check();
@@ -468,16 +469,14 @@ RUN(policy__drop_to_overwrite_on_a_full_ring__recorded_at_once)
     CHECK_EQ(t->lost_all, lost);
 }
 
+RUN(policy__drop_to_overwrite_on_a_full_ring__recorded_at_once)
+{
+    go_on_overwriting("policy=drop");
+}
+
 RUN(policy__shed_to_overwrite_on_a_full_ring__recorded_at_once)
 {
-    setup("policy=shed", "blocks=4");
-    emit(3000);
-    CHECK(evtrail_set("policy=overwrite") == 0);
-    check();
-    const uint64_t lost = t->lost_all;
-    emit(3000);
-    check();
-    CHECK_EQ(t->lost_all, lost);
+    go_on_overwriting("policy=shed");
 }
 
 RUN(policy__ring_size_changed_while_running__events_go_on_in_the_new_ring)
