@@ -2,7 +2,7 @@
  *
  * Reads field names, units and bases out of a trace point's argument text: `host, c->port, EVTRAIL_NS(end - start)`.
  * Done once a trace point, when it is registered. The text is the compiler's, so it is well-formed C; what is not
- * understood becomes arg1, arg2, ...
+ * understood is called by its part in the event's kind (id, parent, state, ...), else arg1, arg2, ...
  */
 #include "fields.h"
 
@@ -171,6 +171,21 @@ static struct evtrail_text shorten(struct evtrail_text text, size_t most)
     return text;
 }
 
+/* What the kind says of the place, for arguments without a name of their own: EVTRAIL_BEGIN(info, "x", id, 0). */
+static const char *part_in_kind(uint8_t kind, int index)
+{
+    static const char *const parts[EVTRAIL_KINDS][4] = {
+        [EVTRAIL_KIND_begin] = {"id", "parent"},
+        [EVTRAIL_KIND_end] = {"id"},
+        [EVTRAIL_KIND_counter] = {"value"},
+        [EVTRAIL_KIND_state] = {"id", "parent", "state"},
+        [EVTRAIL_KIND_name] = {"id", "name"},
+        [EVTRAIL_KIND_gone] = {"id"},
+        [EVTRAIL_KIND_flow] = {"id"},
+    };
+    return kind < EVTRAIL_KINDS && index < 3 ? parts[kind][index] : NULL;
+}
+
 static void read_catalogue(const struct evtrail_field_desc *desc, struct evtrail_field_text *field)
 {
     field->type = desc->type;
@@ -204,6 +219,8 @@ int evtrail_fields_of(const struct evtrail_point *point, struct evtrail_field_te
             field->type = point->types[i];
             if (next_argument(&rest, &argument))
                 read_argument(argument, field);
+            if (field->name.bytes == 0)
+                field->name = text_of(part_in_kind(point->kind, i));
             field->unit = shorten(field->unit, 31);
         }
         if (field->type == 0 || field->type >= EVTRAIL_TYPES)

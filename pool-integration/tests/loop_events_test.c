@@ -19,7 +19,8 @@ enum { ROUNDS = 50, OPEN_MAX = 64 };
 
 /* What a reader of the events knows. */
 struct account {
-    uint64_t begun, ended, submitted, completed, iterations, busy_ns, idle_ns, timers_fired, wakeups, posts, started, stopped;
+    uint64_t begun, ended, submitted, completed, iterations, busy_ns, idle_ns, timers_fired, wakeups, posts, started,
+        stopped;
     uint64_t open[OPEN_MAX]; /* spans */
     unsigned unmatched;
     uint64_t parent; /* of the last operation */

@@ -130,6 +130,27 @@ static void text__fewer_arguments_or_torn__never_read_beyond(void **state)
     is(0, "arg1", "", EVTRAIL_TYPE_u64);
 }
 
+static void names__of_a_kinds_parts__where_there_are_no_others(void **state)
+{
+    static const uint8_t types[4] = {9, 9, 17, 9};
+    struct evtrail_point point = {
+        .name = "x", .args = "\"n\", 7, 0, \"idle\", 3", .types = types, .fields_count = 4, .kind = EVTRAIL_KIND_state};
+    assert_int_equal(evtrail_fields_of(&point, fields), 4);
+    is(0, "id", "", 9);
+    is(1, "parent", "", 9);
+    is(2, "state", "", 17);
+    is(3, "arg4", "", 9);
+    point.kind = EVTRAIL_KIND_begin;
+    point.args = "\"n\", order, 0, 5, 3";
+    assert_int_equal(evtrail_fields_of(&point, fields), 4);
+    is(0, "order", "", 9);
+    is(1, "parent", "", 9);
+    is(2, "arg3", "", 17);
+    point.kind = 200;
+    assert_int_equal(evtrail_fields_of(&point, fields), 4);
+    is(1, "arg2", "", 9);
+}
+
 static void text__random__never_read_beyond(void **state)
 {
     static const uint8_t types[16] = {9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9, 9};
@@ -199,6 +220,7 @@ int main(void)
         cmocka_unit_test(names__twice_or_too_long__made_unique),
         cmocka_unit_test(hex__of_each_width),
         cmocka_unit_test(text__fewer_arguments_or_torn__never_read_beyond),
+        cmocka_unit_test(names__of_a_kinds_parts__where_there_are_no_others),
         cmocka_unit_test(text__random__never_read_beyond),
         cmocka_unit_test(types__unknown__refused),
         cmocka_unit_test(catalogue__enum_names_in_the_units_place__are_enums),
