@@ -214,6 +214,7 @@ static void winner_handshake(struct connector_state *race)
                                              .call = on_handshake};
     pool_trace_tls_begin_at(race->stamp, race->tls_span, connector->span, race->winner->target->address_id,
                             tls_settings_server(connector->tls));
+    race->handshake.op.parent = race->tls_span;
     race->handshaking = tls_handshake_start(&race->handshake, connector->tls) == 0;
     if (race->handshaking)
         return;

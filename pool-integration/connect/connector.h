@@ -18,9 +18,9 @@ struct connector_target {
     uint64_t address_id; /* the pool's, for the events */
     void *arg;           /* the pool's address */
     /* how it went: */
-    enum evpool_code code; /* EVPOOL_OK; EVPOOL_ERROR_cancelled: lost the race; else failed; tried says whether it was */
+    enum evpool_code code; /* EVPOOL_OK; EVPOOL_ERROR_cancelled: lost the race; else failed; if it was tried */
     int error;
-    unsigned tried;
+    unsigned tried; /* attempts */
     uint64_t took_ns;
 };
 

@@ -128,7 +128,10 @@ enum evpool_code tls_verdict(struct tls *tls, char *text, size_t bytes)
     const unsigned long fault = ERR_peek_error();
     const long verified = SSL_get_verify_result(tls->ssl);
     const bool certificate = ERR_GET_REASON(fault) == SSL_R_CERTIFICATE_VERIFY_FAILED;
-    const enum evpool_code code = certificate ? verdict_on_certificate(verified) : EVPOOL_ERROR_tls_failed;
+    const bool no_memory = ERR_GET_REASON(fault) == ERR_R_MALLOC_FAILURE;
+    const enum evpool_code code = certificate ? verdict_on_certificate(verified)
+                                  : no_memory ? EVPOOL_ERROR_memory
+                                              : EVPOOL_ERROR_tls_failed;
     const char *reason = certificate ? X509_verify_cert_error_string(verified)
                          : fault     ? ERR_reason_error_string(fault)
                                      : NULL;

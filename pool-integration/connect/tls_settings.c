@@ -16,7 +16,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { SESSIONS_MAX = 8 };
+enum { SESSIONS_MAX = 8, NAME_MAX_BYTES = 253 };
 
 struct tls_settings {
     _Atomic unsigned refs;
@@ -185,6 +185,8 @@ static int set_server(struct tls_settings *settings, const struct evpool_tls *tl
     length = strcspn(name, "%") < length ? strcspn(name, "%") : length; /* a zone is nobody's name */
     if (length > 1 && name[length - 1] == '.')
         length--;
+    if (length > NAME_MAX_BYTES && !tls->insecure)
+        return wrong(ret_error, "server_name", "has more than 253 bytes", name);
     settings->server = strndup(name, length);
     if (!settings->server)
         return no_memory(ret_error);
@@ -275,7 +277,8 @@ const char *tls_settings_server(const struct tls_settings *settings)
 
 const char *tls_settings_sni(const struct tls_settings *settings)
 {
-    return settings->literal || strchr(settings->server, '/') ? NULL : settings->server;
+    const bool sayable = strlen(settings->server) <= NAME_MAX_BYTES && !strchr(settings->server, '/');
+    return sayable && !settings->literal ? settings->server : NULL;
 }
 
 SSL_CTX *tls_settings_context(struct tls_settings *settings)

@@ -11,6 +11,7 @@
 #include "dial.h"
 #include "full_listener.h"
 #include "loop_fixture.h"
+#include "memory_fault.h"
 #include "peer.h"
 
 /* ---- races ---- */
@@ -162,6 +163,25 @@ static void handshake__winner_stalls__loser_gets_another_turn(struct loop_fixtur
     peer_stop(good);
 }
 
+static void handshake__memory_ends_anywhere__a_stream_or_memory_error(struct loop_fixture *f)
+{
+    struct peer *peer = peer_start(&(struct peer_options){.certificate = "good"});
+    struct tls_settings *settings = dial_settings("good.test");
+    for (unsigned allowed = 0, failed = 1; failed; allowed++) {
+        struct evpool_error *error = NULL;
+        memory_fault_after(allowed);
+        struct stream *stream = dial(f->loop, peer_port(peer), settings, &error);
+        failed = memory_fault_end();
+        assert_true(stream || evpool_error_code(error) == EVPOOL_ERROR_memory);
+        assert_true(failed || stream);
+        evpool_error_free(error);
+        stream_close(stream);
+        assert_true(allowed < 100);
+    }
+    tls_settings_free(settings);
+    peer_stop(peer);
+}
+
 /* ---- cancelling ---- */
 
 static void expect_cancelled(struct loop_fixture *f, struct dialling *dialling)
@@ -265,6 +285,7 @@ int main(void)
         LOOP_CASE(race__many_good_at_once__one_wins_others_closed),
         LOOP_CASE(handshake__bad_certificate__next_target),
         LOOP_CASE(handshake__winner_stalls__loser_gets_another_turn),
+        LOOP_CASE(handshake__memory_ends_anywhere__a_stream_or_memory_error),
         LOOP_CASE(cancel__before_it_began__cancelled),
         LOOP_CASE(cancel__attempts_under_way__cancelled),
         LOOP_CASE(cancel__in_handshake__cancelled),
