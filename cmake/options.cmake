@@ -2,6 +2,7 @@
 # Options, and how everything here is compiled.
 option(EVTRAIL_WERROR "Warnings are errors" OFF)
 option(EVTRAIL_TESTS "Build the tests (needs cmocka)" ON)
+option(EVTRAIL_POOL "Build the connection pool, pool-integration (needs c-ares and OpenSSL)" ON)
 option(EVTRAIL_FUZZ "Build the fuzz targets with libFuzzer (clang), and nothing that it would slow down" OFF)
 set(EVTRAIL_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize= takes them: address,undefined or thread")
 
