@@ -91,11 +91,8 @@ static int settings_make(struct recorder *recorder)
         return code;
     const char *const standard = args->set[OPT_trigger] ? "overwrite" : "drop";
     const char *const policy = args->set[OPT_policy] ? policies[args->number[OPT_policy]] : standard;
-    snprintf(recorder->settings_text[0], sizeof recorder->settings_text[0], "policy=%s", policy);
-    snprintf(recorder->settings_text[1], sizeof recorder->settings_text[1], "block=%lld", (long long)block);
-    snprintf(recorder->settings_text[2], sizeof recorder->settings_text[2], "blocks=%lld", (long long)blocks);
-    for (unsigned i = 0; i < 3; i++)
-        recorder->tuning.settings[i] = recorder->settings_text[i];
+    snprintf(recorder->rings, sizeof recorder->rings, "policy=%s block=%lld blocks=%lld", policy, (long long)block,
+             (long long)blocks);
     recorder->rules = rules_join(args);
     char *why = NULL;
     if (recorder->rules && evtrail_rules_check(recorder->rules, &why) < 0) {
@@ -103,9 +100,7 @@ static int settings_make(struct recorder *recorder)
         free(why);
         return wrong;
     }
-    if (!recorder->rules ||
-        asprintf(&recorder->settings, "%s %s %s %s keep=1", recorder->rules, recorder->settings_text[0],
-                 recorder->settings_text[1], recorder->settings_text[2]) < 0) {
+    if (!recorder->rules || asprintf(&recorder->settings, "%s %s keep=1", recorder->rules, recorder->rings) < 0) {
         recorder->settings = NULL;
         return fail(CODE_system, NULL, "out of memory");
     }
@@ -168,8 +163,10 @@ static struct consumer consumer_for(struct recorder *recorder)
         .args = recorder->args, .settings = recorder->settings, .snapshot = recorder->args->set[OPT_snapshot]};
     consumer.preload = recorder->args->list[OPT_with].items;
     consumer.preload_count = recorder->args->list[OPT_with].count;
-    if (!consumer.snapshot && !recorder->args->program)
+    if (!consumer.snapshot && !recorder->args->program) { /* a program has them from its environment */
         consumer.options.enable = recorder->rules;
+        consumer.options.settings = recorder->rings;
+    }
     return consumer;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * The parts of evtrail record: the file as a sink, progress, the settings of recorded sessions, expressions to stop or
+ * The parts of evtrail record: the file as a sink, progress, expressions to stop or
  * snapshot at.
  */
 #ifndef EVTRAIL_CONSUMERS_RECORD_H
@@ -11,27 +11,6 @@
 #include <evtrail/file.h>
 
 #include <sys/types.h>
-
-/* Sessions whose settings are ours while we record. */
-struct tuned {
-    char *path;
-    uint32_t source;                      /* number in the reader */
-    uint32_t policy, block_bytes, blocks; /* as they were */
-    bool changed;
-    unsigned looks; /* since it has ended, at whether its session is still there */
-};
-struct tuning {
-    const char *settings[3]; /* "policy=drop", "block=256K", "blocks=64"; NULL: left alone */
-    struct tuned *items;
-    size_t count;
-    uint32_t sources_seen;
-};
-/* Applies the settings to live sources that the reader has gained. */
-void tuning_apply(struct tuning *tuning, const struct consumer *consumer);
-/* Forgets sources that have ended and removed their sessions themselves. */
-void tuning_tidy(struct tuning *tuning, const struct consumer *consumer);
-/* Puts back what was, and removes sessions that are dead and, by the reader, read to their end. */
-void tuning_restore(struct tuning *tuning, const struct consumer *consumer, bool remove_dead);
 
 /* A second reader on the same processes that looks for an event. */
 struct watch {
@@ -51,7 +30,6 @@ struct recorder {
     const struct args *args;
     struct evtrail_file *file;
     struct evtrail_file_stats stats;
-    struct tuning tuning;
     struct watch until;
     const char *output; /* -o, or NULL */
     char name[64];      /* of what is recorded, for the default file name */
@@ -59,7 +37,7 @@ struct recorder {
     bool made; /* the file is new: dev and ino are its */
     dev_t device;
     ino_t inode;
-    char settings_text[4][64];
+    char rings[128];  /* settings: policy and sizes */
     char *settings;  /* for a program: rules and settings */
     char *rules;     /* of -e */
     unsigned number; /* of the snapshot, from 1; 0: no number */

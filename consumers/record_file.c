@@ -132,8 +132,6 @@ int recorder_open(struct sink *sink, struct consumer *consumer)
         consumer_note(consumer, code);
         return r;
     }
-    if (!consumer->snapshot)
-        tuning_apply(&recorder->tuning, consumer);
     return 0;
 }
 
@@ -175,14 +173,11 @@ static void note_gone(struct recorder *recorder, struct consumer *consumer)
         recorder->gone[i] = true;
         evtrail_file_source_gone(recorder->file, sources[i]);
     }
-    tuning_tidy(&recorder->tuning, consumer);
 }
 
 int recorder_flush(struct sink *sink, struct consumer *consumer)
 {
     struct recorder *const recorder = (struct recorder *)sink;
-    if (!consumer->snapshot)
-        tuning_apply(&recorder->tuning, consumer);
     note_gone(recorder, consumer);
     evtrail_file_idle(recorder->file);
     evtrail_file_stats(recorder->file, &recorder->stats);
@@ -193,6 +188,20 @@ int recorder_flush(struct sink *sink, struct consumer *consumer)
     until_matched(recorder, consumer);
     progress_show(recorder, consumer);
     return 0;
+}
+
+static void remove_read(const struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    for (uint32_t i = 0; i < count; i++) {
+        struct evtrail_session *session;
+        if (!sources[i]->live || !sources[i]->gone || access(sources[i]->path, F_OK) < 0 ||
+            evtrail_session_open(&session, sources[i]->path, NULL) < 0)
+            continue;
+        evtrail_session_remove(session);
+        evtrail_session_close(session);
+    }
 }
 
 int recorder_close(struct sink *sink, struct consumer *consumer)
@@ -215,10 +224,9 @@ int recorder_close(struct sink *sink, struct consumer *consumer)
     else
         summary_show(recorder, consumer);
     /* What was read to its end, all of it, need not stay. */
-    const bool dead_too =
-        r == 0 && !recorder->args->set[OPT_keep_sessions] && !recorder->args->set[OPT_now] && !consumer->filter;
-    if (!consumer->snapshot) /* a snapshot's sessions stay as they are */
-        tuning_restore(&recorder->tuning, consumer, dead_too);
+    if (r == 0 && !consumer->snapshot && !recorder->args->set[OPT_keep_sessions] && !recorder->args->set[OPT_now] &&
+        !consumer->filter)
+        remove_read(consumer);
     watch_close(&recorder->until);
     free(recorder->gone);
     recorder->gone = NULL;

@@ -57,17 +57,9 @@ static int on_event(struct sink *sink, struct consumer *consumer, const struct e
     return code == CODE_ok ? 0 : CONSUMER_STOP;
 }
 
-static int on_flush(struct sink *sink, struct consumer *consumer)
-{
-    struct trigger *const trigger = (struct trigger *)sink;
-    tuning_apply(&trigger->recorder->tuning, consumer);
-    return 0;
-}
-
 static int on_close(struct sink *sink, struct consumer *consumer)
 {
     struct trigger *const trigger = (struct trigger *)sink;
-    tuning_restore(&trigger->recorder->tuning, consumer, false);
     if (trigger->recorder->number == 0 && !consumer->args->set[OPT_quiet])
         warn(NULL, "no event matched; no snapshot was taken");
     return 0;
@@ -79,8 +71,7 @@ int record_trigger(struct recorder *recorder, struct consumer *consumer)
     struct trigger trigger = {.recorder = recorder, .left = args->set[OPT_snapshots] ? args->number[OPT_snapshots] : 1};
     if (trigger.left == 0)
         trigger.left = -1;
-    trigger.sink =
-        (struct sink){.name = "trigger", .open = on_flush, .event = on_event, .flush = on_flush, .close = on_close};
+    trigger.sink = (struct sink){.name = "trigger", .event = on_event, .close = on_close};
     consumer->expression = args->text[OPT_trigger];
     consumer->options.from_now = !args->program;
     recorder->progress = false;

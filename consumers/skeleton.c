@@ -268,9 +268,11 @@ int consumer_open(struct consumer *consumer, struct sink *sink)
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------------- */
 
+/* That we were stopped for a while and are back costs events at most, and those are counted. */
 static void fault(struct consumer *consumer, int error)
 {
-    consumer_note(consumer, code_of(error));
+    if (error != -ESTALE)
+        consumer_note(consumer, code_of(error));
     if (consumer->faults++ < FAULTS_SHOWN) {
         const char *const text = evtrail_reader_error(consumer->reader);
         warn(NULL, "%s", *text ? text : strerror(-error));

@@ -272,7 +272,7 @@ struct evtrail_consumer {
     _Atomic uint64_t identity;   /* random: a consumer finds out that its slot was taken over */
     _Atomic uint64_t evicted_ns; /* when */
     char name[24];
-    uint64_t reserved[1];
+    _Atomic uint64_t override; /* settings that it overrides while it has the slot: libtrace/shared/override.c; 0: none */
 };
 static_assert(sizeof(struct evtrail_consumer) == 64, "consumer");
 /* One per ring. */

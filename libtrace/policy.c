@@ -6,6 +6,7 @@
  * write elsewhere or wait for longer than the deadline.
  */
 #include "internal.h"
+#include "shared/override.h"
 
 #include <errno.h>
 
@@ -79,8 +80,9 @@ void evtrail_policy_evict(struct evtrail_ring *ring)
             continue;
         uint32_t active = EVTRAIL_CONSUMER_ACTIVE;
         atomic_store_explicit(&consumers[i].evicted_ns, now, memory_order_relaxed);
-        atomic_compare_exchange_strong_explicit(&consumers[i].state, &active, EVTRAIL_CONSUMER_EVICTED,
-                                                memory_order_acq_rel, memory_order_relaxed);
+        if (atomic_compare_exchange_strong_explicit(&consumers[i].state, &active, EVTRAIL_CONSUMER_EVICTED,
+                                                    memory_order_acq_rel, memory_order_relaxed))
+            evtrail_override_end(evtrail_process.control, i); /* a recorder's `drop` must not outlive the recorder */
         ring->consumers &= ~(1u << i);
     }
 }

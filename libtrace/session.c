@@ -3,6 +3,7 @@
  * The process's session: its two files, their mappings, its start, its end, and fork.
  */
 #include "internal.h"
+#include "shared/override.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -341,7 +342,7 @@ static void read_environment(struct evtrail_control *control)
 static void inherit(struct evtrail_control *control, const struct evtrail_control *parent)
 {
     struct evtrail_settings_values values;
-    evtrail_settings_read(&parent->settings, &values);
+    evtrail_override_base(parent, &values);
     atomic_store_explicit(&control->settings.policy, values.policy, memory_order_relaxed);
     atomic_store_explicit(&control->settings.block_bytes, values.block_bytes, memory_order_relaxed);
     atomic_store_explicit(&control->settings.blocks, values.blocks, memory_order_relaxed);

@@ -6,6 +6,7 @@
 
 #include "reader/clock_live.h"
 #include "reader/futex.h"
+#include "shared/override.h"
 #include "shared/rules.h"
 
 #include <errno.h>
@@ -105,6 +106,7 @@ static bool reap(struct evtrail_live *live, struct evtrail_consumer *consumer, b
     owner_text(identity, owner);
     if (identity)
         *rules |= evtrail_rules_remove(live->control, owner) == 0;
+    evtrail_override_end(live->control, (unsigned)(consumer - live->control->consumers));
     atomic_store_explicit(&consumer->identity, 0, memory_order_relaxed);
     atomic_store_explicit(&consumer->state, EVTRAIL_CONSUMER_FREE, memory_order_release);
     return true;
@@ -153,6 +155,8 @@ static void fill(struct evtrail_slot *slot, struct evtrail_live *live)
     /* Cursors that an earlier consumer left: 0 keeps everything. Rings that come later were never touched. */
     for (uint32_t ring = 0, count = evtrail_live_rings(live); ring < count; ring++)
         atomic_store_explicit(&live->control->rings[ring].released[slot->index], 0, memory_order_relaxed);
+    if (slot->settings && *slot->settings)
+        evtrail_override_set(live->control, (unsigned)slot->index, slot->settings);
     /* B6 (release): the cursors are reset before a writer counts them; pairs with the acquire in libtrace/policy.c.
      * Without it a writer may take an old consumer's cursor for ours, and overwrite what we have not read. */
     atomic_store_explicit(&consumer->state, slot->hold ? EVTRAIL_CONSUMER_ACTIVE : EVTRAIL_CONSUMER_PASSIVE,
@@ -174,9 +178,9 @@ static int take_slot(struct evtrail_slot *slot, struct evtrail_live *live)
 }
 
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
-                        const char *rules, struct evtrail_fault *fault)
+                        const char *rules, const char *settings, struct evtrail_fault *fault)
 {
-    *slot = (struct evtrail_slot){.index = -1, .hold = hold, .rules = rules};
+    *slot = (struct evtrail_slot){.index = -1, .hold = hold, .rules = rules, .settings = settings};
     if (!live->control || !live->control_writable)
         return evtrail_fault_set(fault, -EACCES,
                                  "%s: not there or not writable, so it cannot be controlled: run as its owner",
@@ -224,6 +228,7 @@ void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live)
         return;
     struct evtrail_consumer *consumer = &live->control->consumers[slot->index];
     if (is_ours(slot, live)) {
+        evtrail_override_end(live->control, (unsigned)slot->index);
         atomic_store_explicit(&consumer->identity, 0, memory_order_relaxed);
         atomic_store_explicit(&consumer->state, EVTRAIL_CONSUMER_FREE, memory_order_seq_cst);
     }
@@ -251,7 +256,7 @@ static int return_after_eviction(struct evtrail_slot *slot, struct evtrail_live 
             add_rules(slot, live, slot->rules, NULL);
     }
     return evtrail_fault_set(
-        fault, -ESTALE,
+        fault, slot->index < 0 ? -EBUSY : -ESTALE,
         "%s: this reader did not run for longer than its lease and was evicted; events may have been lost "
         "meanwhile, and are counted%s",
         live->path, slot->index < 0 ? "; no slot is free to come back" : "");

@@ -13,24 +13,25 @@ struct evtrail_slot {
     bool has_rules;
     uint64_t identity; /* also the owner of our rules, in hexadecimal */
     uint64_t renewed_ns;
-    const char *rules; /* borrowed */
+    const char *rules;    /* borrowed */
+    const char *settings; /* borrowed */
     char owner[20];
     char name[24];
 };
 
-/* Claims a slot: with `hold`, writers wait for us from here on. `rules` (borrowed; may be NULL: none) are in force
- * while we are attached. -EACCES: the control page is not ours to write; -EBUSY: all slots are taken, or the rules are
+/* Claims a slot: with `hold`, writers wait for us from here on. `rules` and `settings` (borrowed; may be NULL: none) are in
+ * force while we are attached; settings are those that evtrail_override_check() takes. -EACCES: the control page is not ours to write; -EBUSY: all slots are taken, or the rules are
  * locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
-                        const char *rules, struct evtrail_fault *fault);
+                        const char *rules, const char *settings, struct evtrail_fault *fault);
 void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live);
 /* Renews the lease, every 100 ms at most. -ESTALE: we had been evicted and have taken a slot again: events may have
- * been lost meanwhile, and are counted. */
+ * been lost meanwhile, and are counted; -EBUSY: the same, and no slot is free. */
 int evtrail_slot_renew(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t now_ns,
                        struct evtrail_fault *fault);
 /* Blocks of the ring below `block` are no longer needed. Wakes a writer that waits. Wait-free, but for that. */
 void evtrail_slot_release(const struct evtrail_slot *slot, struct evtrail_live *live, uint32_t ring, uint64_t block);
-/* Frees the slots of consumers that ended without detaching, with their rules. Returns how many. */
+/* Frees the slots of consumers that ended without detaching, with their rules and settings. Returns how many. */
 int evtrail_slots_reap(struct evtrail_live *live);
 /* Checks the words of a text of rules: 0 or -EINVAL, with the word that is wrong in `fault`. */
 int evtrail_rules_fault(const char *rules, struct evtrail_fault *fault);

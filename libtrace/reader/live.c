@@ -146,6 +146,7 @@ static void describe(struct evtrail_live *live, const struct evtrail_session_hea
     source->program = live->program;
     source->host = live->host;
     source->boot_id = live->boot_id;
+    source->path = live->path;
     source->live = true;
     find_boot(live);
     evtrail_clock_start(source, h, live->same_boot);

@@ -426,12 +426,13 @@ static int attach_slot(struct evtrail_live_input *in, struct evtrail_fault *faul
 {
     struct evtrail_reader *reader = in->input.reader;
     const struct evtrail_reader_options *options = &reader->options;
-    bool needed = options->hold || options->enable;
+    bool needed = options->hold || options->enable || options->settings;
     in->slot.index = -1;
     in->dead = !evtrail_live_alive(&in->live);
     if (in->dead || (options->snapshot && !needed))
         return 0;
-    int result = evtrail_slot_attach(&in->slot, &in->live, reader->name, options->hold, reader->enable, fault);
+    int result =
+        evtrail_slot_attach(&in->slot, &in->live, reader->name, options->hold, reader->enable, reader->settings, fault);
     /* its control file goes right after this is set; there is nothing left to control, only to read */
     bool exiting = atomic_load_explicit(&evtrail_live_header(&in->live)->exiting, memory_order_relaxed) != 0;
     return needed && !exiting ? result : 0;

@@ -9,6 +9,7 @@
 #include "reader/filter.h"
 #include "reader/live.h"
 #include "reader/schema.h"
+#include "shared/override.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -72,6 +73,10 @@ static int prepare(struct evtrail_reader *reader)
     if (result == 0 && options->enable)
         result = evtrail_rules_fault(options->enable, NULL);
     if (result == 0 && options->enable && !(reader->enable = strdup(options->enable)))
+        result = -ENOMEM;
+    if (result == 0 && options->settings)
+        result = evtrail_override_check(options->settings);
+    if (result == 0 && options->settings && !(reader->settings = strdup(options->settings)))
         result = -ENOMEM;
     if (result == 0 && (options->spans || (options->filter && evtrail_filter_needs_spans(options->filter))) &&
         !(reader->spans = evtrail_spans_new()))
@@ -149,6 +154,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     free(reader->skips);
     free(reader->notices);
     free(reader->enable);
+    free(reader->settings);
     free(reader->unready);
     free(reader);
 }
@@ -187,8 +193,8 @@ static const char *keep_text(char **room, const char *text)
 /* Who a process was, in a few hundred bytes. NULL: no memory. */
 static struct evtrail_source *stub_of(const struct evtrail_source *source)
 {
-    const size_t texts =
-        strlen(source->command) + strlen(source->program) + strlen(source->host) + strlen(source->boot_id) + 4;
+    const size_t texts = strlen(source->command) + strlen(source->program) + strlen(source->host) +
+                         strlen(source->boot_id) + strlen(source->path) + 5;
     struct evtrail_source *stub = malloc(sizeof(*stub) + texts);
     if (!stub)
         return NULL;
@@ -198,6 +204,7 @@ static struct evtrail_source *stub_of(const struct evtrail_source *source)
     stub->program = keep_text(&room, source->program);
     stub->host = keep_text(&room, source->host);
     stub->boot_id = keep_text(&room, source->boot_id);
+    stub->path = keep_text(&room, source->path);
     stub->types = NULL;
     stub->modules = NULL;
     stub->types_count = stub->modules_count = 0;

@@ -96,7 +96,7 @@ struct evtrail_reader {
     struct evtrail_reader_options options;
     char name[EVTRAIL_NAME_BYTES];
     char directory[400];
-    char *enable;
+    char *enable, *settings;
     struct evtrail_input **inputs;
     uint32_t inputs_count, inputs_capacity, inputs_turn;
     struct {

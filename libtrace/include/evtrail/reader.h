@@ -94,6 +94,7 @@ struct evtrail_source {
     bool live;   /* a session in memory, not a file */
     bool gone;   /* its process has ended */
     void *owner; /* the reader's own */
+    const char *path; /* of the session's data file; NULL: not live */
 };
 const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id);
 /* ns since 1970 (CLOCK_REALTIME) of a tick count, and back. */
@@ -222,6 +223,8 @@ struct evtrail_reader_options {
     int64_t from_ns, to_ns; /* time range, ns since 1970; 0: open */
     size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
     bool living;            /* evtrail_reader_add_process() finds no session of a process that has ended */
+    const char *settings;   /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or
+                               stopped for longer than its lease. Of several readers' the latest counts. NULL: none */
 };
 /* Whether all of `rules` are rules: -EINVAL, and why in *ret_error, which the caller frees. */
 int evtrail_rules_check(const char *rules, char **ret_error);
