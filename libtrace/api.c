@@ -24,7 +24,7 @@ API int evtrail_rule(const char *rule)
     int saved = errno, result = -ENODEV;
     if (!rule)
         return -EINVAL;
-    if (evtrail_session_start()) {
+    if (evtrail_session_start_wait()) {
         struct evtrail_control *control = evtrail_process.control;
         result = evtrail_control_allocate(control->rules, EVTRAIL_RULES_BYTES);
         if (result == 0)
@@ -40,7 +40,7 @@ API int evtrail_set(const char *setting)
 {
     if (!setting)
         return -EINVAL;
-    if (!evtrail_session_start())
+    if (!evtrail_session_start_wait())
         return -ENODEV;
     return evtrail_settings_apply(&evtrail_process.control->settings, setting, strlen(setting));
 }

@@ -82,15 +82,21 @@ static void context_put(struct evtrail_ring *ring, const struct context *context
 
 /* ---- which ring ---- */
 
+/* C4, C13 (release): who sees it sees the bit gone, or the type and that it is on. */
+void evtrail_readers_wake(void)
+{
+    struct evtrail_control *control = evtrail_process.control;
+    atomic_fetch_add_explicit(&control->wake, 1, memory_order_release);
+    evtrail_futex_wake(&control->wake);
+}
+
 /* C3, C4: an idle reader set the bit and sleeps on `wake`. Before the event is written: it takes longer to wake than we to
  * write, and looks again. The bit goes first, or a second reader's would be lost. */
 static void wake_readers(const struct evtrail_point *point)
 {
     struct evtrail_control *control = evtrail_process.control;
     atomic_fetch_and_explicit(&control->enable[point->head >> 6], (uint8_t)~EVTRAIL_ENABLE_WAKE, memory_order_relaxed);
-    atomic_fetch_add_explicit(&control->wake, 1,
-                              memory_order_release); /* C4 (release): who sees it sees the bit gone */
-    evtrail_futex_wake(&control->wake);
+    evtrail_readers_wake();
 }
 
 /* Counts a loss outside an emission: a signal handler's in the middle of it goes elsewhere, not under it. */
@@ -153,7 +159,8 @@ struct origin {
     uint64_t caller;
     uintptr_t frame;
 };
-#define ORIGIN ((struct origin){(uint64_t)(uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_dwarf_cfa()})
+#define ORIGIN_FROM(address) ((struct origin){(uint64_t)(uintptr_t)(address), (uintptr_t)__builtin_dwarf_cfa()})
+#define ORIGIN ORIGIN_FROM(__builtin_return_address(0))
 
 static struct evtrail_writer *reserve(const struct evtrail_point *point, unsigned on, uint32_t words, unsigned meta,
                                       struct origin origin)
@@ -161,6 +168,10 @@ static struct evtrail_writer *reserve(const struct evtrail_point *point, unsigne
     struct context context;
     if (!(on & EVTRAIL_ENABLE_ON))
         return NULL;
+    if (UNLIKELY(point->head == 0)) {
+        evtrail_registry_missing(point);
+        return NULL;
+    }
     struct evtrail_ring *ring = main_ring();
     if (!ring)
         return NULL;
@@ -194,15 +205,27 @@ static bool still_full(unsigned level, unsigned on)
     return true;
 }
 
-API __attribute__((noinline)) struct evtrail_writer *evtrail_reserve(const struct evtrail_point *point, unsigned on,
-                                                                     uint32_t words)
+static struct evtrail_writer *reserve_keeping_errno(const struct evtrail_point *point, unsigned on, uint32_t words,
+                                                    struct origin origin)
 {
     if (still_full(point->level, on))
         return NULL;
     int saved = errno;
-    struct evtrail_writer *writer = reserve(point, on, words, 0, ORIGIN);
+    struct evtrail_writer *writer = reserve(point, on, words, 0, origin);
     errno = saved;
     return writer;
+}
+
+API __attribute__((noinline)) struct evtrail_writer *evtrail_reserve(const struct evtrail_point *point, unsigned on,
+                                                                     uint32_t words)
+{
+    return reserve_keeping_errno(point, on, words, ORIGIN);
+}
+
+API __attribute__((noinline)) struct evtrail_writer *
+evtrail_reserve_from(const struct evtrail_point *point, unsigned on, uint32_t words, const void *caller)
+{
+    return reserve_keeping_errno(point, on, words, ORIGIN_FROM(caller));
 }
 
 /* ---- large and foreign events ---- */
@@ -287,6 +310,16 @@ API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point 
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
         emit(point, on, ticks, args, count, ORIGIN);
+    errno = saved;
+}
+
+API __attribute__((noinline)) void evtrail_emit_args_from(const struct evtrail_point *point, unsigned on,
+                                                          uint64_t ticks, const struct evtrail_arg *args,
+                                                          unsigned count, const void *caller)
+{
+    int saved = errno;
+    if (count <= EVTRAIL_FIELDS_MAX)
+        emit(point, on, ticks, args, count, ORIGIN_FROM(caller));
     errno = saved;
 }
 

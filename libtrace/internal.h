@@ -100,6 +100,7 @@ struct evtrail_process {
     _Atomic uint32_t rings_count;
     uint32_t clock;
     uint32_t pid;
+    _Atomic uint32_t starter; /* thread that makes the session */
     bool off; /* for good: setuid, EVTRAIL=off */
     bool started;
     bool force_monotonic;
@@ -123,6 +124,8 @@ bool evtrail_watched(void);
 bool evtrail_session_start(void);
 /* The part of the header that is left to the first ring. */
 void evtrail_session_describe_boot(void);
+/* The same where one may wait: until another thread that is making the session is done. */
+bool evtrail_session_start_wait(void);
 /* Gives memory to bytes of the data file before they are touched: 0, or -ENOMEM and nothing will ever raise SIGBUS. */
 int evtrail_data_allocate(uint8_t *address, uint64_t offset, uint64_t bytes);
 /* Where that part of the data file is in the process's address space: memory is not there yet. NULL: it cannot be had. */
@@ -153,6 +156,8 @@ void evtrail_registry_unlock(void);
 bool evtrail_registry_lock_unless_mine(void); /* false: this thread holds it */
 uint32_t evtrail_registry_types(void);        /* the next id */
 void evtrail_registry_fork_child(void);
+/* An event of a point that is wanted and could not be registered, for want of memory: counts it as lost, tries again. */
+void evtrail_registry_missing(const struct evtrail_point *point);
 void evtrail_modules_refresh(void); /* loaded objects, for code addresses */
 void evtrail_modules_first(void);   /* unless done */
 
@@ -165,6 +170,7 @@ void evtrail_ring_release(struct evtrail_ring *ring);
 struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring); /* to a ring of the size now set */
 void evtrail_thread_forget(void);                                       /* in a forked child */
 void evtrail_count_nested(struct evtrail_ring *ring);
+void evtrail_count_no_ring(void);
 int evtrail_thread_init(void);
 
 /* policy.c */
@@ -204,6 +210,9 @@ static inline uint32_t evtrail_ring_words_max(uint32_t block_bytes)
 {
     return (block_bytes - EVTRAIL_BLOCK_HEADER_BYTES) / 8 - EVTRAIL_SLACK_WORDS - EVTRAIL_PENDING_WORDS_MAX;
 }
+
+/* emit.c */
+void evtrail_readers_wake(void); /* those that sleep until something happens in this session */
 
 /* abandoned.c */
 /* Of a busy ring, in an emission whose stack frame is (just below) `frame`: whether the emission that holds it is surely gone;

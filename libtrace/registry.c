@@ -55,6 +55,8 @@ static struct registry {
 } registry;
 
 static const uint8_t off_byte = 0;
+/* Of points that are wanted and have no type, for want of memory: not 1, so that each event goes to evtrail_reserve(). */
+static const uint8_t missing_byte = EVTRAIL_ENABLE_ON | EVTRAIL_ENABLE_CPU;
 
 /* The rules as text. Under the registry's lock, or while the session is being made: not on the stack, as a thread that
  * emits its first event after a fork may have little of it. */
@@ -325,6 +327,8 @@ int evtrail_registry_apply_rules_count(void)
         changed += ((before ^ after) & ~EVTRAIL_ENABLE_WAKE) != 0;
     }
     evtrail_registry_unlock();
+    if (changed)
+        evtrail_readers_wake(); /* C13 */
     return changed;
 }
 
@@ -439,13 +443,29 @@ static void register_point(struct evtrail_point *point, size_t bytes)
     uint32_t before = registry.count, id = point->head >> 6; /* not 0: it was here and has left */
     if (id >= before)
         return;
-    if (id == 0 && (id = type_of(point)) == 0)
+    if (id == 0 && (id = type_of(point)) == 0) {
+        const bool wanted = point->name && evtrail_rules_state(rule_lines, bytes, point->name, point->level);
+        if (wanted && (registry.error == -ENOMEM || registry.error == -ENOSPC))
+            __atomic_store_n(&point->enabled, &missing_byte, __ATOMIC_RELEASE);
         return;
+    }
     if (id >= before)
         apply_rules(id, bytes);
     __atomic_store_n(&point->head, id << 6, __ATOMIC_RELAXED);
     /* T2 (release): the id before the byte's address; pairs with T1 in trace.h. */
     __atomic_store_n(&point->enabled, (const uint8_t *)&evtrail_process.control->enable[id], __ATOMIC_RELEASE);
+}
+
+/* C13: readers that sleep have set the wake bit of the types that they know. The type is published and its byte set, then `wake` changes
+ * (release); a reader reads `wake` (C4), then the types and their bytes. Without it a new type's events wait for the end of its
+ * sleep. */
+static void wake_for_new(uint32_t first)
+{
+    bool on = false;
+    for (uint32_t id = first; id < registry.count && !on; id++)
+        on = atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed) != 0;
+    if (on)
+        evtrail_readers_wake();
 }
 
 /* Rules may have come while the points were added: read them again until none has (bounded: a hostile writer). */
@@ -467,12 +487,13 @@ static void register_points(struct evtrail_point *const *first, struct evtrail_p
         for (uint32_t id = before; id < registry.count; id++)
             apply_rules(id, bytes);
     }
+    wake_for_new(before);
 }
 
 API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_point *const *end)
 {
     int saved = errno;
-    if (evtrail_session_start() && !lock_is_mine()) {
+    if (evtrail_session_start_wait() && !lock_is_mine()) {
         evtrail_registry_lock();
         register_points(first, end);
         evtrail_registry_unlock();
@@ -489,6 +510,16 @@ API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrai
     for (; first < end; first++)
         if (*first)
             __atomic_store_n(&(*first)->enabled, &off_byte, __ATOMIC_RELEASE);
+}
+
+void evtrail_registry_missing(const struct evtrail_point *point)
+{
+    static _Atomic uint32_t missed;
+    struct evtrail_point *const one = (struct evtrail_point *)(uintptr_t)point;
+    uint32_t count = atomic_fetch_add_explicit(&missed, 1, memory_order_relaxed) + 1;
+    evtrail_count_no_ring();
+    if ((count & (count - 1)) == 0) /* again at the 1st, 2nd, 4th, ... event */
+        evtrail_points_add(&one, &one + 1);
 }
 
 /* The one point of a run-time type; made of `given`, whose strings are the caller's, if it is new. NULL: no room. */
@@ -536,7 +567,7 @@ API int evtrail_register(const struct evtrail_event_desc *desc, const struct evt
     if (!desc || desc->bytes < sizeof(*desc) || !ret_point || desc->fields_count > EVTRAIL_FIELDS_MAX)
         return -EINVAL;
     int saved = errno, result = -ENODEV;
-    if (evtrail_session_start()) {
+    if (evtrail_session_start_wait()) {
         evtrail_registry_lock();
         result = register_desc(desc, &point);
         evtrail_registry_unlock();

@@ -17,6 +17,7 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
+#include <time.h>
 #include <unistd.h>
 
 #define DATA_BYTES_MAX (UINT64_C(16) << 30)
@@ -483,6 +484,7 @@ static bool start(char *const *argv)
     if (!atomic_compare_exchange_strong_explicit(process->mine, &state, SESSION_STARTING, memory_order_acquire,
                                                  memory_order_acquire))
         return state == SESSION_READY;
+    atomic_store_explicit(&process->starter, evtrail_gettid(), memory_order_relaxed);
     bool ready = session_create(argv);
     atomic_store_explicit(process->mine, ready ? SESSION_READY : SESSION_OFF, memory_order_release);
     return ready;
@@ -491,6 +493,23 @@ static bool start(char *const *argv)
 bool evtrail_session_start(void)
 {
     return start(NULL);
+}
+
+#define START_WAIT_NS UINT64_C(2000000000)
+
+/* A library that is loaded while another thread makes a child's session: its points would stay off. Not for ever: this
+ * thread may itself be interrupted in it. */
+bool evtrail_session_start_wait(void)
+{
+    struct evtrail_process *process = &evtrail_process;
+    if (evtrail_session_start())
+        return true;
+    const uint64_t end = evtrail_monotonic_ns() + START_WAIT_NS;
+    while (!process->off && atomic_load_explicit(process->mine, memory_order_relaxed) == SESSION_STARTING &&
+           atomic_load_explicit(&process->starter, memory_order_relaxed) != evtrail_gettid() &&
+           evtrail_monotonic_ns() < end)
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+    return evtrail_session_start();
 }
 
 /* ---- fork and exit ---- */

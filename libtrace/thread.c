@@ -254,7 +254,7 @@ void evtrail_ring_release(struct evtrail_ring *ring)
 
 /* ---- threads ---- */
 
-static void count_no_ring(void)
+void evtrail_count_no_ring(void)
 {
     if (evtrail_session_ready())
         atomic_fetch_add_explicit(&evtrail_process.header->lost_no_ring, 1, memory_order_relaxed);
@@ -308,7 +308,7 @@ struct evtrail_ring *evtrail_thread_start(void)
     else
         ring = start_ring();
     if (!ring)
-        count_no_ring();
+        evtrail_count_no_ring();
     return ring;
 }
 

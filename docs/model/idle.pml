@@ -6,7 +6,8 @@
  * or somebody woke it, else for long. A thread reads the byte, clears the bit if it is set, wakes, and then commits. Time is modelled so: when the first sleep
  * ends by itself, no thread is any more between a look at the byte from before it and its commit, and all stores have been seen.
  * Nobody may then be in the long sleep while an event is there, and no thread about to wake it. With RULES
- * a tool rewrites the byte at any time.
+ * a tool rewrites the byte at any time. With NEW the type is off (or not there) at first: the reader finds no bit to set, the
+ * process or a tool switches it on and wakes.
  */
 #ifndef WRITERS
 #define WRITERS 2
@@ -23,6 +24,9 @@
 #define C4W 7 /* wake is changed before the call */
 #define C4R 8 /* wake is changed by a release, after the bit is cleared */
 #define C4A 9 /* wake is read by an acquire */
+#define C13 10  /* who switches a type on wakes */
+#define C13W 11 /* ... once it is on */
+#define C13R 12 /* ... by a release */
 
 #define BYTE 0
 #define WAKE 1
@@ -50,6 +54,7 @@ proctype writer(byte w)
     :: n < EVENTS ->
         atomic { load(w, BYTE, relaxed, on); emitting[w] = true; early[w] = !(on & BIT) }
         if
+        :: on == 0 -> emitting[w] = false; n++; goto next
         :: on & BIT ->
             if :: WITHOUT(C3L) :: else -> modify(w, BYTE, 127, 0, 0, relaxed, unused) fi;
             if :: WITHOUT(C4W) :: else -> modify(w, WAKE, 255, 0, 1, (WITHOUT(C4R) -> relaxed : release), unused) fi;
@@ -63,7 +68,8 @@ proctype writer(byte w)
         :: n++; store(w, COMMITTED(w), n, release)
         :: n++ /* it was lost: woken for nothing */
         fi;
-        d_step { emitting[w] = false; early[w] = false }
+        d_step { emitting[w] = false; early[w] = false };
+next:   skip
     :: break
     od;
     n = 0;
@@ -73,10 +79,21 @@ proctype writer(byte w)
 proctype tool()
 {
     byte unused;
+#ifdef NEW
+    if :: WITHOUT(C13W) -> modify(TOOL, WAKE, 255, 0, 1, release, unused); asleep = false :: else fi;
+    modify(TOOL, BYTE, 255, ON, 0, relaxed, unused);
+    if
+    :: WITHOUT(C13) || WITHOUT(C13W)
+    :: else ->
+        modify(TOOL, WAKE, 255, 0, 1, (WITHOUT(C13R) -> relaxed : release), unused);
+        asleep = false
+    fi;
+#else
     if
     :: WITHOUT(C3S) -> store(TOOL, BYTE, ON, relaxed)
     :: else -> modify(TOOL, BYTE, 255, ON, 0, relaxed, unused)
     fi;
+#endif
     unused = 0;
     ended++
 }
@@ -106,7 +123,7 @@ proctype reader()
         :: else ->
             load(R, BYTE, relaxed, byte_seen);
             if
-            :: byte_seen & BIT
+            :: (byte_seen & BIT) || byte_seen == 0
             :: else -> modify(R, BYTE, 255, BIT, 0, relaxed, unused); unused = 0; fresh = true
             fi;
             byte_seen = 0
@@ -155,7 +172,9 @@ init
 {
     atomic {
         begin();
+#ifndef NEW
         store(TOOL, BYTE, ON, relaxed);
+#endif
         see_all(0);
         see_all(WRITERS - 1);
         see_all(R);
@@ -163,7 +182,7 @@ init
 #if WRITERS > 1
         run writer(1);
 #endif
-#ifdef RULES
+#if defined(RULES) || defined(NEW)
         run tool();
 #else
         ended = 1;

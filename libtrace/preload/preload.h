@@ -31,6 +31,12 @@
 #include <time.h>
 #include <unistd.h>
 
+/* The program's address, not the hook's, is an event's caller. */
+#define EVTRAIL_RESERVE_(point, on, words) evtrail_reserve_from((point), (on), (words), libc_caller())
+#define EVTRAIL_EMIT_ARGS_(point, on, ticks, args, count) \
+    evtrail_emit_args_from((point), (on), (ticks), (args), (count), libc_caller())
+static inline const void *libc_caller(void);
+
 #define EVTRAIL_CATALOGUE "libc.def"
 #define EVTRAIL_PREFIX libc_trace_
 #include <evtrail/catalogue.h>
@@ -59,6 +65,7 @@ struct libc_thread {
     uint32_t depth;  /* emissions of ours under way in this thread */
     uint32_t inside; /* a real function is at work that calls others of the real functions */
     uintptr_t frame; /* of the outermost hook that raised one of the two */
+    uintptr_t callers[2]; /* of the hooks whose emissions are under way */
     /* The innermost wait under way: whose end is to be told if the thread is cancelled in it. */
     const struct evtrail_point *wait_end; /* NULL: none */
     uint64_t wait_span;
@@ -90,8 +97,15 @@ static inline bool libc_wanted(uintptr_t caller)
            caller - libc_evtrail.start >= libc_evtrail.bytes;
 }
 
-static inline void libc_guard(void)
+static inline const void *libc_caller(void)
 {
+    return (const void *)libc_thread.callers[(libc_thread.depth - 1) & 1];
+}
+
+#define libc_guard() libc_guard_from(CALLER)
+static inline void libc_guard_from(uintptr_t caller)
+{
+    libc_thread.callers[libc_thread.depth & 1] = caller;
     if (libc_thread.depth++ == 0)
         libc_thread.frame = LIBC_FRAME;
     __atomic_signal_fence(__ATOMIC_SEQ_CST); /* the guard is up for a signal handler before anything is emitted ... */
@@ -109,13 +123,14 @@ struct libc_call {
     int error;           /* errno if the call failed, else 0 */
     int keep;            /* errno as the real call left it */
 };
-static inline void libc_call_end(struct libc_call *call, bool failed)
+#define libc_call_end(call, failed) libc_call_end_from((call), (failed), CALLER)
+static inline void libc_call_end_from(struct libc_call *call, bool failed, uintptr_t caller)
 {
     call->keep = errno;
     call->end = evtrail_now();
     call->error = failed ? call->keep : 0;
     call->took = libc_ns(call->start, call->end);
-    libc_guard();
+    libc_guard_from(caller);
 }
 static inline void libc_call_done(const struct libc_call *call)
 {
@@ -138,10 +153,11 @@ static inline void libc_call_done(const struct libc_call *call)
     } while (0)
 
 /* Emission around a wait: begin keeps errno as it found it, end as the real call left it. */
-static inline int libc_emit_begin(void)
+#define libc_emit_begin() libc_emit_begin_from(CALLER)
+static inline int libc_emit_begin_from(uintptr_t caller)
 {
     int keep = errno;
-    libc_guard();
+    libc_guard_from(caller);
     return keep;
 }
 static inline void libc_emit_end(int keep)

@@ -5,6 +5,7 @@
 #include "reader/live.h"
 
 #include "reader/clock_live.h"
+#include "reader/futex.h"
 #include "reader/sigbus.h"
 #include "shared/rules.h"
 
@@ -377,5 +378,9 @@ int evtrail_live_apply_rules(struct evtrail_live *live)
         now = atomic_load_explicit(&live->control->rules_generation, memory_order_acquire);
     } while (now != seen && ++tries < 8);
     free(lines);
+    if (changed > 0) { /* C13, as in libtrace/registry.c: other readers, that sleep without knowing of these types */
+        atomic_fetch_add_explicit(&live->control->wake, 1, memory_order_release);
+        evtrail_futex_wake_all(&live->control->wake);
+    }
     return changed;
 }

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -474,6 +475,87 @@ static void scenario_signals_threads(void)
     trail_close(t);
 }
 
+/* The library's getrandom() is ours: a session takes as long to make as we like. */
+static _Atomic bool slow_start, making;
+
+__attribute__((visibility("default"))) ssize_t getrandom(void *to, size_t bytes, unsigned flags)
+{
+    if (atomic_load(&slow_start)) {
+        atomic_store(&making, true);
+        usleep(200000);
+    }
+    return syscall(SYS_getrandom, to, bytes, flags);
+}
+
+static void *emit_first(void *unused)
+{
+    emit(1);
+    return unused;
+}
+
+static void scenario_load_while_made(void)
+{
+    emit(1);
+    pid_t pid = fork();
+    if (pid == 0) {
+        pthread_t thread;
+        atomic_store(&slow_start, true);
+        CHECK(pthread_create(&thread, NULL, emit_first, NULL) == 0);
+        while (!atomic_load(&making))
+            sched_yield();
+        void *plugin = dlopen(EVTRAIL_TEST_PLUGIN, RTLD_NOW);
+        CHECK(plugin != NULL);
+        void (*use)(int) = (void (*)(int))dlsym(plugin, "plugin_emit");
+        CHECK(use != NULL);
+        pthread_join(thread, NULL);
+        use(7);
+        struct trail *t = trail_open(evtrail_session_path());
+        CHECK(t != NULL);
+        CHECK_EQ(trail_count(t, "s.plugin"), 7);
+        _exit(0);
+    }
+    int status;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+}
+
+/* Fills the disk, so that the schema of a large type has no room; then makes room. */
+static void scenario_no_room_for_a_type(void)
+{
+    static char long_text[1000];
+    static const struct evtrail_field_desc fields[] = {
+        {EVTRAIL_TYPE_u32, "n", "", long_text, NULL}, {EVTRAIL_TYPE_u32, "o", "", long_text, NULL},
+        {EVTRAIL_TYPE_enum, "p", "", long_text, long_text}, {EVTRAIL_TYPE_enum, "q", "", long_text, long_text},
+        {EVTRAIL_TYPE_enum, "r", "", long_text, long_text}};
+    static struct evtrail_point point = {.level = EVTRAIL_LEVEL_info, .fields_count = 5, .abi = EVTRAIL_ABI,
+                                         .name = "s.large", .fields = fields};
+    static const uint8_t off;
+    struct evtrail_point *const one = &point;
+    char path[512], zeros[4096] = "";
+    point.enabled = &off;
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    emit(1);
+    snprintf(path, sizeof(path), "%s/filler", getenv("EVTRAIL_DIR"));
+    int fd = open(path, O_CREAT | O_WRONLY, 0600);
+    CHECK(fd >= 0);
+    while (write(fd, zeros, sizeof(zeros)) > 0)
+        ;
+    evtrail_points_add(&one, &one + 1);
+    struct evtrail_arg args[5] = {{1, NULL}, {2, NULL}, {3, NULL}, {4, NULL}, {5, NULL}};
+    for (int i = 0; i < 10; i++)
+        evtrail_emit(&point, 0, args, 5);
+    unlink(path);
+    close(fd);
+    for (int i = 0; i < 20; i++)
+        evtrail_emit(&point, 0, args, 5);
+    struct trail *t = trail_open(evtrail_session_path());
+    CHECK_SOUND(t);
+    const size_t seen = trail_count(t, "s.large");
+    CHECK(seen >= 10 && seen < 20);
+    CHECK_EQ(t->header->lost_no_ring + seen, 30);
+    trail_close(t);
+}
+
 static const struct child_scenario scenarios[] = {
     {"ten", scenario_ten},
     {"killed", scenario_killed},
@@ -492,6 +574,8 @@ static const struct child_scenario scenarios[] = {
     {"thousand-threads", scenario_thousand_threads},
     {"large-rings", scenario_large_rings},
     {"signals", scenario_signals},
+    {"load-while-made", scenario_load_while_made},
+    {"no-room-for-a-type", scenario_no_room_for_a_type},
     {"signals-threads", scenario_signals_threads},
 };
 
@@ -708,6 +792,13 @@ static void disk__full_with_many_types_and_a_fork__no_signal(void **state)
         run_on_small_disk(directory, kib, "types", "s keep=1 policy=drop");
 }
 
+static void disk__full_when_a_type_is_registered__its_events_are_counted_until_there_is_room(void **state)
+{
+    SKIP_UNDER_QEMU("MADV_POPULATE_WRITE does nothing and says it did");
+    const char *directory = child_new_directory();
+    run_on_small_disk(directory, 400, "no-room-for-a-type", "s");
+}
+
 struct limit {
     int what;
     rlim_t most;
@@ -781,6 +872,11 @@ static void address_space__limited__most_of_it_is_left_to_the_program(void **sta
     struct limit tiny = {RLIMIT_AS, 24 << 20, child_new_directory(), false};
     int status = child_fork(run_limited, &tiny);
     assert_true(status == 0 || (WIFEXITED(status) && WEXITSTATUS(status) == 127)); /* or the loader had too little */
+}
+
+static void plugin__loaded_while_a_childs_session_is_made__its_points_are_on(void **state)
+{
+    ASSERT_CHILD(child_scenario("load-while-made", child_new_directory(), "*"));
 }
 
 /* ---- fork, exec ---- */
@@ -1075,7 +1171,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(directory__of_another_user__program_goes_on),
         cmocka_unit_test(disk__full_at_any_point__events_are_counted_and_the_program_goes_on),
         cmocka_unit_test(disk__full_with_many_types_and_a_fork__no_signal),
+        cmocka_unit_test(disk__full_when_a_type_is_registered__its_events_are_counted_until_there_is_room),
         cmocka_unit_test(file_size__limited__no_signal),
+        cmocka_unit_test(plugin__loaded_while_a_childs_session_is_made__its_points_are_on),
         cmocka_unit_test(address_space__limited__most_of_it_is_left_to_the_program),
         cmocka_unit_test(fork__child_gets_a_session_with_its_first_event),
         cmocka_unit_test(fork__clean_exit_of_all__files_are_gone),

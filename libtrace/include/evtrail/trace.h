@@ -208,6 +208,10 @@ struct evtrail_writer *evtrail_reserve(const struct evtrail_point *point, unsign
 void evtrail_reclock(struct evtrail_writer *writer, uint64_t ticks);
 void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
                        unsigned count);
+struct evtrail_writer *evtrail_reserve_from(const struct evtrail_point *point, unsigned on, uint32_t words,
+                                            const void *caller);
+void evtrail_emit_args_from(const struct evtrail_point *point, unsigned on, uint64_t ticks,
+                            const struct evtrail_arg *args, unsigned count, const void *caller);
 uint64_t evtrail_clock_slow(void);
 void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_point *const *end);
 void evtrail_points_remove(struct evtrail_point *const *first, struct evtrail_point *const *end);
@@ -216,6 +220,13 @@ uint64_t evtrail_span_new(void);
 #define EVTRAIL_WRITER_ evtrail_writer_tls
 #endif
 const struct evtrail_api *evtrail_api_get(uint32_t abi);
+
+/* The way of an event that the inline path does not take. A library of hooks puts evtrail_reserve_from() and
+ * evtrail_emit_args_from() here, with the address that `+caller` is to show instead of the trace point's. */
+#ifndef EVTRAIL_RESERVE_
+#define EVTRAIL_RESERVE_(point, on, words) EVTRAIL_CALL_(reserve)((point), (on), (words))
+#define EVTRAIL_EMIT_ARGS_(point, on, ticks, args, count) EVTRAIL_CALL_(emit_args)((point), (on), (ticks), (args), (count))
+#endif
 
 /* ---- the fast path -------------------------------------------------------------------------------------------- */
 
@@ -275,7 +286,7 @@ EVTRAIL_INLINE_ struct evtrail_writer *evtrail_begin_(const struct evtrail_point
             return writer;
         __atomic_store_n(&writer->busy, 0, __ATOMIC_RELAXED);
     }
-    return EVTRAIL_CALL_(reserve)(point, on, words);
+    return EVTRAIL_RESERVE_(point, on, words);
 }
 
 EVTRAIL_INLINE_ void evtrail_store_(uint64_t *p, uint64_t word)
@@ -557,7 +568,7 @@ __attribute__((unused)) static const uint8_t evtrail_off_ = 0;
         } else { \
             struct evtrail_writer *evtrail_w = EVTRAIL_WRITER_; \
             const struct evtrail_arg evtrail_all[] = {EVTRAIL_EACH_(EVTRAIL_M_LIST_, __VA_ARGS__) {0, NULL}}; \
-            EVTRAIL_CALL_(emit_args)((point_), (on_), (stamp_), evtrail_all, EVTRAIL_COUNT_(__VA_ARGS__)); \
+            EVTRAIL_EMIT_ARGS_((point_), (on_), (stamp_), evtrail_all, EVTRAIL_COUNT_(__VA_ARGS__)); \
             (void)evtrail_w; \
         } \
     } while (0)
