@@ -108,17 +108,11 @@ static struct evpool_error *whole_story(struct establish *establish, uint64_t no
 static void establish_fail(struct establish *establish)
 {
     struct evpool_name *name = establish->name;
-    struct evpool *pool = name->pool;
-    const uint64_t now = evloop_now_ns(pool->loop), began = establish->began_ns;
+    const uint64_t now = evloop_now_ns(name->pool->loop), began = establish->began_ns;
     struct evpool_error *error = whole_story(establish, now);
-    char story[sizeof name->story];
     unsigned concerned;
-    evpool_error_print(error, story, sizeof story);
     pool_trace_connect_end(establish->span, evpool_error_code(error), 0, establish->attempts);
     unreserve(establish, true, &concerned);
-    pool_lock(pool);
-    memcpy(name->story, story, sizeof story);
-    pool_unlock(pool);
     queue_fail(name, concerned, began, evpool_error_code(error), error);
     evpool_error_free(error);
     establish_free(establish);
@@ -179,6 +173,17 @@ static uint64_t backoff_ns(struct evpool *pool, unsigned round)
     return most ? random % (most + 1) : 0;
 }
 
+/* For those whose time ends before ours: what went wrong last. */
+static void story_keep(struct establish *establish)
+{
+    struct evpool_name *name = establish->name;
+    char story[sizeof name->story];
+    evpool_error_print(establish->error, story, sizeof story);
+    pool_lock(name->pool);
+    memcpy(name->story, story, sizeof story);
+    pool_unlock(name->pool);
+}
+
 /* establish->error says why. */
 static void round_failed(struct establish *establish)
 {
@@ -189,6 +194,7 @@ static void round_failed(struct establish *establish)
         establish_drop(establish, EVPOOL_ERROR_cancelled);
         return;
     }
+    story_keep(establish);
     if (establish->why == WHY_probe || establish->round > pool->options.retries || !worth_another_try(code) ||
         !still_wanted(establish)) {
         establish_fail(establish);

@@ -57,8 +57,8 @@ uint64_t evpool_histogram_quantile(const struct evpool_histogram *histogram, dou
     for (unsigned i = 0; i < EVPOOL_HISTOGRAM_STEPS; i++) {
         seen += histogram->steps[i];
         if (seen > 0 && (double)seen >= wanted) {
-            const uint64_t end = step_end(i);
-            return end < histogram->max_ns ? end : histogram->max_ns;
+            const uint64_t end = step_end(i); /* the last step has no end */
+            return end < histogram->max_ns && i < EVPOOL_HISTOGRAM_STEPS - 1 ? end : histogram->max_ns;
         }
     }
     return histogram->max_ns;
