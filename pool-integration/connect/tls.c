@@ -301,6 +301,9 @@ void tls_flush(struct tls *tls, int fd)
 {
     pthread_mutex_lock(&tls->lock);
     flush(tls, fd);
+    if (!tls->writing)
+        SSL_free_buffers(
+            tls->ssl); /* SSL_MODE_RELEASE_BUFFERS forgets 16 KiB of writes and of session tickets (OpenSSL 3.0) */
     pthread_mutex_unlock(&tls->lock);
 }
 

@@ -197,6 +197,23 @@ static void close__tls__peer_hears_close_notify(struct loop_fixture *f)
     }
 }
 
+static void read__junk_amid_tls__broken_from_then_on(struct loop_fixture *f)
+{
+    static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+    for (int i = 0; i < 2; i++) {
+        struct talk talk = talk_begin(f, versions[i]);
+        char byte;
+        talk_tell(&talk, "!junk");
+        assert_int_equal(read_now(f->loop, talk.stream, &byte, 1), -EPROTO);
+        assert_int_equal(read_now(f->loop, talk.stream, &byte, 1), -EPROTO);
+        assert_int_equal(stream_read_wait(talk.stream, &byte, 1, UINT64_MAX), -EPROTO);
+        assert_int_equal(write_now(f->loop, talk.stream, &byte, 1), -EPROTO);
+        assert_int_equal(stream_write_wait(talk.stream, &byte, 1, UINT64_MAX), -EPROTO);
+        assert_int_equal(stream_idle_ok(talk.stream), 0);
+        talk_end(&talk);
+    }
+}
+
 /* ---- deadlines, cancelling, aborting ---- */
 
 static void blocking_read_in_vain(struct talk *talk)
@@ -363,6 +380,7 @@ int main(void)
         LOOP_CASE(read__peer_closes_without_tls_end__no_end_but_an_error),
         LOOP_CASE(write__peer_has_reset__error_and_no_signal),
         LOOP_CASE(close__tls__peer_hears_close_notify),
+        LOOP_CASE(read__junk_amid_tls__broken_from_then_on),
         LOOP_CASE(read_wait__nothing_comes__times_out_and_stream_stays_good),
         LOOP_CASE(write_wait__half_open_peer_reads_nothing__times_out),
         LOOP_CASE(cancel__read_that_waits__cancelled_and_stream_stays_good),

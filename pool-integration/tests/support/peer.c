@@ -7,6 +7,7 @@
 #include "certificates.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <poll.h>
@@ -95,6 +96,8 @@ static enum told obey(struct peer_connection *connection, const char *message)
         tell_who(connection);
         return DONE;
     }
+    if (strcmp(message, "!junk") == 0)
+        return send(connection->fd, "no TLS record, this", 19, MSG_NOSIGNAL) == 19 ? DONE : END;
     if (strcmp(message, "!talk") == 0)
         return say(connection, "hello", 5) ? DONE : END;
     if (strcmp(message, "!ticket") == 0)
@@ -176,6 +179,7 @@ static void accept_one(struct peer *peer)
             close(fd);
         return;
     }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int)); /* fails on a unix socket, which needs none */
     struct peer_connection *connection = &peer->connections[peer->connections_count];
     connection->peer = peer;
     connection->fd = fd;
@@ -262,7 +266,7 @@ static bool listen_on(struct peer *peer)
     peer->listener = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(peer->listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
     if (bind(peer->listener, (struct sockaddr *)&address, bytes) < 0 ||
-        listen(peer->listener, peer->options.backlog ? peer->options.backlog : 64) < 0)
+        listen(peer->listener, peer->options.backlog ? peer->options.backlog : 512) < 0)
         return false;
     getsockname(peer->listener, (struct sockaddr *)&address, &bytes);
     peer->port = ntohs(((struct sockaddr_in *)(void *)&address)->sin_port); /* in the same place for IPv6 */

@@ -28,13 +28,14 @@ struct peer_options {
     int family;               /* 0: IPv4 */
     const char *address;      /* NULL: loopback; a unix socket's path */
     uint16_t port;            /* 0: any */
-    int backlog;              /* 0: 64 */
+    int backlog;              /* 0: 512 */
 };
 
 /* Messages that it does not echo (a TLS record, or what one recv() gave):
  *     !bye    an orderly end              !cut    closes the socket without TLS's end
  *     !rst    a reset                     !hang   reads no more
  *     !talk   says "hello" unasked        !ticket a session ticket
+ *     !junk   bytes that are no TLS record
  *     !key    a key update and a request for ours
  *     !who    tells "resumed" or "full", and the client certificate's subject */
 struct peer;
