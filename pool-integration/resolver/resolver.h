@@ -55,25 +55,29 @@ struct resolver_query {
     uint64_t parent_span, name_id; /* for the events */
     uint16_t port;
 };
-/* One that is told whenever the addresses of a name change, while it is in use: entries that are watched are looked up again
- * before they expire (at 80 % of their TTL). A refresh that fails keeps the old addresses, and is tried again. */
+/* One that is told whenever the addresses of a name change (also from none to some: a name that nothing is known of is looked up; also
+ * when the other family's addresses come after all), while it is in use: entries that are watched are looked up again
+ * before they expire (at 80 % of their TTL). A refresh that fails keeps the old addresses, and is tried again. Not told from within. */
 struct resolver_watch {
     void (*call)(struct resolver_watch *watch, const struct resolver_answer *answer);
     struct resolver_watch *next, *prev;
     struct resolver_entry *entry;
+    uint64_t name_id; /* for the events */
     uint16_t port;
 };
 
+/* -EINVAL: servers; -ENOMEM; -EMFILE. The strings of `options` are copied. */
 int resolver_new(struct resolver **ret_resolver, struct evloop *loop, const struct resolver_options *options);
-void resolver_free(struct resolver *resolver); /* queries that wait get EVPOOL_ERROR_closed */
+/* Queries that wait get EVPOOL_ERROR_closed, from within. Not from a callback of the resolver. NULL is accepted. */
+void resolver_free(struct resolver *resolver);
 /* Always answers by the callback, once. Callers for the same host at the same time share one lookup. */
 void resolver_lookup(struct resolver *resolver, struct resolver_query *query, const char *host, uint16_t port,
                      void (*call)(struct resolver_query *query, const struct resolver_answer *answer));
 void resolver_cancel(struct resolver_query *query); /* no callback; the lookup goes on for the cache. Not busy: nothing */
 int resolver_watch(struct resolver *resolver, struct resolver_watch *watch, const char *host, uint16_t port,
-                   void (*call)(struct resolver_watch *watch, const struct resolver_answer *answer)); /* -ENOMEM */
+                   void (*call)(struct resolver_watch *watch, const struct resolver_answer *answer)); /* -ENOMEM; -EINVAL: no host */
 void resolver_unwatch(struct resolver_watch *watch);
-void resolver_forget(struct resolver *resolver, const char *host); /* from the cache */
+void resolver_forget(struct resolver *resolver, const char *host); /* the next lookup asks anew */
 
 /* "tcp:127.0.0.1:80", "tcp:[::1]:80", "unix:/run/x". Returns the length, as snprintf. */
 size_t peer_address_print(const struct peer_address *peer, char *text, size_t bytes);

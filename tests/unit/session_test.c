@@ -523,12 +523,13 @@ static void scenario_load_while_made(void)
 static void scenario_no_room_for_a_type(void)
 {
     static char long_text[1000];
-    static const struct evtrail_field_desc fields[] = {
-        {EVTRAIL_TYPE_u32, "n", "", long_text, NULL}, {EVTRAIL_TYPE_u32, "o", "", long_text, NULL},
-        {EVTRAIL_TYPE_enum, "p", "", long_text, long_text}, {EVTRAIL_TYPE_enum, "q", "", long_text, long_text},
-        {EVTRAIL_TYPE_enum, "r", "", long_text, long_text}};
-    static struct evtrail_point point = {.level = EVTRAIL_LEVEL_info, .fields_count = 5, .abi = EVTRAIL_ABI,
-                                         .name = "s.large", .fields = fields};
+    static const struct evtrail_field_desc fields[] = {{EVTRAIL_TYPE_u32, "n", "", long_text, NULL},
+                                                       {EVTRAIL_TYPE_u32, "o", "", long_text, NULL},
+                                                       {EVTRAIL_TYPE_enum, "p", "", long_text, long_text},
+                                                       {EVTRAIL_TYPE_enum, "q", "", long_text, long_text},
+                                                       {EVTRAIL_TYPE_enum, "r", "", long_text, long_text}};
+    static struct evtrail_point point = {
+        .level = EVTRAIL_LEVEL_info, .fields_count = 5, .abi = EVTRAIL_ABI, .name = "s.large", .fields = fields};
     static const uint8_t off;
     struct evtrail_point *const one = &point;
     char path[512], zeros[4096] = "";
