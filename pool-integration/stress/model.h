@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * All figures of a pool, computed from its recorded events alone (pool.def, stress.def), in bounded memory.
+ */
+#ifndef EVPOOL_STRESS_MODEL_H
+#define EVPOOL_STRESS_MODEL_H
+
+#include <evtrail/reader.h>
+
+#include "histogram.h"
+#include "idtable.h"
+#include "series.h"
+
+enum {
+    MODEL_CODES = 24,
+    MODEL_REASONS = 9,
+    MODEL_OUTCOMES = 4,
+    MODEL_NAMES_MAX = 1024,
+    MODEL_ADDRESSES_MAX = 4096,
+    MODEL_ADDRESSES_DRAWN = 64, /* have a series of their own */
+    MODEL_ENTITIES_MAX = 1 << 20,
+    MODEL_LABEL_BYTES = 96,
+    MODEL_STORIES = 8,
+};
+enum model_time { TIME_round_trip, TIME_message, TIME_wait, TIME_connect, TIME_tls, TIME_resolve, TIME_use };
+#define MODEL_TIMES 7
+
+struct model_name {
+    char label[MODEL_LABEL_BYTES];
+    uint64_t created, closed, acquired, failed;
+    uint32_t depth; /* of its queue */
+};
+struct model_address {
+    char label[MODEL_LABEL_BYTES];
+    uint32_t state; /* as the event's enum */
+    uint32_t open;  /* connections now */
+    uint64_t created, reused, closed, attempts, failures, ejections, use_ns;
+    struct series *connections; /* NULL: not drawn alone */
+};
+/* An error as it was told in full, and how often one of this code was. */
+struct model_story {
+    int code;
+    uint64_t count;
+    char text[512];
+};
+
+struct model {
+    struct axis axis;
+    /* what was run, if the stress program ran it */
+    char preset[48], mode[16], backend[16], command[80], host[80];
+    uint64_t clients, servers, size, seed;
+    int64_t run_from_ns, run_to_ns; /* 0: not told */
+    /* counts */
+    uint64_t events, ignored, lost[EVTRAIL_CAUSES_ALL];
+    uint64_t created, reused, released, retries, ejections, returned, leaks, health_ok, health_failed;
+    uint64_t closed[MODEL_REASONS];      /* 0: an unknown one */
+    uint64_t acquires[MODEL_CODES];      /* by result; 0: lent */
+    uint64_t errors[MODEL_CODES];        /* of attempts and lookups */
+    uint64_t acquire_timeouts, acquire_cancelled;
+    uint64_t attempts, races, lookups, coalesced, handshakes, resumed;
+    uint64_t messages[MODEL_OUTCOMES], begun, bytes, resent;
+    uint64_t waiting_max, wait_max_ns; /* of one name */
+    /* now and at most */
+    uint64_t open, active, idle, waiting, out;
+    uint64_t open_max, active_max;
+    struct histogram times[MODEL_TIMES];
+    /* over time */
+    struct series *messages_at, *bytes_at, *created_at, *closed_at, *open_at, *active_at, *waiting_at, *out_at, *others_at;
+    struct series *errors_at[MODEL_CODES], *failed_at[MODEL_CODES]; /* made when the first comes */
+    struct cells *round_trip_at;
+    /* entities */
+    struct idtable ids;
+    struct model_name *names;
+    struct model_address *addresses;
+    unsigned names_count, addresses_count, drawn;
+    uint64_t others_open;
+    struct model_story stories[MODEL_STORIES];
+    unsigned stories_count;
+    bool incomplete; /* a table was full: some figures by address lack something */
+    /* how types of each source are understood */
+    struct binding *bindings;
+    unsigned bindings_count;
+    unsigned faults; /* in the file */
+    char fault[200]; /* the last */
+};
+
+/* -ENOMEM. */
+int model_new(struct model **ret_model);
+void model_free(struct model *model);
+/* Options that a reader needs: spans. */
+struct evtrail_reader_options model_reader_options(void);
+void model_feed(struct model *model, const struct evtrail_event *event);
+/* All of a trace. On failure, *ret_error is an owned line. */
+int model_read(struct model *model, const char *path, char **ret_error);
+
+/* Derived */
+uint64_t model_lost(const struct model *model);
+uint64_t model_acquires_failed(const struct model *model);
+uint64_t model_errors(const struct model *model);
+uint64_t model_closed(const struct model *model);
+double model_seconds(const struct model *model); /* of the run, or of the trace */
+const char *model_code_name(unsigned code);
+const char *model_reason_name(unsigned reason);
+const char *model_time_name(enum model_time time);
+const char *model_state_name(unsigned state); /* of an address */
+/* Addresses by use, the busiest first: an owned array of indices into model->addresses; NULL: no memory. */
+unsigned *model_ranking(const struct model *model);
+
+#endif /* EVPOOL_STRESS_MODEL_H */

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Names, addresses and connections as the events tell of them.
+ */
+#include "model_internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CONN_idle = 1, CONN_active = 2, ADDRESS_ejected = 3, ADDRESS_probing = 4 };
+#define NOWHERE UINT64_MAX
+
+static uint32_t group_of(const struct step *step, enum entity_class class)
+{
+    return step->event->source->number << 2 | class;
+}
+
+static struct idtable_entry *entry_put(struct step *step, enum entity_class class, uint64_t id)
+{
+    struct idtable_entry *const entry = idtable_put(&step->model->ids, group_of(step, class), id);
+    if (!entry)
+        step->model->incomplete = true;
+    return entry;
+}
+
+struct model_name *entity_name(struct step *step, uint64_t id)
+{
+    struct model *const model = step->model;
+    struct idtable_entry *const entry = id ? entry_put(step, ENTITY_name, id) : NULL;
+    if (!entry)
+        return NULL;
+    if (entry->ticks == 0) { /* new: the index + 1 is kept there */
+        if (model->names_count == MODEL_NAMES_MAX) {
+            model->incomplete = true;
+            return NULL;
+        }
+        entry->ticks = ++model->names_count;
+        snprintf(model->names[entry->ticks - 1].label, MODEL_LABEL_BYTES, "name %llu", (unsigned long long)id);
+    }
+    return &model->names[entry->ticks - 1];
+}
+
+static void address_begin(struct model *model, struct model_address *address, uint64_t id)
+{
+    snprintf(address->label, sizeof address->label, "address %llu", (unsigned long long)id);
+    address->state = 1;
+    if (model->drawn < MODEL_ADDRESSES_DRAWN) {
+        address->connections = axis_series(&model->axis, true);
+        model->drawn++;
+    }
+}
+
+struct model_address *entity_address(struct step *step, uint64_t id)
+{
+    struct model *const model = step->model;
+    struct idtable_entry *const entry = id ? entry_put(step, ENTITY_address, id) : NULL;
+    if (!entry)
+        return NULL;
+    if (entry->ticks == 0) {
+        if (model->addresses_count == MODEL_ADDRESSES_MAX) {
+            model->incomplete = true;
+            return NULL;
+        }
+        entry->ticks = ++model->addresses_count;
+        address_begin(model, &model->addresses[entry->ticks - 1], id);
+    }
+    return &model->addresses[entry->ticks - 1];
+}
+
+/* ---- connections ---- */
+
+static void open_by(struct step *step, struct model_address *address, int by)
+{
+    struct model *const model = step->model;
+    model->open += (uint64_t)by;
+    if (model->open > model->open_max)
+        model->open_max = model->open;
+    series_set(model->open_at, step->place, model->open);
+    if (address) {
+        address->open += (uint32_t)by;
+        series_set(address->connections, step->place, address->open);
+    }
+    if (!address || !address->connections) {
+        model->others_open += (uint64_t)by;
+        series_set(model->others_at, step->place, model->others_open);
+    }
+}
+
+static void state_by(struct step *step, uint32_t state, int by)
+{
+    struct model *const model = step->model;
+    if (state == CONN_idle)
+        model->idle += (uint64_t)by;
+    if (state != CONN_active)
+        return;
+    model->active += (uint64_t)by;
+    if (model->active > model->active_max)
+        model->active_max = model->active;
+    series_set(model->active_at, step->place, model->active);
+}
+
+void entity_conn_state(struct step *step, uint64_t id, uint64_t address_id, uint32_t state)
+{
+    struct model_address *const address = entity_address(step, address_id); /* first: entries move */
+    struct idtable_entry *const entry = entry_put(step, ENTITY_conn, id);
+    if (!entry)
+        return;
+    const uint32_t before = entry->state;
+    entry->state = state ? state : CONN_idle;
+    if (before == 0)
+        entry->ticks = address ? (uint64_t)(address - step->model->addresses) : NOWHERE;
+    const uint32_t now = entry->state;
+    if (before == 0)
+        open_by(step, address, 1);
+    if (before != now) {
+        state_by(step, before, -1);
+        state_by(step, now, 1);
+    }
+}
+
+void entity_conn_gone(struct step *step, uint64_t id)
+{
+    struct model *const model = step->model;
+    struct idtable_entry *const entry = idtable_find(&model->ids, group_of(step, ENTITY_conn), id);
+    if (!entry)
+        return;
+    const uint64_t index = entry->ticks;
+    state_by(step, entry->state, -1);
+    idtable_remove(&model->ids, entry);
+    open_by(step, index < model->addresses_count ? &model->addresses[index] : NULL, -1);
+}
+
+/* ---- addresses and queues ---- */
+
+static bool is_out(uint32_t state)
+{
+    return state == ADDRESS_ejected || state == ADDRESS_probing;
+}
+
+void entity_address_state(struct step *step, uint64_t id, uint32_t state)
+{
+    struct model *const model = step->model;
+    struct model_address *const address = entity_address(step, id);
+    if (!address)
+        return;
+    if (is_out(state) != is_out(address->state))
+        model->out += is_out(state) ? 1 : UINT64_MAX;
+    series_set(model->out_at, step->place, model->out);
+    address->state = state;
+}
+
+void entity_queue(struct step *step, uint64_t id, uint32_t depth)
+{
+    struct model *const model = step->model;
+    struct model_name *const name = entity_name(step, id);
+    if (!name)
+        return;
+    model->waiting += (uint64_t)depth - name->depth;
+    name->depth = depth;
+    series_set(model->waiting_at, step->place, model->waiting);
+}
+
+/* What a string field holds, cut to fit, without bytes that a terminal would obey. */
+void value_text(const struct evtrail_value *value, char *text, size_t bytes)
+{
+    size_t length = value->data && !value->null ? value->bytes : 0;
+    if (length >= bytes)
+        length = bytes - 1;
+    while (length > 0 && length < value->bytes && ((unsigned char)value->data[length] & 0xc0) == 0x80)
+        length--; /* not within a character */
+    if (length > 0)
+        memcpy(text, value->data, length);
+    text[length] = '\0';
+    for (size_t i = 0; i < length; i++)
+        if ((unsigned char)text[i] < 32 || text[i] == 127)
+            text[i] = '?';
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What each event says to the figures.
+ */
+#include "model_internal.h"
+
+#include <evtrail/trace.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum { CODE_ok = 0, CODE_cancelled = 17 };
+
+static uint64_t number(const struct step *step, unsigned field)
+{
+    return step->value[field].u;
+}
+
+static unsigned code_at(const struct step *step, unsigned field)
+{
+    const uint64_t code = step->value[field].u;
+    return code < MODEL_CODES ? (unsigned)code : MODEL_CODES - 2; /* 22 is no code of the pool's: "unknown" */
+}
+
+static void time_add(struct step *step, enum model_time time, int64_t ns)
+{
+    if (ns >= 0)
+        histogram_add(&step->model->times[time], (uint64_t)ns, 1);
+}
+
+static void count_code(struct step *step, struct series **series, unsigned code)
+{
+    if (!series[code])
+        series[code] = axis_series(&step->model->axis, false);
+    series_add(series[code], step->place, 1);
+}
+
+static void error_add(struct step *step, unsigned code)
+{
+    step->model->errors[code]++;
+    count_code(step, step->model->errors_at, code);
+}
+
+/* ---- names and addresses ---- */
+
+static void on_name_label(struct step *step)
+{
+    struct model_name *const name = entity_name(step, number(step, 0));
+    if (name)
+        value_text(&step->value[1], name->label, sizeof name->label);
+}
+
+static void on_address_label(struct step *step)
+{
+    struct model_address *const address = entity_address(step, number(step, 0));
+    if (address)
+        value_text(&step->value[1], address->label, sizeof address->label);
+}
+
+static void on_address_state(struct step *step)
+{
+    entity_address_state(step, number(step, 0), (uint32_t)number(step, 1));
+}
+
+static void on_address_gone(struct step *step)
+{
+    entity_address_state(step, number(step, 0), 5);
+}
+
+static void on_ejected(struct step *step)
+{
+    struct model_address *const address = entity_address(step, number(step, 0));
+    step->model->ejections++;
+    if (address)
+        address->ejections++;
+}
+
+static void on_returned(struct step *step)
+{
+    step->model->returned++;
+}
+
+/* ---- resolving and connecting ---- */
+
+static void on_resolve_end(struct step *step)
+{
+    const unsigned code = code_at(step, 0);
+    step->model->lookups++;
+    step->model->coalesced += number(step, 1);
+    time_add(step, TIME_resolve, step->event->duration);
+    if (code != CODE_ok)
+        error_add(step, code);
+}
+
+static void on_attempt_end(struct step *step)
+{
+    struct model_address *const address = entity_address(step, number(step, 0));
+    const unsigned code = code_at(step, 1);
+    const bool failed = code != CODE_ok && code != CODE_cancelled;
+    step->model->attempts++;
+    if (failed)
+        error_add(step, code);
+    if (address) {
+        address->attempts++;
+        address->failures += failed;
+    }
+}
+
+static void on_race_won(struct step *step)
+{
+    step->model->races++;
+}
+
+static void on_tls_end(struct step *step)
+{
+    step->model->handshakes++;
+    step->model->resumed += number(step, 1) != 0;
+    time_add(step, TIME_tls, step->event->duration);
+}
+
+static void on_retry(struct step *step)
+{
+    step->model->retries++;
+}
+
+/* ---- connections ---- */
+
+static void on_created(struct step *step)
+{
+    struct model_name *const name = entity_name(step, number(step, 0));
+    struct model_address *const address = entity_address(step, number(step, 1));
+    step->model->created++;
+    series_add(step->model->created_at, step->place, 1);
+    time_add(step, TIME_connect, (int64_t)number(step, 2));
+    if (name)
+        name->created++;
+    if (address)
+        address->created++;
+}
+
+static void on_reused(struct step *step)
+{
+    struct model_address *const address = entity_address(step, number(step, 0));
+    step->model->reused++;
+    if (address)
+        address->reused++;
+}
+
+static void on_released(struct step *step)
+{
+    struct model_address *const address = entity_address(step, number(step, 0));
+    step->model->released++;
+    time_add(step, TIME_use, (int64_t)number(step, 1));
+    if (address)
+        address->use_ns += number(step, 1);
+}
+
+static void on_closed(struct step *step)
+{
+    struct model_name *const name = entity_name(step, number(step, 0));
+    struct model_address *const address = entity_address(step, number(step, 1));
+    const uint64_t reason = number(step, 2);
+    step->model->closed[reason < MODEL_REASONS ? reason : 0]++;
+    series_add(step->model->closed_at, step->place, 1);
+    if (name)
+        name->closed++;
+    if (address)
+        address->closed++;
+}
+
+static void on_conn_state(struct step *step)
+{
+    entity_conn_state(step, number(step, 0), number(step, 1), (uint32_t)number(step, 2));
+}
+
+static void on_conn_gone(struct step *step)
+{
+    entity_conn_gone(step, number(step, 0));
+}
+
+static void on_health_ok(struct step *step)
+{
+    step->model->health_ok++;
+}
+
+static void on_health_failed(struct step *step)
+{
+    step->model->health_failed++;
+}
+
+static void on_leak(struct step *step)
+{
+    step->model->leaks++;
+}
+
+/* ---- acquiring ---- */
+
+static void on_acquire_end(struct step *step)
+{
+    struct model *const model = step->model;
+    struct model_name *const name = entity_name(step, number(step, 0));
+    const unsigned code = code_at(step, 1);
+    const uint64_t wait = number(step, 2);
+    model->acquires[code]++;
+    if (code != CODE_ok)
+        count_code(step, model->failed_at, code);
+    else
+        time_add(step, TIME_wait, (int64_t)wait);
+    if (code == CODE_ok && wait > model->wait_max_ns)
+        model->wait_max_ns = wait;
+    if (name && code == CODE_ok)
+        name->acquired++;
+    else if (name)
+        name->failed++;
+}
+
+static void on_acquire_wait(struct step *step)
+{
+    if (number(step, 0) > step->model->waiting_max)
+        step->model->waiting_max = number(step, 0);
+}
+
+static void on_acquire_timeout(struct step *step)
+{
+    step->model->acquire_timeouts++;
+}
+
+static void on_acquire_cancelled(struct step *step)
+{
+    step->model->acquire_cancelled++;
+}
+
+static void on_queue(struct step *step)
+{
+    entity_queue(step, number(step, 1), (uint32_t)number(step, 0));
+}
+
+static void on_error(struct step *step)
+{
+    struct model *const model = step->model;
+    const int code = (int)code_at(step, 0);
+    for (unsigned i = 0; i < model->stories_count; i++)
+        if (model->stories[i].code == code) {
+            model->stories[i].count++;
+            return;
+        }
+    if (model->stories_count == MODEL_STORIES)
+        return;
+    struct model_story *const story = &model->stories[model->stories_count++];
+    *story = (struct model_story){.code = code, .count = 1};
+    value_text(&step->value[1], story->text, sizeof story->text);
+}
+
+/* ---- the load ---- */
+
+static void on_run_begin(struct step *step)
+{
+    struct model *const model = step->model;
+    model->run_from_ns = step->event->time;
+    value_text(&step->value[0], model->preset, sizeof model->preset);
+    value_text(&step->value[1], model->mode, sizeof model->mode);
+    value_text(&step->value[2], model->backend, sizeof model->backend);
+    model->clients = number(step, 3);
+    model->servers = number(step, 4);
+    model->size = number(step, 5);
+    model->seed = number(step, 6);
+}
+
+static void on_run_end(struct step *step)
+{
+    step->model->run_to_ns = step->event->time;
+}
+
+static void on_message_begin(struct step *step)
+{
+    step->model->begun++;
+}
+
+static void on_message_answered(struct step *step)
+{
+    struct model *const model = step->model;
+    const bool whole = number(step, 1) == 0;
+    if (!whole || step->event->duration < 0)
+        return;
+    time_add(step, TIME_round_trip, step->event->duration);
+    cells_add(model->round_trip_at, step->place, (uint64_t)step->event->duration);
+}
+
+static void on_message_end(struct step *step)
+{
+    struct model *const model = step->model;
+    const uint64_t bytes = number(step, 0), outcome = number(step, 1), tries = number(step, 2);
+    model->messages[outcome < MODEL_OUTCOMES ? outcome : 0]++;
+    model->resent += tries > 1 ? tries - 1 : 0;
+    if (outcome != 1)
+        return;
+    model->bytes += bytes;
+    series_add(model->messages_at, step->place, 1);
+    series_add(model->bytes_at, step->place, bytes);
+    time_add(step, TIME_message, step->event->duration);
+}
+
+#define ON(name, kind, call, ...) \
+    { \
+        name, EVTRAIL_KIND_##kind, call, \
+        { \
+            __VA_ARGS__ \
+        } \
+    }
+const struct handler model_handlers[] = {
+    ON("pool.name", name, on_name_label, "name", "label"),
+    ON("pool.address", name, on_address_label, "address", "label"),
+    ON("pool.address", state, on_address_state, "address", "state"),
+    ON("pool.address", gone, on_address_gone, "address"),
+    ON("pool.address.ejected", instant, on_ejected, "address"),
+    ON("pool.address.returned", instant, on_returned, "address"),
+    ON("pool.resolve", end, on_resolve_end, "code", "coalesced"),
+    ON("pool.attempt", end, on_attempt_end, "address", "code"),
+    ON("pool.race.won", instant, on_race_won, "others"),
+    ON("pool.tls", end, on_tls_end, "code", "resumed"),
+    ON("pool.retry", instant, on_retry, "round"),
+    ON("pool.conn.created", instant, on_created, "name", "address", "took"),
+    ON("pool.conn.reused", instant, on_reused, "address"),
+    ON("pool.conn.released", instant, on_released, "address", "use"),
+    ON("pool.conn.closed", instant, on_closed, "name", "address", "reason"),
+    ON("pool.conn", state, on_conn_state, "conn", "parent", "state"),
+    ON("pool.conn", gone, on_conn_gone, "conn"),
+    ON("pool.health.ok", instant, on_health_ok, "took"),
+    ON("pool.health.failed", instant, on_health_failed, "took"),
+    ON("pool.leak", instant, on_leak, "held"),
+    ON("pool.acquire", end, on_acquire_end, "name", "code", "wait"),
+    ON("pool.acquire.wait", instant, on_acquire_wait, "depth"),
+    ON("pool.acquire.timeout", instant, on_acquire_timeout, "waited"),
+    ON("pool.acquire.cancelled", instant, on_acquire_cancelled, "waited"),
+    ON("pool.queue", counter, on_queue, "depth", "name"),
+    ON("pool.error", instant, on_error, "code", "story"),
+    ON("stress.run", begin, on_run_begin, "preset", "mode", "backend", "clients", "servers", "size", "seed"),
+    ON("stress.run", end, on_run_end, "messages"),
+    ON("stress.message", begin, on_message_begin, "client"),
+    ON("stress.message.sent", end, on_message_answered, "bytes", "error"),
+    ON("stress.message", end, on_message_end, "bytes", "outcome", "tries"),
+};
+const unsigned model_handlers_count = sizeof model_handlers / sizeof model_handlers[0];

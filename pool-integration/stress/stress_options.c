@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * pool-stress's command line.
+ */
+#include "stress.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum option_id {
+    ID_clients = 256,
+    ID_servers,
+    ID_messages,
+    ID_size,
+    ID_duration,
+    ID_seed,
+    ID_threads,
+    ID_backend,
+    ID_connect,
+    ID_max,
+    ID_from,
+    ID_html,
+    ID_trace,
+    ID_json,
+    ID_quiet,
+    ID_list,
+    ID_help,
+    ID_force,
+};
+static const struct option options[] = {
+    {"clients", required_argument, NULL, ID_clients},
+    {"servers", required_argument, NULL, ID_servers},
+    {"messages", required_argument, NULL, ID_messages},
+    {"size", required_argument, NULL, ID_size},
+    {"duration", required_argument, NULL, ID_duration},
+    {"seed", required_argument, NULL, ID_seed},
+    {"threads", required_argument, NULL, ID_threads},
+    {"backend", required_argument, NULL, ID_backend},
+    {"connect", required_argument, NULL, ID_connect},
+    {"max", required_argument, NULL, ID_max},
+    {"from", required_argument, NULL, ID_from},
+    {"html", required_argument, NULL, ID_html},
+    {"trace", required_argument, NULL, ID_trace},
+    {"json", no_argument, NULL, ID_json},
+    {"quiet", no_argument, NULL, ID_quiet},
+    {"list", no_argument, NULL, ID_list},
+    {"help", no_argument, NULL, ID_help},
+    {"force", no_argument, NULL, ID_force},
+    {NULL, 0, NULL, 0},
+};
+
+void settings_usage(FILE *out)
+{
+    fputs("pool-stress: a load on a connection pool, every message checked, and figures computed from its events.\n\n"
+          "usage: pool-stress [OPTIONS] [PRESET]\n"
+          "       pool-stress --from FILE.evt [--json] [--html PAGE]\n\n"
+          "presets (pool-stress --list tells more; the first is the default):\n ",
+          out);
+    for (unsigned i = 0; i < presets_count; i++)
+        fprintf(out, " %s", presets[i].name);
+    fputs("\n\n"
+          "  --duration TIME     how long: 500ms, 5s, 2m       --messages N    until so many were sent\n"
+          "  --clients N         that send at once             --threads N     N threads with blocking calls instead\n"
+          "  --servers N         addresses that answer         --connect HOST:PORT  a real echo server instead\n"
+          "  --size BYTES        of a message (64K, 1M)        --max N         connections of the pool\n"
+          "  --seed N            of contents and choices       --backend uring|epoll\n"
+          "  --html FILE         the figures as a page         --trace FILE    keep the trace (evtrail stat FILE)\n"
+          "  --json              the figures as JSON           --from FILE     figures of an earlier trace\n"
+          "  --force             replace FILE                  --quiet         no progress, no table\n\n"
+          "exit code: 0 all well; 1 a wrong answer, lost events, or figures that differ from the pool's own; 2 usage; "
+          "6 failed\n",
+          out);
+}
+
+static int complain(const char *what, const char *text, const char *wanted)
+{
+    fprintf(stderr, "pool-stress: --%s %s: %s\n", what, text, wanted);
+    return 2;
+}
+
+/* A number with k, M, G (powers of 1024 for sizes: K, M, G). */
+static int number_read(const char *what, const char *text, uint64_t low, uint64_t high, bool binary,
+                       uint64_t *ret_value)
+{
+    char *end, wanted[80];
+    errno = 0;
+    uint64_t value = strtoull(text, &end, 10);
+    const char *const units = "kMG";
+    const char unit = *end == 'K' ? 'k' : *end;
+    const char *const at = unit && end > text ? strchr(units, unit) : NULL;
+    bool bad = end == text || errno || *text == '-';
+    for (const char *u = units; at && u <= at; u++)
+        bad |= __builtin_mul_overflow(value, binary ? 1024u : 1000u, &value);
+    if (bad || end[at != NULL] != '\0' || value < low || value > high) {
+        snprintf(wanted, sizeof wanted, "a number from %llu to %llu", (unsigned long long)low,
+                 (unsigned long long)high);
+        return complain(what, text, wanted);
+    }
+    *ret_value = value;
+    return 0;
+}
+
+static int time_read(const char *what, const char *text, uint64_t *ret_ns)
+{
+    char *end;
+    const double value = strtod(text, &end);
+    const double unit = strcmp(end, "ms") == 0           ? 1e6
+                        : strcmp(end, "s") == 0 || !*end ? 1e9
+                        : strcmp(end, "m") == 0          ? 60e9
+                                                         : 0;
+    if (end == text || unit == 0 || !(value * unit >= 1e7) || !(value * unit <= 86400e9))
+        return complain(what, text, "a time from 10ms to 1440m");
+    *ret_ns = (uint64_t)(value * unit);
+    return 0;
+}
+
+static int connect_read(struct settings *settings, char *text)
+{
+    char *const colon = strrchr(text, ':');
+    uint64_t port;
+    if (!colon || colon == text)
+        return complain("connect", text, "HOST:PORT");
+    if (number_read("connect", colon + 1, 1, 65535, false, &port))
+        return 2;
+    *colon = '\0';
+    settings->connect_host = text;
+    settings->connect_port = (uint16_t)port;
+    return 0;
+}
+
+static int backend_read(struct settings *settings, const char *text)
+{
+    if (strcmp(text, "uring") == 0)
+        settings->backend = EVLOOP_URING;
+    else if (strcmp(text, "epoll") == 0)
+        settings->backend = EVLOOP_EPOLL;
+    else
+        return complain("backend", text, "uring or epoll");
+    return 0;
+}
+
+/* What changes the load; kept until the preset is known. */
+struct changes {
+    uint64_t clients, servers, messages, size, duration_ns, max;
+};
+
+static int load_option(struct changes *changes, struct settings *settings, int id, char *text)
+{
+    uint64_t value = 0;
+    int r = 0;
+    switch (id) {
+    case ID_clients:
+        return number_read("clients", text, 1, 100000, false, &changes->clients);
+    case ID_servers:
+        return number_read("servers", text, 1, 250, false, &changes->servers);
+    case ID_messages:
+        return number_read("messages", text, 1, UINT64_C(1) << 40, false, &changes->messages);
+    case ID_size:
+        return number_read("size", text, 24, 8 << 20, true, &changes->size);
+    case ID_max:
+        return number_read("max", text, 1, 100000, false, &changes->max);
+    case ID_duration:
+        return time_read("duration", text, &changes->duration_ns);
+    case ID_seed:
+        return number_read("seed", text, 0, UINT64_MAX, false, &settings->seed);
+    case ID_threads:
+        r = number_read("threads", text, 1, 512, false, &value);
+        settings->threads = (unsigned)value;
+        return r;
+    case ID_backend:
+        return backend_read(settings, text);
+    default:
+        return connect_read(settings, text);
+    }
+}
+
+static void output_option(struct settings *settings, int id, const char *text)
+{
+    if (id == ID_from)
+        settings->from = text;
+    else if (id == ID_html)
+        settings->html = text;
+    else if (id == ID_trace)
+        settings->trace = text;
+    settings->json |= id == ID_json;
+    settings->quiet |= id == ID_quiet;
+    settings->list |= id == ID_list;
+    settings->help |= id == ID_help;
+    settings->force |= id == ID_force;
+}
+
+static void changes_apply(struct preset *preset, const struct changes *changes, const struct settings *settings)
+{
+    if (changes->clients)
+        preset->clients = (unsigned)changes->clients;
+    if (settings->threads)
+        preset->clients = settings->threads;
+    if (changes->servers)
+        preset->servers = (unsigned)changes->servers;
+    if (preset->names > preset->servers)
+        preset->names = preset->servers;
+    if (changes->size)
+        preset->size = (uint32_t)changes->size;
+    if (changes->max) {
+        preset->max_total = (unsigned)changes->max;
+        preset->max_per_name = preset->max_per_name < preset->max_total ? preset->max_per_name : preset->max_total;
+    }
+    if (changes->messages) {
+        preset->messages = changes->messages;
+        preset->duration_ns = 0;
+    }
+    if (changes->duration_ns)
+        preset->duration_ns = changes->duration_ns;
+    if (preset->refusing + preset->flapping + preset->dropping >= preset->servers)
+        preset->refusing = preset->flapping = preset->dropping = preset->servers / 4;
+}
+
+int settings_read(struct settings *settings, int argc, char **argv)
+{
+    struct changes changes = {0};
+    int id;
+    *settings = (struct settings){.preset = presets[0], .seed = 1};
+    while ((id = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        if (id == '?')
+            return 2;
+        if (id == 'h')
+            id = ID_help;
+        if (id >= ID_from)
+            output_option(settings, id, optarg);
+        else if (load_option(&changes, settings, id, optarg))
+            return 2;
+    }
+    if (optind < argc) {
+        const struct preset *const preset = preset_find(argv[optind]);
+        if (!preset || optind + 1 < argc) {
+            fprintf(stderr, "pool-stress: '%s': %s\n", argv[optind + (preset != NULL)],
+                    preset ? "one preset at a time" : "no such preset; --list shows them");
+            return 2;
+        }
+        settings->preset = *preset;
+    }
+    changes_apply(&settings->preset, &changes, settings);
+    return 0;
+}
