@@ -43,7 +43,9 @@ int program_directory(struct program *program, const char *base)
     struct stat status;
     if (lstat(path, &status) < 0)
         return -errno;
-    if (!S_ISDIR(status.st_mode) || status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    if (!S_ISDIR(status.st_mode))
+        return -ENOTDIR;
+    if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
         return -EPERM;
     char *const real = realpath(path, NULL); /* the program may change its directory */
     if (!real)

@@ -142,13 +142,27 @@ static bool until_matched(struct recorder *recorder, struct consumer *consumer)
     return consumer->stopped_ns != 0;
 }
 
+/* Nothing more can be written. Reading goes on so that all is accounted for: what a program emits until its end, of others what is
+ * there now. */
+static void writing_failed(struct recorder *recorder, struct consumer *consumer, int error)
+{
+    if (recorder->error == 0 && consumer->args->program && !consumer->args->set[OPT_quiet])
+        warn(recorder->path, "%s; from here on events are only counted", strerror(-error));
+    recorder->error = error;
+    if (!consumer->stopped_ns && !consumer->args->program)
+        consumer->stopped_ns = monotonic_ns();
+}
+
 int recorder_block(struct sink *sink, struct consumer *consumer, const struct evtrail_chunk *chunk)
 {
     struct recorder *const recorder = (struct recorder *)sink;
     const int r = evtrail_file_write_chunk(recorder->file, chunk);
-    if (r < 0) {
-        recorder->error = r;
-        return r;
+    if (r < 0) { /* of this chunk, or for good: then the statistics say so */
+        evtrail_file_stats(recorder->file, &recorder->stats);
+        if (recorder->stats.error < 0)
+            writing_failed(recorder, consumer, r);
+        else
+            recorder->error = recorder->error ? recorder->error : r;
     }
     until_matched(recorder, consumer);
     return 0;
@@ -181,10 +195,8 @@ int recorder_flush(struct sink *sink, struct consumer *consumer)
     note_gone(recorder, consumer);
     evtrail_file_idle(recorder->file);
     evtrail_file_stats(recorder->file, &recorder->stats);
-    if (recorder->stats.error < 0) {
-        recorder->error = recorder->stats.error;
-        return recorder->error;
-    }
+    if (recorder->stats.error < 0)
+        writing_failed(recorder, consumer, recorder->stats.error);
     until_matched(recorder, consumer);
     progress_show(recorder, consumer);
     return 0;

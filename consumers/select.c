@@ -2,6 +2,7 @@
  *
  * Walks the sessions and picks those that the command line names.
  */
+#include "program.h"
 #include "select.h"
 
 #include <errno.h>
@@ -106,6 +107,11 @@ int select_named(const struct args *args, selected_fn *visit, void *context)
 int select_all(const struct args *args, const char *directory, selected_fn *visit, void *context)
 {
     struct walk walk = {.args = args, .visit = visit, .context = context};
+    char path[400] = "EVTRAIL_DIR";
     const int r = evtrail_sessions(directory, step, &walk);
-    return walk.code ? walk.code : r < 0 && r != -ENOENT ? fail(code_of(r), directory, "%s", strerror(-r)) : 0;
+    if (walk.code || r >= 0 || r == -ENOENT)
+        return walk.code;
+    sessions_directory(directory, path, sizeof path);
+    return fail(code_of(r), path, "%s",
+                r == -EPERM ? "others may write there, so its sessions are not believed: chmod 700 it" : strerror(-r));
 }

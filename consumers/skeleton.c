@@ -18,7 +18,7 @@
 #define STOP_WAIT_NS INT64_C(2000000)
 #define LOOK_NS INT64_C(200000000)
 #define FAULTS_SHOWN 10
-#define FAULTS_MAX 100000
+#define FAULTS_MAX 100000 /* one after the other, and nothing between */
 
 int64_t monotonic_ns(void)
 {
@@ -212,8 +212,9 @@ static int reader_open(struct consumer *consumer, struct sink *sink)
         const int r = program_directory(&consumer->program, base);
         if (r < 0) {
             consumer_note(consumer, code_of(r));
-            fail(code_of(r), base ? base : "/dev/shm", "no directory for sessions: %s; name another in EVTRAIL_DIR",
-                 strerror(-r));
+            char path[400] = "EVTRAIL_DIR";
+            sessions_directory(base, path, sizeof path);
+            fail(code_of(r), path, "no directory for sessions: %s; name another in EVTRAIL_DIR", strerror(-r));
             return r;
         }
         consumer->options.directory = consumer->program.directory;
@@ -273,6 +274,7 @@ static void fault(struct consumer *consumer, int error)
 {
     if (error != -ESTALE)
         consumer_note(consumer, code_of(error));
+    consumer->faults_row++;
     if (consumer->faults++ < FAULTS_SHOWN) {
         const char *const text = evtrail_reader_error(consumer->reader);
         warn(NULL, "%s", *text ? text : strerror(-error));
@@ -407,6 +409,8 @@ int consumer_loop(struct consumer *consumer, struct sink *sink)
         const int r = read_one(consumer, sink);
         if (r > 1)
             return 0;
+        if (r >= 0)
+            consumer->faults_row = 0;
         if (r == 1) {
             consumer->quiet_rounds = 0;
             if ((sink->block || (turn++ & 255) == 0) && busy_check(consumer, sink) != 0)
@@ -415,7 +419,7 @@ int consumer_loop(struct consumer *consumer, struct sink *sink)
         }
         if (r < 0)
             fault(consumer, r);
-        if (r == -ENOMEM || consumer->faults > FAULTS_MAX)
+        if (r == -ENOMEM || consumer->faults_row > FAULTS_MAX)
             return r;
         if (r < 0)
             continue;
@@ -444,9 +448,22 @@ static void program_wait(struct consumer *consumer)
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
 }
 
+/* Each program that can load the library makes a session. */
+static void program_silent(const struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    if (!consumer->program.ended || consumer->program.failed || !consumer->reader || consumer->args->set[OPT_quiet] ||
+        evtrail_reader_sources(consumer->reader, &sources) > 0)
+        return;
+    warn(consumer->args->program[0],
+         "made no session: it is setuid, statically linked, in a chroot, has EVTRAIL=off or a "
+         "cleared environment, or there is no room for files in the directory of sessions");
+}
+
 void consumer_close(struct consumer *consumer)
 {
     loss_check(consumer);
+    program_silent(consumer);
     if (consumer->faults > FAULTS_SHOWN)
         warn(NULL, "and %llu more faults", (unsigned long long)(consumer->faults - FAULTS_SHOWN));
     evtrail_reader_free(consumer->reader);

@@ -48,7 +48,7 @@ struct consumer {
     bool live;               /* processes are among the sources */
     bool snapshot;           /* read what is there once */
     enum exit_code code;     /* the worst so far */
-    uint64_t faults;
+    uint64_t faults, faults_row;
     int64_t started_ns, stopped_ns; /* CLOCK_MONOTONIC; 0: not yet */
     uint64_t limit;                 /* events still wanted by --limit; UINT64_MAX: all */
     unsigned quiet_rounds;          /* waits without an event since the program ended */

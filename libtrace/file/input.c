@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -48,14 +49,24 @@ static int make_room(struct evtrail_input *input, size_t bytes)
     return 0;
 }
 
+/* Whether another read may do: somebody may have made the pipe or terminal non-blocking. */
+static bool may_repeat(int fd, int error)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    if (error == EAGAIN || error == EWOULDBLOCK)
+        return poll(&wait, 1, -1) >= 0 || errno == EINTR;
+    return error == EINTR;
+}
+
 /* Reads on until the window holds `wanted` bytes or the stream ends. */
 static int fill(struct evtrail_input *input, size_t wanted)
 {
     int r = make_room(input, wanted);
     while (r == 0 && input->used < wanted && !input->ended) {
         const ssize_t n = read(input->fd, input->window + input->used, wanted - input->used);
+        const int error = errno;
         if (n < 0)
-            r = -errno;
+            r = may_repeat(input->fd, error) ? 0 : -error;
         else if (n == 0)
             input->ended = true;
         else

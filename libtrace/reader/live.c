@@ -195,7 +195,7 @@ static int check_control(struct evtrail_live *live, struct evtrail_fault *fault)
     return 0;
 }
 
-/* Without a control file (unlinked, or another user's) a session can be read, only not controlled. */
+/* Without a control file (unlinked: its process ends just now; or another user's) a session can be read, only not controlled. */
 static int open_control(struct evtrail_live *live, struct evtrail_fault *fault)
 {
     struct stat status;
@@ -207,7 +207,10 @@ static int open_control(struct evtrail_live *live, struct evtrail_fault *fault)
     }
     if (fd < 0) {
         live->control_writable = false;
-        return fd == -EBADMSG ? evtrail_fault_set(fault, fd, "%s: not a regular file", live->control_path) : 0;
+        if (fd == -ENOENT || fd == -EACCES || fd == -EPERM || fd == -EROFS)
+            return 0;
+        return evtrail_fault_set(fault, fd, "%s: %s", live->control_path,
+                                 fd == -EBADMSG ? "not a regular file" : strerror(-fd));
     }
     if ((uint64_t)status.st_size < sizeof(struct evtrail_control)) {
         close(fd);

@@ -433,9 +433,9 @@ static int attach_slot(struct evtrail_live_input *in, struct evtrail_fault *faul
         return 0;
     int result =
         evtrail_slot_attach(&in->slot, &in->live, reader->name, options->hold, reader->enable, reader->settings, fault);
-    /* its control file goes right after this is set; there is nothing left to control, only to read */
+    /* its control file goes right after this is set; there is nothing left to control, only to read. A killed one's may be removed by others. */
     bool exiting = atomic_load_explicit(&evtrail_live_header(&in->live)->exiting, memory_order_relaxed) != 0;
-    return needed && !exiting ? result : 0;
+    return result < 0 && needed && !exiting && evtrail_live_alive(&in->live) ? result : 0;
 }
 
 int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault)
