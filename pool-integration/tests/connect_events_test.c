@@ -34,6 +34,7 @@ static void expect_events(const char *wanted)
 
 static void events__refused_black_holed_good__each_attempt_and_the_race(struct loop_fixture *f)
 {
+    begin();
     struct full_listener full;
     struct peer *peer = peer_start(&(struct peer_options){0});
     assert_int_equal(full_listener_tcp(&full, AF_INET), 0);
@@ -41,7 +42,6 @@ static void events__refused_black_holed_good__each_attempt_and_the_race(struct l
     dialling_add(&dialling, nobody());
     dialling_add(&dialling, loopback(AF_INET, full.port, NULL));
     dialling_add(&dialling, loopback(AF_INET, peer_port(peer), NULL));
-    begin();
     dialling_start(&dialling, f->loop, NULL);
     struct stream *stream = dialling_finish(&dialling);
     let_losers_leave(f->loop);
@@ -60,13 +60,13 @@ static void events__refused_black_holed_good__each_attempt_and_the_race(struct l
 
 static void events__handshake_fails_then_works__both(struct loop_fixture *f)
 {
+    begin();
     struct peer *bad = peer_start(&(struct peer_options){.certificate = "expired"});
     struct peer *good = peer_start(&(struct peer_options){.certificate = "good"});
     struct tls_settings *settings = dial_settings("good.test");
     struct dialling dialling = {0};
     dialling_add(&dialling, loopback(AF_INET, peer_port(bad), NULL));
     dialling_add(&dialling, loopback(AF_INET, peer_port(good), NULL));
-    begin();
     dialling_start(&dialling, f->loop, settings);
     struct stream *stream = dialling_finish(&dialling);
     expect_events("pool.attempt( name=0 address=1 family=2 number=1\n"
@@ -85,11 +85,11 @@ static void events__handshake_fails_then_works__both(struct loop_fixture *f)
 
 static void events__cancelled_in_handshake__everything_ended(struct loop_fixture *f)
 {
+    begin();
     struct peer *peer = peer_start(&(struct peer_options){.manner = PEER_STALLS});
     struct tls_settings *settings = dial_settings("good.test");
     struct dialling dialling = {0};
     dialling_add(&dialling, loopback(AF_INET, peer_port(peer), NULL));
-    begin();
     dialling_start(&dialling, f->loop, settings);
     LOOP_UNTIL(f->loop, dialling.connector.connect_ns);
     connector_cancel(&dialling.connector);
