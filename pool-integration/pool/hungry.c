@@ -170,6 +170,8 @@ void hungry_run(struct evpool *pool)
             establish_start(name, turn.chosen, turn.why);
         else
             name_timer_set(name);
+        if (what == CONSIDER_nothing)
+            name_rest(name);
     }
     if (evicted)
         work_post(pool);

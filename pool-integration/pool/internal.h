@@ -225,6 +225,7 @@ void name_clear_due(struct evpool_name *name);                      /* loop */
 void name_free(struct evpool_name *name);
 uint64_t random_locked(struct evpool *pool);
 int name_look_up(struct evpool_name *name, uint64_t span);          /* loop; those who establish are told */
+void name_rest(struct evpool_name *name);                            /* loop; if nobody uses it */
 void name_timer_set(struct evpool_name *name);                      /* loop; to the next thing that is due */
 
 /* ---- address.c ---- */

@@ -360,6 +360,22 @@ uint16_t evpool_name_port(const struct evpool_name *name)
 
 /* ---- its addresses ---- */
 
+static void changed(struct resolver_watch *watch, const struct resolver_answer *answer)
+{
+    struct evpool_name *name = LIST_OF(watch, struct evpool_name, watch);
+    pool_enter(name->pool);
+    if (answer->code == EVPOOL_OK)
+        (void)addresses_update(name, answer); /* without memory the old ones stay, until the next refresh */
+}
+
+/* Without memory they are not followed, and so not believed: name_look_up() asks again. */
+static void watch_start(struct evpool_name *name)
+{
+    name->watch.name_id = name->id;
+    if (!name->watching)
+        name->watching = resolver_watch(name->pool->resolver, &name->watch, name->host, name->port, changed) >= 0;
+}
+
 static void answered(struct resolver_query *query, const struct resolver_answer *answer)
 {
     struct evpool_name *name = LIST_OF(query, struct evpool_name, query);
@@ -373,6 +389,8 @@ static void answered(struct resolver_query *query, const struct resolver_answer 
     else if (addresses_update(name, answer) < 0)
         error = error_wrap(NULL, EVPOOL_ERROR_memory, ENOMEM, evloop_now_ns(pool->loop), 0, "resolve",
                            "no memory for the addresses");
+    else
+        watch_start(name);
     pool_lock(pool);
     histogram_add(&name->times.resolve, answer->took_ns);
     if (error)
@@ -381,25 +399,10 @@ static void answered(struct resolver_query *query, const struct resolver_answer 
     establish_resolved(name, error);
 }
 
-static void changed(struct resolver_watch *watch, const struct resolver_answer *answer)
-{
-    struct evpool_name *name = LIST_OF(watch, struct evpool_name, watch);
-    pool_enter(name->pool);
-    if (answer->code == EVPOOL_OK)
-        (void)addresses_update(name, answer); /* without memory the old ones stay, until the next refresh */
-}
-
-static bool watch_start(struct evpool_name *name)
-{
-    if (!name->watching)
-        name->watching = resolver_watch(name->pool->resolver, &name->watch, name->host, name->port, changed) >= 0;
-    return name->watching;
-}
-
 /* 1: addresses are known and followed; 0: asked, establish_resolved() comes. */
 int name_look_up(struct evpool_name *name, uint64_t span)
 {
-    if (name->addresses_count > 0 && watch_start(name))
+    if (name->watching)
         return 1;
     if (name->resolving)
         return 0;
@@ -407,6 +410,23 @@ int name_look_up(struct evpool_name *name, uint64_t span)
     name->query = (struct resolver_query){.parent_span = span, .name_id = name->id};
     resolver_lookup(name->pool->resolver, &name->query, name->host, name->port, answered);
     return 0;
+}
+
+static void watch_stop(struct evpool_name *name)
+{
+    if (name->watching)
+        resolver_unwatch(&name->watch);
+    name->watching = false;
+}
+
+/* A name without connections and waiters is not refreshed: it is looked up when it is asked for again. */
+void name_rest(struct evpool_name *name)
+{
+    pool_lock(name->pool);
+    const bool rests = name->count == 0 && name->waiting == 0;
+    pool_unlock(name->pool);
+    if (rests)
+        watch_stop(name);
 }
 
 /* ---- clearing ---- */
@@ -434,9 +454,7 @@ void name_clear_due(struct evpool_name *name)
     pool_unlock(pool);
     if (!due)
         return;
-    if (name->watching)
-        resolver_unwatch(&name->watch);
-    name->watching = false;
+    watch_stop(name);
     resolver_forget(pool->resolver, name->host);
     addresses_reap(name);
     work_post(pool);
