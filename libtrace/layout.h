@@ -269,12 +269,14 @@ struct evtrail_consumer {
     _Atomic uint32_t state; /* enum evtrail_consumer_state */
     _Atomic uint32_t pid;
     _Atomic uint64_t renewed_ns; /* lease: CLOCK_MONOTONIC when it last ran */
-    _Atomic uint64_t identity;   /* random: a consumer finds out that its slot was taken over */
+    _Atomic uint64_t identity;   /* random: a consumer finds out that its slot was taken over. Odd: EVTRAIL_IDENTITY_FOLLOWS */
     _Atomic uint64_t evicted_ns; /* when */
     char name[24];
     _Atomic uint64_t override; /* settings that it overrides while it has the slot: libtrace/shared/override.c; 0: none */
 };
 static_assert(sizeof(struct evtrail_consumer) == 64, "consumer");
+/* It attaches to new sessions as they appear, under one identity: a forked child begins with its rules. */
+#define EVTRAIL_IDENTITY_FOLLOWS UINT64_C(1)
 /* One per ring. */
 struct evtrail_ring_control {
     _Atomic uint64_t released[EVTRAIL_CONSUMERS_MAX]; /* B3: lowest block that this consumer still needs */

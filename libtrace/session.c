@@ -339,7 +339,8 @@ static void read_environment(struct evtrail_control *control)
     }
 }
 
-/* A child goes on with its parent's rules and settings, without its consumers. */
+/* A child goes on with its parent's rules and settings, without its consumers; their rules only if they are about to attach to it
+ * too: nobody else would ever take them out. */
 static void inherit(struct evtrail_control *control, const struct evtrail_control *parent)
 {
     struct evtrail_settings_values values;
@@ -356,6 +357,7 @@ static void inherit(struct evtrail_control *control, const struct evtrail_contro
         return;
     for (uint32_t i = 0; i < bytes; i++)
         control->rules[i] = __atomic_load_n(&parent->rules[i], __ATOMIC_RELAXED);
+    bytes = (uint32_t)evtrail_rules_inherited(control->rules, bytes);
     atomic_store_explicit(&control->rules_bytes, bytes, memory_order_relaxed);
 }
 

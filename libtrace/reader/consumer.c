@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
@@ -29,12 +30,13 @@ static void owner_text(uint64_t identity, char *text)
     snprintf(text, 20, "%llx", (unsigned long long)identity);
 }
 
-static uint64_t random_identity(void)
+uint64_t evtrail_slot_identity(bool follows)
 {
     uint64_t identity = 0;
     if (getrandom(&identity, sizeof(identity), GRND_NONBLOCK) != (ssize_t)sizeof(identity))
         identity = evtrail_monotonic_now() ^ (uint64_t)getpid() << 32;
-    return identity ? identity : 1;
+    identity = follows ? identity | EVTRAIL_IDENTITY_FOLLOWS : identity & ~EVTRAIL_IDENTITY_FOLLOWS;
+    return identity ? identity : 2;
 }
 
 /* ---- rules ---- */
@@ -112,6 +114,38 @@ static bool reap(struct evtrail_live *live, struct evtrail_consumer *consumer, b
     return true;
 }
 
+static bool has_slot(const void *context, const char *owner)
+{
+    const struct evtrail_live *live = context;
+    char text[20];
+    for (int i = 0; i < EVTRAIL_CONSUMERS_MAX; i++) {
+        owner_text(atomic_load_explicit(&live->control->consumers[i].identity, memory_order_relaxed), text);
+        if (strcmp(text, owner) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Rules that a child began with, and whose owner has not attached to it in time. */
+static bool reap_rules(struct evtrail_live *live)
+{
+    const uint64_t started = live->source.clock.first.monotonic_ns, now = evtrail_monotonic_now();
+    char owner[EVTRAIL_OWNER_BYTES], *lines;
+    bool any = false;
+    if (now < started || now - started < 2 * lease_ns(live) ||
+        !atomic_load_explicit(&live->control->rules_bytes, memory_order_relaxed) || !(lines = malloc(EVTRAIL_RULES_BYTES)))
+        return false;
+    for (int i = 0; i < EVTRAIL_CONSUMERS_MAX; i++) {
+        size_t bytes = evtrail_rules_copy(live->control, lines);
+        if (!evtrail_rules_orphan(lines, bytes, has_slot, live, owner) ||
+            evtrail_rules_remove(live->control, owner) < 0)
+            break;
+        any = true;
+    }
+    free(lines);
+    return any;
+}
+
 int evtrail_slots_reap(struct evtrail_live *live)
 {
     int reaped = 0;
@@ -120,7 +154,7 @@ int evtrail_slots_reap(struct evtrail_live *live)
         return 0;
     for (int i = 0; i < EVTRAIL_CONSUMERS_MAX; i++)
         reaped += reap(live, &live->control->consumers[i], &rules);
-    if (rules)
+    if (reap_rules(live) || rules)
         evtrail_live_apply_rules(live);
     return reaped;
 }
@@ -180,13 +214,19 @@ static int take_slot(struct evtrail_slot *slot, struct evtrail_live *live)
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, const char *settings, struct evtrail_fault *fault)
 {
+    return evtrail_slot_attach_as(slot, live, evtrail_slot_identity(false), name, hold, rules, settings, fault);
+}
+
+int evtrail_slot_attach_as(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t identity, const char *name,
+                           bool hold, const char *rules, const char *settings, struct evtrail_fault *fault)
+{
     *slot = (struct evtrail_slot){.index = -1, .hold = hold, .rules = rules, .settings = settings};
     if (!live->control || !live->control_writable)
         return evtrail_fault_set(fault, -EACCES,
                                  "%s: not there or not writable, so it cannot be controlled: run as its owner",
                                  live->control_path);
     snprintf(slot->name, sizeof(slot->name), "%s", name ? name : "reader");
-    slot->identity = random_identity();
+    slot->identity = identity;
     owner_text(slot->identity, slot->owner);
     evtrail_slots_reap(live);
     int result = take_slot(slot, live);

@@ -24,6 +24,10 @@ struct evtrail_slot {
  * locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, const char *settings, struct evtrail_fault *fault);
+/* The same for one who attaches to new sessions as they appear, to all under one identity: children begin with its rules. */
+int evtrail_slot_attach_as(struct evtrail_slot *slot, struct evtrail_live *live, uint64_t identity, const char *name,
+                           bool hold, const char *rules, const char *settings, struct evtrail_fault *fault);
+uint64_t evtrail_slot_identity(bool follows);
 void evtrail_slot_detach(struct evtrail_slot *slot, struct evtrail_live *live);
 /* Renews the lease, every 100 ms at most. -ESTALE: we had been evicted and have taken a slot again: events may have
  * been lost meanwhile, and are counted; -EBUSY: the same, and no slot is free. */

@@ -129,6 +129,7 @@ struct evtrail_reader {
     uint64_t progress_ns; /* ... when something was last found there */
     uint64_t gap_ns;      /* from one look at them to the next: adapted to how fast the fullest fills */
     struct evtrail_watch *watch;
+    uint64_t identity; /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;

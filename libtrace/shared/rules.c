@@ -355,6 +355,46 @@ static void copy_put_back(struct evtrail_control *control, char *copy, size_t by
     atomic_store_explicit(&control->rules_bytes, (uint32_t)bytes, memory_order_release); /* C5 */
 }
 
+static bool is_inherited(const char *owner, size_t bytes)
+{
+    if (bytes == 1 && *owner == '0')
+        return true;
+    const char last = bytes ? owner[bytes - 1] : '0';
+    return (last >= '0' && last <= '9' ? last - '0' : last - 'a' + 10) & EVTRAIL_IDENTITY_FOLLOWS;
+}
+
+size_t evtrail_rules_inherited(char *lines, size_t bytes)
+{
+    size_t kept = 0;
+    for (size_t at = 0, n; at < bytes; at += n) {
+        n = line_at(lines + at, bytes - at);
+        if (!is_inherited(lines + at, subject_of(lines + at, n).owner_bytes))
+            continue;
+        memmove(lines + kept, lines + at, n);
+        kept += n;
+    }
+    return kept;
+}
+
+bool evtrail_rules_orphan(const char *lines, size_t bytes, bool (*has_slot)(const void *context, const char *owner),
+                          const void *context, char *ret_owner)
+{
+    char owner[EVTRAIL_OWNER_BYTES];
+    for (size_t at = 0, n; at < bytes; at += n) {
+        n = line_at(lines + at, bytes - at);
+        const size_t owner_bytes = subject_of(lines + at, n).owner_bytes;
+        if (owner_bytes == 0 || owner_bytes >= sizeof(owner) || (owner_bytes == 1 && lines[at] == '0'))
+            continue;
+        memcpy(owner, lines + at, owner_bytes);
+        owner[owner_bytes] = '\0';
+        if (has_slot(context, owner))
+            continue;
+        memcpy(ret_owner, owner, owner_bytes + 1);
+        return true;
+    }
+    return false;
+}
+
 /* Takes out what later rules, and the one that is about to come, have made void. Returns the bytes that are left. */
 static size_t compact(struct evtrail_control *control, size_t bytes, const char *owner, const char *rule)
 {

@@ -43,6 +43,13 @@ unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, 
 /* A copy of the rules in force; at most EVTRAIL_RULES_BYTES. Returns the bytes used. */
 size_t evtrail_rules_copy(struct evtrail_control *control, char *lines);
 size_t evtrail_rules_copy_most(struct evtrail_control *control, size_t most, char *lines);
+/* Of such a copy, what a forked child begins with: the session's own rules, and those of consumers that will attach to it too
+ * (EVTRAIL_IDENTITY_FOLLOWS: their owner's last digit is odd). Returns the bytes that are left. */
+size_t evtrail_rules_inherited(char *lines, size_t bytes);
+/* The owner of the first rule of `lines` for whom `has_slot` says no, into `ret_owner`. False: there is none. */
+#define EVTRAIL_OWNER_BYTES 24
+bool evtrail_rules_orphan(const char *lines, size_t bytes, bool (*has_slot)(const void *context, const char *owner),
+                          const void *context, char *ret_owner);
 /* Appends a line. -EINVAL, -ENOSPC: no room; -EBUSY: the list is locked by a living process for over a second. */
 int evtrail_rules_append(struct evtrail_control *control, const char *owner, const char *rule);
 /* Removes all lines of an owner. */

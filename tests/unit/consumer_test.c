@@ -230,6 +230,26 @@ static void settings_changed_by_hand_meanwhile__stay(void **state)
     assert_settings(f, EVTRAIL_POLICY_shed, 8192, 16);
 }
 
+/* As a forked child has them of a consumer that died before it could attach to it. */
+static void rules_of_nobody__gone_two_leases_after_the_start(void **state)
+{
+    struct fixture *f = *state;
+    char lines[EVTRAIL_RULES_BYTES];
+    attach(f, false, "test.mine");
+    assert_int_equal(evtrail_rules_append(f->live.control, "0", "test.session"), 0);
+    assert_int_equal(evtrail_rules_append(f->live.control, "abc1", "test.nobodys"), 0);
+    f->live.source.clock.first.monotonic_ns = evtrail_monotonic_now();
+    evtrail_slots_reap(&f->live);
+    lines[evtrail_rules_copy(f->live.control, lines)] = '\0';
+    assert_non_null(strstr(lines, "abc1 test.nobodys\n"));
+    f->live.source.clock.first.monotonic_ns = 1;
+    evtrail_slots_reap(&f->live);
+    lines[evtrail_rules_copy(f->live.control, lines)] = '\0';
+    assert_null(strstr(lines, "nobodys"));
+    assert_non_null(strstr(lines, " test.mine\n"));
+    assert_non_null(strstr(lines, "0 test.session\n"));
+}
+
 static void consumer_was_killed__settings_go_with_its_slot(void **state)
 {
     struct fixture *f = *state;
@@ -341,6 +361,7 @@ int main(void)
         TEST(settings__in_force_until_detached),
         TEST(settings_changed_by_hand_meanwhile__stay),
         TEST(consumer_was_killed__settings_go_with_its_slot),
+        TEST(rules_of_nobody__gone_two_leases_after_the_start),
         TEST(evicted_and_back__settings_again),
         TEST(several_override__any_order_of_leaving),
         TEST(wrong_settings__refused_and_nothing_changed),

@@ -33,6 +33,7 @@
 #include <time.h>
 
 #include "support/child.h"
+#include "shared/rules.h"
 #include "support/trail.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -475,6 +476,30 @@ static void scenario_signals_threads(void)
     trail_close(t);
 }
 
+/* Consumer 1a2 reads this process alone, 1a3 every process that appears. */
+static void scenario_fork_consumers(void)
+{
+    char lines[EVTRAIL_RULES_BYTES];
+    emit(1);
+    struct trail *t = trail_open(evtrail_session_path());
+    CHECK(t != NULL);
+    CHECK(evtrail_rules_append(t->control, "1a2", "s.only") == 0);
+    CHECK(evtrail_rules_append(t->control, "1a3", "s.all") == 0);
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        emit(1);
+        struct trail *child = trail_open(evtrail_session_path());
+        CHECK(child != NULL && child->header->session_id != t->header->session_id);
+        lines[evtrail_rules_copy(child->control, lines)] = '\0';
+        CHECK(strcmp(lines, "0 s\n1a3 s.all\n") == 0);
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    CHECK_EQ(status, 0);
+    trail_close(t);
+}
+
 /* The library's getrandom() is ours: a session takes as long to make as we like. */
 static _Atomic bool slow_start, making;
 
@@ -575,6 +600,7 @@ static const struct child_scenario scenarios[] = {
     {"thousand-threads", scenario_thousand_threads},
     {"large-rings", scenario_large_rings},
     {"signals", scenario_signals},
+    {"fork-consumers", scenario_fork_consumers},
     {"load-while-made", scenario_load_while_made},
     {"no-room-for-a-type", scenario_no_room_for_a_type},
     {"signals-threads", scenario_signals_threads},
@@ -882,6 +908,11 @@ static void plugin__loaded_while_a_childs_session_is_made__its_points_are_on(voi
 
 /* ---- fork, exec ---- */
 
+static void fork__consumers_rules__only_of_those_that_follow(void **state)
+{
+    ASSERT_CHILD(child_scenario("fork-consumers", child_new_directory(), "s"));
+}
+
 static void fork__child_gets_a_session_with_its_first_event(void **state)
 {
     const char *directory = child_new_directory();
@@ -1177,6 +1208,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(plugin__loaded_while_a_childs_session_is_made__its_points_are_on),
         cmocka_unit_test(address_space__limited__most_of_it_is_left_to_the_program),
         cmocka_unit_test(fork__child_gets_a_session_with_its_first_event),
+        cmocka_unit_test(fork__consumers_rules__only_of_those_that_follow),
         cmocka_unit_test(fork__clean_exit_of_all__files_are_gone),
         cmocka_unit_test(fork__raw_clone__child_does_not_write_its_parents_ring),
         cmocka_unit_test(fork__vfork_and_exec__parents_session),
