@@ -524,6 +524,7 @@ static void scenario_load_while_made(void)
     pid_t pid = fork();
     if (pid == 0) {
         pthread_t thread;
+        alarm(60); /* not inherited */
         atomic_store(&slow_start, true);
         CHECK(pthread_create(&thread, NULL, emit_first, NULL) == 0);
         while (!atomic_load(&making))
