@@ -15,7 +15,7 @@
 struct split {
     const struct args *args;
     const char *path;
-    char base[4000];        /* parts are BASE.0001.evt, ... */
+    char base[4000];        /* parts are BASE.00001.evt, ... */
     int64_t from_ns, to_ns; /* the events of [from, to) make the current part */
     int64_t next_ns;        /* the earliest that begins later */
     unsigned parts;
@@ -43,7 +43,7 @@ static int part_open(struct split *split)
     struct evtrail_file_options options = {.bytes = sizeof options, .force = split->args->set[OPT_force]};
     options.level = (int)split->args->number[OPT_compression];
     options.flush_ns = -1;
-    snprintf(path, sizeof path, "%s.%04u.evt", split->base, ++split->parts);
+    snprintf(path, sizeof path, "%s.%05u.evt", split->base, ++split->parts);
     const int r = evtrail_file_create(&split->file, path, &options);
     if (r == -EEXIST)
         split->code = fail(CODE_usage, path, "exists; --force replaces it");
@@ -76,7 +76,7 @@ static bool part_full(const struct split *split)
     return stats.file_bytes >= split->size;
 }
 
-static int batch_write(struct split *split, const struct evtrail_batch *batch)
+static int batch_write(struct split *split, const struct evtrail_file_cursor *cursor, const struct evtrail_batch *batch)
 {
     const struct evtrail_chunk *chunk;
     const int left = evtrail_cutter_cut(split->cutter, &batch->chunk, batch->skipped, &chunk, &split->next_ns);
@@ -84,11 +84,13 @@ static int batch_write(struct split *split, const struct evtrail_batch *batch)
         split->code = fail(CODE_system, NULL, "out of memory");
     if (left <= 0)
         return left;
+    if (!batch->bytes && !split->file)
+        return 0;
     if (part_full(split) && part_close(split) < 0)
         return -EIO;
     if (!split->file && part_open(split) < 0)
         return -EIO;
-    const int r = evtrail_file_write_chunk(split->file, chunk);
+    const int r = evtrail_file_write_from(split->file, cursor, split->cutter, chunk);
     if (r < 0) {
         split->code = fail(code_of(r), evtrail_file_path(split->file), "%s", strerror(-r));
         part_close(split);
@@ -98,7 +100,8 @@ static int batch_write(struct split *split, const struct evtrail_batch *batch)
 
 static int pass_open(struct split *split, struct evtrail_file_cursor **ret_cursor)
 {
-    struct evtrail_file_cursor_options options = {.bytes = sizeof options, .wanted = in_part, .context = split};
+    struct evtrail_file_cursor_options options = {
+        .bytes = sizeof options, .wanted = in_part, .context = split, .accounts = true};
     char *error = NULL;
     const int r = evtrail_file_cursor_open(ret_cursor, split->path, &options, &error);
     if (r < 0)
@@ -123,7 +126,7 @@ static int pass(struct split *split)
             split->code = fail(CODE_damaged, NULL, "%s", evtrail_file_cursor_error(cursor));
         if (r < 0 && r != -EBADMSG)
             break;
-        if (r > 0 && (r = batch_write(split, batch)) < 0)
+        if (r > 0 && (r = batch_write(split, cursor, batch)) < 0)
             break;
         r = 0;
     }

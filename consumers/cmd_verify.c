@@ -43,13 +43,14 @@ static void show_fault(void *context, const char *line)
     output_print(out, "%s\n", line);
 }
 
-static void print_lost(struct output *out, const uint64_t *lost, const char *before, const char *form)
+static void print_lost(struct output *out, const uint64_t *lost, const char *before, const char *form,
+                       const char *between)
 {
     for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++) {
         if (lost[i] == 0)
             continue;
         output_print(out, form, before, evtrail_cause_name(i), lost[i]);
-        before = ",";
+        before = between;
     }
 }
 
@@ -65,23 +66,22 @@ static void result_json(struct verification *verification, const struct evtrail_
                  intact ? "true" : "false", report->closed ? "true" : "false", report->faults, report->batches,
                  report->events, report->raw_bytes, report->file_bytes, report->sources, report->from_ns,
                  report->to_ns);
-    print_lost(out, report->lost, "", "%s\"%s\":%" PRIu64);
-    output_text(out, "}}\n");
+    print_lost(out, report->lost, "", "%s\"%s\":%" PRIu64, ",");
+    output_print(out, "},\"torn_recorded\":%" PRIu64 "}\n", report->torn_recorded);
 }
 
 static void result_line(struct verification *verification, const struct evtrail_file_report *report, bool intact)
 {
     struct output *const out = &verification->out;
-    output_print(out, "%s: %s; %" PRIu64 " events in %" PRIu64 " batches, %s", shown(verification->path),
-                 intact ? "intact" : "damaged", report->events, report->batches,
-                 human_bytes((double)report->file_bytes));
+    output_print(out, "%s: %s; %" PRIu64 " event%s in %" PRIu64 " batch%s, %s", shown(verification->path),
+                 intact ? "intact" : "damaged", report->events, report->events == 1 ? "" : "s", report->batches,
+                 report->batches == 1 ? "" : "es", human_bytes((double)report->file_bytes));
     if (report->events > 0)
         output_print(out, ", %.2f bytes an event", (double)report->file_bytes / (double)report->events);
     output_print(out, ", lost %" PRIu64, lost_sum(report->lost));
     if (lost_sum(report->lost) > 0) {
-        output_text(out, " (");
-        print_lost(out, report->lost, "", "%s %s %" PRIu64);
-        output_text(out, ")");
+        print_lost(out, report->lost, " (", "%s%s %" PRIu64, ", ");
+        output_text(out, report->torn_recorded ? "; torn before it was repaired)" : ")");
     }
     if (!report->closed)
         output_text(out, "; without index: its recorder was killed or still runs");
@@ -164,8 +164,9 @@ static void copy_summary(const struct args *args, const char *output, const stru
         return;
     char damage[64] = "";
     if (faults > 0)
-        snprintf(damage, sizeof damage, "; %" PRIu64 " damaged places left out", faults);
-    warn(output, "%" PRIu64 " events, %s%s", stats->events, human_bytes((double)stats->file_bytes), damage);
+        snprintf(damage, sizeof damage, "; %" PRIu64 " damaged place%s left out", faults, faults == 1 ? "" : "s");
+    warn(output, "%" PRIu64 " event%s, %s%s", stats->events, stats->events == 1 ? "" : "s",
+         human_bytes((double)stats->file_bytes), damage);
 }
 
 int run_repair(const struct args *args)

@@ -62,7 +62,7 @@ EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
          {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
 EXAMPLES(repair_examples, {"evtrail repair -o good.evt torn.evt", "what is intact, as a sound file"});
 EXAMPLES(merge_examples, {"evtrail merge -o all.evt a.evt b.evt", "one file, in time order"});
-EXAMPLES(split_examples, {"evtrail split --time 1m trace.evt", "trace.0001.evt, trace.0002.evt, ..."});
+EXAMPLES(split_examples, {"evtrail split --time 1m trace.evt", "trace.00001.evt, trace.00002.evt, ..."});
 EXAMPLES(prune_examples, {"evtrail prune", "sessions of processes that died"},
          {"evtrail prune --older 7d --keep-files 100 /var/log/traces/*.evt", "files of the last week, at most 100"});
 EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},

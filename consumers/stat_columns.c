@@ -77,6 +77,8 @@ static void take_losses(struct feed *feed)
     const struct evtrail_chunk *const chunk = &feed->batch->chunk;
     struct ring_loss *const loss = ring_loss(feed);
     feed->model->lost[EVTRAIL_CAUSE_overwritten] += chunk->missed;
+    if (loss && feed->batch->based)
+        memcpy(loss->counts, feed->batch->lost_base, sizeof loss->counts);
     for (unsigned i = 0; loss && i < EVTRAIL_CAUSES; i++)
         lost_until(feed, loss, i, chunk->lost_before[i]);
 }

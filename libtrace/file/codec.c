@@ -174,6 +174,19 @@ static void deal(struct evtrail_encoder *encoder, const uint64_t *words, uint64_
     }
 }
 
+/* Before the columns are coded, which changes them. */
+static void note_lost(const struct evtrail_encoder *encoder, struct evtrail_encoded *encoded)
+{
+    for (unsigned i = 0; i < encoder->shapes_count; i++) {
+        const struct shape *shape = &encoder->shapes[i];
+        if (shape->key >> 6 != EVTRAIL_RECORD_LOST || shape->size != EVTRAIL_CAUSES)
+            continue;
+        encoded->lost_known = true;
+        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
+            encoded->lost[cause] = shape->columns[(size_t)(cause + 2) * shape->count - 1];
+    }
+}
+
 /* kind, mask, base, then what the kind has; a dictionary's indices are in `index`. */
 static uint8_t *put_column(const struct evtrail_encoder *encoder, uint8_t *out, const struct evtrail_column *column,
                            uint64_t *values, size_t count)
@@ -297,6 +310,7 @@ int evtrail_encode(struct evtrail_encoder *encoder, const uint64_t *words, size_
         .ids = encoder->ids,
         .ids_count = encoder->ids_count,
     };
+    note_lost(encoder, ret_encoded);
     put_content(encoder, ret_encoded);
     return 0;
 }

@@ -36,6 +36,8 @@ struct evtrail_encoded {
     uint64_t types;      /* Bloom: bit evtrail_type_bit(id) for each event id */
     const uint16_t *ids; /* each id once, our own among them */
     uint32_t ids_count;
+    bool lost_known; /* there is a LOST record; what the last one says: */
+    uint64_t lost[EVTRAIL_CAUSES];
 };
 /* 3 MiB. */
 int evtrail_encoder_new(struct evtrail_encoder **ret_encoder);
@@ -51,6 +53,8 @@ static inline uint64_t evtrail_type_bit(uint32_t id)
 
 /* ---- content -> words ------------------------------------------------------------------------------------------ */
 struct evtrail_decoder;
+/* What the last LOST record of a batch says, if there is one; else ret_lost is left alone. */
+void evtrail_view_lost(const struct evtrail_batch_view *view, uint64_t *ret_lost);
 int evtrail_decoder_new(struct evtrail_decoder **ret_decoder);
 void evtrail_decoder_free(struct evtrail_decoder *decoder);
 /* Checks `content` and looks at it as columns. Content and view are valid until the decoder's next use; content

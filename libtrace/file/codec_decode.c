@@ -287,6 +287,20 @@ int evtrail_batch_column(const struct evtrail_batch_view *view, uint32_t shape, 
     return 0;
 }
 
+void evtrail_view_lost(const struct evtrail_batch_view *view, uint64_t *ret_lost)
+{
+    for (uint32_t s = 0; s < view->shapes_count; s++) {
+        const struct evtrail_batch_shape *shape = &view->shapes[s];
+        struct evtrail_decoder *decoder = view->decoder;
+        if (shape->id != EVTRAIL_RECORD_LOST || shape->words != EVTRAIL_CAUSES)
+            continue;
+        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++) {
+            evtrail_batch_column(view, s, cause, decoder->values);
+            ret_lost[cause] = decoder->values[shape->count - 1];
+        }
+    }
+}
+
 /* ---- ticks ------------------------------------------------------------------------------------------------------ */
 
 struct clock_state {

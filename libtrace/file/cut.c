@@ -3,7 +3,7 @@
  * Cuts chunks to a time range, event by event: what is left of each is a chunk that decodes alone, and the rings' accounts add up
  * without what was left out.
  */
-#include <evtrail/file.h>
+#include "file/cut.h"
 
 #include "reader/stream_state.h"
 
@@ -22,6 +22,8 @@ struct evtrail_cutter {
     uint64_t *words;
     size_t words_room;
     struct evtrail_chunk chunk;
+    bool based;
+    uint64_t lost_base[EVTRAIL_CAUSES]; /* at the last event before the chunk, if it was cut off */
 };
 
 int evtrail_cutter_new(struct evtrail_cutter **ret_cutter, int64_t from_ns, int64_t to_ns)
@@ -139,8 +141,8 @@ static void take_own(struct evtrail_chunk *chunk, struct cut *cut, const uint64_
     }
 }
 
-static void cut_records(const struct evtrail_cutter *cutter, const struct evtrail_chunk *whole,
-                        struct evtrail_chunk *chunk, struct cut *cut, int64_t *next_ns)
+static void cut_records(struct evtrail_cutter *cutter, const struct evtrail_chunk *whole, struct evtrail_chunk *chunk,
+                        struct cut *cut, int64_t *next_ns)
 {
     struct evtrail_walk walk;
     evtrail_walk_init(&walk, whole->words, whole->words_count, whole->state.reference_ticks);
@@ -155,8 +157,11 @@ static void cut_records(const struct evtrail_cutter *cutter, const struct evtrai
             keep_event(chunk, cut, start, &walk);
         else if (cut->kept)
             cut->after++;
-        else
+        else {
             cut->before++;
+            cutter->based = true;
+            memcpy(cutter->lost_base, chunk->lost_before, sizeof(cutter->lost_base));
+        }
         if (time >= cutter->to_ns && time < *next_ns)
             *next_ns = time;
         cut->meta = NULL;
@@ -188,6 +193,7 @@ int evtrail_cutter_cut(struct evtrail_cutter *cutter, const struct evtrail_chunk
         return -ENOMEM;
     struct cut cut = {.to = cutter->words};
     *chunk = *whole;
+    cutter->based = false;
     ring->left_out += ring->source ? skipped : 0;
     *ret_chunk = chunk;
     if (!whole->words_count || within(cutter, whole)) {
@@ -206,4 +212,11 @@ int evtrail_cutter_cut(struct evtrail_cutter *cutter, const struct evtrail_chunk
     chunk->events = cut.kept;
     renumber(cutter, ring, missed, cut.before, cut.after);
     return 1;
+}
+
+bool evtrail_cutter_base(const struct evtrail_cutter *cutter, uint64_t *ret_lost)
+{
+    if (cutter->based)
+        memcpy(ret_lost, cutter->lost_base, sizeof(cutter->lost_base));
+    return cutter->based;
 }

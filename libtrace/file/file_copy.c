@@ -104,7 +104,7 @@ static int cut_batch(struct copy *copy, const struct origin *origin)
     }
     if (r == 0)
         r = evtrail_cutter_cut(origin->cutter, &origin->batch->chunk, origin->batch->skipped, &chunk, &next_ns);
-    return r > 0 ? evtrail_file_write_chunk(copy->file, chunk) : r;
+    return r > 0 ? evtrail_file_write_from(copy->file, origin->cursor, origin->cutter, chunk) : r;
 }
 
 static int copy_batch(struct copy *copy, const struct origin *origin)
@@ -128,6 +128,13 @@ static int copy_batch(struct copy *copy, const struct origin *origin)
         return r;
     evtrail_file_source_update(copy->file, source, header.source);
     evtrail_file_learn_modules(copy->file, header.source, source);
+    if (!origin->batch->bytes && (cursor->before.skipped || !cursor->before.torn))
+        return 0; /* what is torn at the end was told, or belongs elsewhere */
+    r = evtrail_file_account(copy->file, header.source, &header.chunk, &cursor->before);
+    if (r < 0 || !origin->batch->bytes)
+        return r;
+    memcpy(header.lost_after, header.chunk.lost_before, sizeof(header.lost_after));
+    evtrail_view_lost(view, header.lost_after);
     note_ids(copy, view);
     for (uint32_t i = 0; i < copy->ids_count; i++)
         evtrail_file_learn_type(copy->file, header.source, source, copy->ids[i]);
@@ -169,7 +176,8 @@ static int run(struct copy *copy)
 
 static int open_origins(struct copy *copy, const char *const *paths, uint32_t paths_count, char **ret_error)
 {
-    const struct evtrail_file_cursor_options options = {.bytes = sizeof(options), .wanted = wanted, .context = copy};
+    const struct evtrail_file_cursor_options options = {
+        .bytes = sizeof(options), .wanted = wanted, .context = copy, .accounts = true};
     copy->origins = calloc(paths_count, sizeof(*copy->origins));
     if (!copy->origins)
         return -ENOMEM;

@@ -4,6 +4,8 @@
  */
 #include "file/file_reader.h"
 
+#include "file/crc32c.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,6 +47,7 @@ static int lose_batch(struct evtrail_file_cursor *cursor, const struct evtrail_i
     struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, item->source, item->ring);
     if (ring) {
         ring->torn += item->events;
+        ring->torn_here += item->events;
         ring->expected += item->events;
         cursor->torn += item->events;
     }
@@ -76,8 +79,7 @@ static int read_header(struct evtrail_file_cursor *cursor, const struct evtrail_
 static void show_batch(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
 {
     struct evtrail_batch *batch = &cursor->batch;
-    const uint64_t torn = batch->torn, skipped = batch->skipped;
-    *batch = (struct evtrail_batch){.chunk = cursor->header.chunk, .torn = torn, .skipped = skipped};
+    batch->chunk = cursor->header.chunk;
     batch->chunk.source = cursor->sources[item->source];
     cursor->batch_source = item->source;
     cursor->batch_last = item->last;
@@ -89,9 +91,32 @@ static void show_batch(struct evtrail_file_cursor *cursor, const struct evtrail_
     batch->to_ns = evtrail_source_time(batch->chunk.source, batch->chunk.last_ticks);
 }
 
+const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor)
+{
+    return &cursor->batch;
+}
+
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor)
 {
     return cursor->batch_last;
+}
+
+static int take_account(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
+{
+    struct evtrail_frame frame;
+    struct evtrail_account_frame account;
+    const char *what;
+    const int r = evtrail_part_read_frame(cursor, &cursor->current, item->offset, &frame, &what);
+    if (r < 0)
+        return r;
+    if (r == 1)
+        what = frame.tag == EVTRAIL_TAG_ACCOUNT ? evtrail_frame_parse_account(cursor->scratch, frame.bytes, &account)
+                                                : "something else";
+    if (what)
+        return evtrail_cursor_fault(cursor, cursor->current.path, "damaged at byte %llu: wanted a ring's account: %s",
+                                    (unsigned long long)item->offset, what);
+    evtrail_cursor_told(cursor, &account, item->source);
+    return 0;
 }
 
 /* 1: the item is a batch that is wanted; 0: it was stepped over. */
@@ -99,18 +124,16 @@ static int take_item(struct evtrail_file_cursor *cursor, const struct evtrail_it
 {
     if (item->kind == EVTRAIL_ITEM_DAMAGE)
         return tell_damage(cursor, item);
+    if (item->kind == EVTRAIL_ITEM_ACCOUNT)
+        return take_account(cursor, item);
     const int r = read_header(cursor, item);
     if (r < 0)
         return r;
-    evtrail_cursor_account(cursor, &cursor->header.chunk, item->source);
+    evtrail_cursor_account(cursor, &cursor->header.chunk, item->source, item->offset);
     show_batch(cursor, item);
     if (cursor->options.wanted &&
         !cursor->options.wanted(cursor->options.context, &cursor->batch.chunk, cursor->batch.types)) {
-        struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, item->source, item->ring);
-        if (ring) {
-            ring->skipped += cursor->batch.skipped + cursor->batch.chunk.events;
-            ring->torn += cursor->batch.torn;
-        }
+        evtrail_cursor_pass(cursor, item->source);
         return 0;
     }
     cursor->header_valid = true;
@@ -186,13 +209,8 @@ int evtrail_file_cursor_next(struct evtrail_file_cursor *cursor, struct evtrail_
 static int tear_batch(struct evtrail_file_cursor *cursor, const char *what)
 {
     const struct evtrail_batch *batch = &cursor->batch;
-    struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, cursor->batch_source, batch->chunk.ring);
     cursor->header_valid = false;
-    if (ring) {
-        ring->torn += batch->chunk.events + batch->torn;
-        ring->skipped += batch->skipped;
-        cursor->torn += batch->chunk.events;
-    }
+    evtrail_cursor_tear(cursor, cursor->batch_source);
     return evtrail_cursor_fault(cursor, cursor->current.path,
                                 "damaged at byte %llu: wanted %u bytes of compressed records, found: %s; %llu events "
                                 "are lost; `evtrail repair` writes a clean copy of the rest",
@@ -201,9 +219,10 @@ static int tear_batch(struct evtrail_file_cursor *cursor, const char *what)
 }
 
 /* The content, decompressed; bounded by what the header was checked to allow. */
-static const char *decompress(struct evtrail_file_cursor *cursor)
+static const char *decompress(struct evtrail_file_cursor *cursor, const struct evtrail_batch_header *header)
 {
-    const struct evtrail_batch_header *header = &cursor->header;
+    if (header->checksum && header->checksum != evtrail_crc32c(0, cursor->compressed, header->compressed_bytes))
+        return "bytes of another checksum";
     const unsigned long long size = ZSTD_getFrameContentSize(cursor->compressed, header->compressed_bytes);
     if (size != header->content_bytes)
         return "not the zstd frame that the header speaks of";
@@ -214,25 +233,53 @@ static const char *decompress(struct evtrail_file_cursor *cursor)
     return n == header->content_bytes ? NULL : "fewer bytes than the header says";
 }
 
+/* The batch at `offset` as columns. < 0: reading failed; else *ret_what says what is wrong, or is NULL. */
+static int read_view(struct evtrail_file_cursor *cursor, const struct evtrail_batch_header *header, uint64_t offset,
+                     const struct evtrail_batch_view **ret_view, const char **ret_what)
+{
+    const ssize_t n = evtrail_input_read(&cursor->current.input, offset + header->header_bytes, cursor->compressed,
+                                         header->compressed_bytes);
+    if (n < 0)
+        return (int)n;
+    *ret_what = (size_t)n < header->compressed_bytes ? "the end of the file" : decompress(cursor, header);
+    if (!*ret_what)
+        evtrail_decode_view(cursor->decoder, cursor->content, header->content_bytes, header->chunk.words_count,
+                            header->chunk.state.reference_ticks, ret_view, ret_what);
+    return 0;
+}
+
+void evtrail_cursor_recall(struct evtrail_file_cursor *cursor, uint64_t offset, uint64_t *ret_lost)
+{
+    struct evtrail_batch_header header;
+    struct evtrail_frame frame;
+    const struct evtrail_batch_view *view;
+    const char *what;
+    if (cursor->current.input.stream || evtrail_part_read_frame(cursor, &cursor->current, offset, &frame, &what) != 1 ||
+        frame.tag != EVTRAIL_TAG_BATCH || evtrail_frame_parse_batch(cursor->scratch, frame.bytes, &header) ||
+        read_view(cursor, &header, offset, &view, &what) < 0 || what)
+        return;
+    evtrail_view_lost(view, ret_lost);
+}
+
 int evtrail_file_cursor_view(struct evtrail_file_cursor *cursor, const struct evtrail_batch_view **ret_view)
 {
-    const struct evtrail_batch_header *header = &cursor->header;
     static const struct evtrail_batch_view none;
     if (!cursor->header_valid || !cursor->batch.chunk.words_count) {
         *ret_view = &none;
         return 0;
     }
     if (!cursor->view) {
-        const ssize_t n = evtrail_input_read(&cursor->current.input, cursor->batch.offset + header->header_bytes,
-                                             cursor->compressed, header->compressed_bytes);
-        if (n < 0)
-            return (int)n;
-        const char *what = (size_t)n < header->compressed_bytes ? "the end of the file" : decompress(cursor);
-        if (!what)
-            evtrail_decode_view(cursor->decoder, cursor->content, header->content_bytes, header->chunk.words_count,
-                                header->chunk.state.reference_ticks, &cursor->view, &what);
+        const char *what = NULL;
+        const int r = read_view(cursor, &cursor->header, cursor->batch.offset, &cursor->view, &what);
+        if (r < 0)
+            return r;
         if (what)
             return tear_batch(cursor, what);
+        struct evtrail_ring_trail *ring = evtrail_cursor_ring(cursor, cursor->batch_source, cursor->batch.chunk.ring);
+        if (ring) {
+            evtrail_view_lost(cursor->view, ring->lost);
+            ring->unread = false;
+        }
     }
     *ret_view = cursor->view;
     return 0;
@@ -349,7 +396,7 @@ void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64
                                 bool *ret_closed)
 {
     if (ret_torn)
-        *ret_torn = cursor->torn;
+        *ret_torn = cursor->torn + cursor->torn_recorded;
     if (ret_faults)
         *ret_faults = cursor->faults;
     if (ret_closed)

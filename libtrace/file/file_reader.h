@@ -16,7 +16,7 @@
 #include <zstd.h>
 
 /* What a part holds, in order: batches, and places where something is wrong. */
-enum evtrail_item_kind { EVTRAIL_ITEM_BATCH, EVTRAIL_ITEM_DAMAGE };
+enum evtrail_item_kind { EVTRAIL_ITEM_BATCH, EVTRAIL_ITEM_DAMAGE, EVTRAIL_ITEM_ACCOUNT };
 struct evtrail_item {
     uint64_t offset;
     uint64_t bytes;
@@ -57,9 +57,13 @@ struct evtrail_ring_trail {
     uint64_t key;           /* source << 32 | ring, + 1; 0: free */
     uint64_t expected;      /* events_before of the next batch, if nothing is missing */
     uint64_t torn, skipped; /* not yet told */
+    uint64_t torn_here;     /* of torn: since the last batch, wanted or not */
     uint64_t last_ticks;
-    uint64_t lost[EVTRAIL_CAUSES]; /* file_verify.c: the writer's counts at its last batch */
-    bool known;
+    uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts behind its last batch, or before it if `unread` */
+    uint64_t base[EVTRAIL_CAUSES]; /* those that the file says were told before; with `based` not yet passed on */
+    uint64_t last_offset;          /* of the last batch, in part `last_part` */
+    uint32_t last_part;
+    bool known, based, unread;
 };
 struct evtrail_file_cursor {
     struct evtrail_file_cursor_options options;
@@ -72,8 +76,9 @@ struct evtrail_file_cursor {
     struct evtrail_ring_trail *rings;
     size_t rings_count, rings_room, rings_told;
     struct evtrail_batch batch;
-    bool batch_last;       /* the item's */
-    uint32_t batch_source; /* the cursor's number; source->number is the caller's to change */
+    struct evtrail_ring_before before; /* the batch */
+    bool batch_last;                   /* the item's */
+    uint32_t batch_source;             /* the cursor's number; source->number is the caller's to change */
     struct evtrail_batch_header header;
     bool header_valid;                     /* words and view may be asked for */
     const struct evtrail_batch_view *view; /* of the current batch, once decoded */
@@ -82,14 +87,17 @@ struct evtrail_file_cursor {
     uint8_t *scratch, *compressed, *content;
     size_t scratch_used; /* of the last evtrail_part_read_frame(), at least its head */
     uint64_t torn, faults;
-    uint32_t parts;    /* that were opened */
-    uint32_t unclosed; /* parts that were left behind without an end */
+    uint64_t torn_recorded; /* in damage that was repaired: the file says so itself */
+    uint32_t parts;         /* that were opened */
+    uint32_t unclosed;      /* parts that were left behind without an end */
     char error[768];
 };
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
 /* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
+/* The batch that is at hand, also while `wanted` is asked. */
+const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);
 
 /* ---- file_scan.c ---- */
 /* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace
@@ -107,6 +115,9 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
                                const struct evtrail_frame *frame);
 int evtrail_part_add_damage(struct evtrail_part *part, uint64_t offset, uint64_t bytes, const char *what,
                             uint32_t found);
+/* Takes in a frame at `offset` that is no batch: now, or as an item if its place matters. NULL or what is wrong. */
+const char *evtrail_part_take(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
+                              const struct evtrail_frame *frame);
 int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index_entry *entry, uint32_t source);
 
 /* ---- index_load.c ---- */
@@ -132,8 +143,16 @@ void evtrail_cursor_free_sources(struct evtrail_file_cursor *cursor);
 /* ---- file_rings.c ---- */
 /* NULL: no memory, or too many; the ring is then not followed. */
 struct evtrail_ring_trail *evtrail_cursor_ring(struct evtrail_file_cursor *cursor, uint32_t source, uint32_t ring);
-/* Takes a header into account: sets batch->torn and ->skipped. */
-void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source);
+/* Takes the header of the batch at `offset` into account: sets `before`, and in `batch` what was torn, skipped and told before. */
+void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source,
+                            uint64_t offset);
+/* The batch was not wanted; what was before it is told by a later one. */
+void evtrail_cursor_pass(struct evtrail_file_cursor *cursor, uint32_t source);
+/* The batch cannot be read. */
+void evtrail_cursor_tear(struct evtrail_file_cursor *cursor, uint32_t source);
+/* What the file itself says came before in a ring. */
+void evtrail_cursor_told(struct evtrail_file_cursor *cursor, const struct evtrail_account_frame *account,
+                         uint32_t source);
 /* At the end: the next ring of which something is missing that no batch told, as a batch without words. False: none. */
 bool evtrail_cursor_rest(struct evtrail_file_cursor *cursor);
 void evtrail_cursor_forget_rings(struct evtrail_file_cursor *cursor);
@@ -147,6 +166,8 @@ void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor);
 void evtrail_cursor_explain(char **ret_error, const char *path, int error);
 
 /* ---- file_reader.c ---- */
+/* Reads the writer's counts behind the batch at `offset` of the current part, if that is possible. Uses what batches are decoded in. */
+void evtrail_cursor_recall(struct evtrail_file_cursor *cursor, uint64_t offset, uint64_t *ret_lost);
 /* A path as people read it. */
 const char *evtrail_cursor_shown(const char *path);
 /* Counts a fault and says it in cursor->error; returns -EBADMSG. */

@@ -51,23 +51,105 @@ static uint64_t add_bounded(uint64_t a, uint64_t b)
     return a + b < a ? UINT64_MAX : a + b;
 }
 
-void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source)
+static void add_torn(struct evtrail_ring_trail *state, uint64_t events, uint64_t *total)
+{
+    state->torn = add_bounded(state->torn, events);
+    state->torn_here = add_bounded(state->torn_here, events);
+    *total = add_bounded(*total, events);
+}
+
+/* What is told of the ring before the batch at hand. */
+static void show_before(struct evtrail_file_cursor *cursor, struct evtrail_ring_trail *state)
+{
+    struct evtrail_batch *batch = &cursor->batch;
+    cursor->before = (struct evtrail_ring_before){
+        .known = state->known, .skipped = state->skipped != 0, .torn = state->torn_here, .ticks = state->last_ticks};
+    memcpy(cursor->before.lost, state->lost, sizeof(state->lost));
+    batch->torn = state->torn;
+    batch->skipped = state->skipped;
+    batch->based = state->based;
+    memcpy(batch->lost_base, state->base, sizeof(state->base));
+    batch->base_ticks = state->based ? state->last_ticks : 0;
+    state->torn = state->torn_here = state->skipped = 0;
+    state->based = false;
+}
+
+void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source,
+                            uint64_t offset)
 {
     struct evtrail_ring_trail *state = evtrail_cursor_ring(cursor, source, chunk->ring);
-    cursor->batch.torn = cursor->batch.skipped = 0;
+    cursor->batch = (struct evtrail_batch){0};
+    cursor->before = (struct evtrail_ring_before){0};
     if (!state)
         return;
     const uint64_t told = add_bounded(state->expected, chunk->missed);
-    if (state->known && chunk->events_before > told) {
-        state->torn = add_bounded(state->torn, chunk->events_before - told);
-        cursor->torn = add_bounded(cursor->torn, chunk->events_before - told);
-    }
-    cursor->batch.torn = state->torn;
-    cursor->batch.skipped = state->skipped;
-    state->torn = state->skipped = 0;
-    state->expected = add_bounded(chunk->events_before, chunk->events);
+    if (state->known && chunk->events_before > told)
+        add_torn(state, chunk->events_before - told, &cursor->torn);
+    if (state->unread && cursor->options.accounts && state->last_part == cursor->parts &&
+        memcmp(state->lost, chunk->lost_before, sizeof(state->lost)))
+        evtrail_cursor_recall(cursor, state->last_offset, state->lost);
+    show_before(cursor, state);
+    const uint64_t end = add_bounded(chunk->events_before, chunk->events);
+    state->expected = state->known && end < state->expected ? state->expected : end;
     state->last_ticks = chunk->last_ticks;
+    state->last_offset = offset;
+    state->last_part = cursor->parts;
+    state->unread = chunk->words_count != 0;
     state->known = true;
+    for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
+        if (chunk->lost_before[cause] > state->lost[cause])
+            state->lost[cause] = chunk->lost_before[cause];
+}
+
+static void defer(struct evtrail_file_cursor *cursor, struct evtrail_ring_trail *state)
+{
+    const struct evtrail_batch *batch = &cursor->batch;
+    state->skipped = add_bounded(state->skipped, batch->skipped);
+    state->torn = add_bounded(state->torn, batch->torn);
+    state->based |= batch->based;
+}
+
+void evtrail_cursor_pass(struct evtrail_file_cursor *cursor, uint32_t source)
+{
+    struct evtrail_ring_trail *state = evtrail_cursor_ring(cursor, source, cursor->batch.chunk.ring);
+    if (!state)
+        return;
+    defer(cursor, state);
+    state->skipped = add_bounded(state->skipped, cursor->batch.chunk.events);
+}
+
+void evtrail_cursor_tear(struct evtrail_file_cursor *cursor, uint32_t source)
+{
+    struct evtrail_ring_trail *state = evtrail_cursor_ring(cursor, source, cursor->batch.chunk.ring);
+    if (!state)
+        return;
+    defer(cursor, state);
+    state->torn_here = cursor->before.torn;
+    add_torn(state, cursor->batch.chunk.events, &cursor->torn);
+    memcpy(state->lost, cursor->before.lost, sizeof(state->lost)); /* nobody was told what it said */
+    state->unread = false;
+}
+
+void evtrail_cursor_told(struct evtrail_file_cursor *cursor, const struct evtrail_account_frame *account,
+                         uint32_t source)
+{
+    struct evtrail_ring_trail *state = evtrail_cursor_ring(cursor, source, account->ring);
+    if (!state)
+        return;
+    const bool anew = !state->known || account->flags & EVTRAIL_ACCOUNT_CUT;
+    state->expected = anew ? account->events : add_bounded(state->expected, account->torn);
+    add_torn(state, account->torn, &cursor->torn_recorded);
+    state->unread = false;
+    state->known = true;
+    if (!anew) {
+        if (!account->torn && account->events == state->expected) /* the next part of a set: all before is told */
+            memcpy(state->lost, account->lost, sizeof(state->lost));
+        return;
+    }
+    state->last_ticks = account->ticks ? account->ticks : state->last_ticks;
+    state->based = true;
+    memcpy(state->base, account->lost, sizeof(state->base));
+    memcpy(state->lost, account->lost, sizeof(state->lost));
 }
 
 bool evtrail_cursor_rest(struct evtrail_file_cursor *cursor)
@@ -77,14 +159,15 @@ bool evtrail_cursor_rest(struct evtrail_file_cursor *cursor)
         if (!state->key || !state->torn)
             continue;
         const uint32_t source = (uint32_t)((state->key - 1) >> 32);
-        cursor->batch = (struct evtrail_batch){.torn = state->torn, .skipped = state->skipped};
+        cursor->batch = (struct evtrail_batch){0};
+        show_before(cursor, state);
+        cursor->batch_source = source;
         cursor->batch.chunk.source = cursor->sources[source];
         cursor->batch.chunk.ring = (uint32_t)(state->key - 1);
         cursor->batch.chunk.first_ticks = cursor->batch.chunk.last_ticks = state->last_ticks;
         cursor->batch.chunk.state.reference_ticks = state->last_ticks;
         cursor->batch.chunk.events_before = state->expected;
         cursor->batch.from_ns = cursor->batch.to_ns = evtrail_source_time(cursor->sources[source], state->last_ticks);
-        state->torn = state->skipped = 0;
         return true;
     }
     cursor->rings_told = 0; /* following: more may come */

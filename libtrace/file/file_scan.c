@@ -96,7 +96,8 @@ static void set_last(struct evtrail_part *part)
         room *= 2;
     uint64_t *seen = calloc(room, sizeof(*seen));
     for (size_t i = part->items_count; i > 0; i--)
-        part->items[i - 1].last = !meet(seen, room, &part->items[i - 1]);
+        part->items[i - 1].last =
+            part->items[i - 1].kind == EVTRAIL_ITEM_BATCH && !meet(seen, room, &part->items[i - 1]);
     free(seen);
 }
 
@@ -170,6 +171,27 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
             what = "an event type's entry is wrong";
     }
     return what; /* other tags: nothing that a reader needs, or of a later version */
+}
+
+const char *evtrail_part_take(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
+                              const struct evtrail_frame *frame)
+{
+    struct evtrail_account_frame account;
+    if (frame->tag != EVTRAIL_TAG_ACCOUNT)
+        return evtrail_part_apply(cursor, part, frame);
+    const char *what = evtrail_frame_parse_account(cursor->scratch, frame->bytes, &account);
+    if (what)
+        return what;
+    const uint32_t source = evtrail_cursor_source_of(cursor, part, account.source);
+    struct evtrail_item *item = source == UINT32_MAX ? NULL : add_item(part);
+    if (!item)
+        return "no memory for a ring's account";
+    item->kind = EVTRAIL_ITEM_ACCOUNT;
+    item->offset = offset;
+    item->bytes = frame->bytes;
+    item->source = source;
+    item->ring = account.ring;
+    return NULL;
 }
 
 static struct evtrail_index_entry entry_of(const struct evtrail_batch_header *header, uint64_t offset)
@@ -307,7 +329,7 @@ static int scan_one(struct evtrail_file_cursor *cursor, struct evtrail_part *par
         return scan_batch(cursor, part, &frame, ret_what);
     if (frame.tag == EVTRAIL_TAG_SUPER) /* another file was appended: it numbers its own sources */
         part->source_numbers_count = 0;
-    *ret_what = evtrail_part_apply(cursor, part, &frame);
+    *ret_what = evtrail_part_take(cursor, part, part->scanned, &frame);
     if (*ret_what && evtrail_part_add_damage(part, part->scanned, frame.bytes, *ret_what, 0) < 0)
         return -ENOMEM;
     *ret_what = NULL;

@@ -24,24 +24,14 @@ static void tell(struct check *check)
         check->fault(check->context, evtrail_file_cursor_error(check->cursor));
 }
 
-/* The last LOST record of a batch goes further than its header. */
-static void note_lost(struct check *check, const struct evtrail_batch *batch, const struct evtrail_batch_view *view)
+/* What was lost since what is told before the batch, up to its last record. */
+static void add_lost(struct check *check, const struct evtrail_batch *batch)
 {
-    uint64_t values[EVTRAIL_BATCH_WORDS_MAX / EVTRAIL_CAUSES];
-    struct evtrail_ring_trail *ring =
-        evtrail_cursor_ring(check->cursor, check->cursor->batch_source, batch->chunk.ring);
-    if (!ring)
-        return;
-    memcpy(ring->lost, batch->chunk.lost_before, sizeof(ring->lost));
-    for (uint32_t s = 0; s < view->shapes_count; s++) {
-        const struct evtrail_batch_shape *shape = &view->shapes[s];
-        if (shape->id != EVTRAIL_RECORD_LOST || shape->words != EVTRAIL_CAUSES)
-            continue;
-        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++) {
-            evtrail_batch_column(view, s, cause, values);
-            ring->lost[cause] = values[shape->count - 1];
-        }
-    }
+    const struct evtrail_file_cursor *cursor = check->cursor;
+    const struct evtrail_ring_trail *ring = evtrail_cursor_ring(check->cursor, cursor->batch_source, batch->chunk.ring);
+    for (unsigned cause = 0; ring && cause < EVTRAIL_CAUSES; cause++)
+        if (ring->lost[cause] > cursor->before.lost[cause])
+            check->report.lost[cause] += ring->lost[cause] - cursor->before.lost[cause];
 }
 
 /* Events of the view must be those of the header. */
@@ -70,7 +60,7 @@ static void check_batch(struct check *check, const struct evtrail_batch *batch)
         tell(check);
         return;
     }
-    note_lost(check, batch, view);
+    add_lost(check, batch);
     if (count_events(view) != batch->chunk.events) {
         evtrail_cursor_fault(check->cursor, check->cursor->current.path,
                              "damaged at byte %llu: wanted %llu events, found %llu", (unsigned long long)batch->offset,
@@ -106,15 +96,6 @@ static void enter_part(struct check *check)
     check_table(check);
 }
 
-static void sum_lost(struct check *check)
-{
-    const struct evtrail_file_cursor *cursor = check->cursor;
-    for (size_t i = 0; i < cursor->rings_room; i++)
-        for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
-            check->report.lost[cause] += cursor->rings[i].lost[cause];
-    check->report.lost[EVTRAIL_CAUSE_torn] = cursor->torn;
-}
-
 static int check_all(struct check *check)
 {
     struct evtrail_batch *batch;
@@ -141,12 +122,12 @@ int evtrail_file_verify(const char *path, void (*fault)(void *context, const cha
     r = check_all(&check);
     if (r < 0 && ret_error)
         *ret_error = strdup(evtrail_file_cursor_error(check.cursor));
-    sum_lost(&check);
-    uint64_t torn;
-    evtrail_file_cursor_totals(check.cursor, &torn, &check.report.faults, &check.report.closed);
+    check.report.torn_recorded = check.cursor->torn_recorded;
+    evtrail_file_cursor_totals(check.cursor, &check.report.lost[EVTRAIL_CAUSE_torn], &check.report.faults,
+                               &check.report.closed);
     check.report.sources = check.cursor->sources_count;
     evtrail_file_cursor_close(check.cursor);
     if (r == 0)
         *ret_report = check.report;
-    return r < 0 ? r : check.report.faults || check.report.lost[EVTRAIL_CAUSE_torn] ? 1 : 0;
+    return r < 0 ? r : check.report.faults || check.report.lost[EVTRAIL_CAUSE_torn] > check.report.torn_recorded;
 }

@@ -5,6 +5,10 @@
  */
 #include "file/file_writer.h"
 
+#include "file/crc32c.h"
+#include "file/cut.h"
+#include "file/file_reader.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -158,6 +162,7 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
         return;
     }
     header->number = file->part_batches;
+    header->checksum = evtrail_crc32c(0, compressed, header->compressed_bytes);
     const size_t header_bytes = evtrail_frame_put_batch(out, header), bytes = header_bytes + header->compressed_bytes;
     memcpy(out + header_bytes, compressed, header->compressed_bytes);
     const struct evtrail_index_entry entry = {
@@ -185,14 +190,16 @@ static void put_batch(struct evtrail_file *file, struct evtrail_batch_header *he
 int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header, const uint8_t *compressed,
                              const uint16_t *ids, uint32_t ids_count)
 {
-    int r = evtrail_file_rotation_step(file, EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
+    int r = evtrail_file_rotation_step(file, 2 * EVTRAIL_HEADER_BYTES_MAX + header->compressed_bytes);
     if (r < 0) {
         file->stats.error = file->stats.error ? file->stats.error : r;
         file->stats.lost += header->chunk.events;
         return r;
     }
     evtrail_file_describe(file, header->source, ids, ids_count);
+    evtrail_file_account_begin(file, header);
     put_batch(file, header, compressed);
+    evtrail_file_account_end(file, header);
     return absorb(file);
 }
 
@@ -200,6 +207,7 @@ static int encode_batch(struct evtrail_file *file, const struct evtrail_chunk *c
 {
     struct evtrail_encoded encoded = {0};
     struct evtrail_batch_header header = {.chunk = *chunk, .source = source};
+    memcpy(header.lost_after, chunk->lost_before, sizeof(header.lost_after));
     if (file->stats.error) {
         file->stats.lost += chunk->events;
         return file->stats.error;
@@ -217,6 +225,8 @@ static int encode_batch(struct evtrail_file *file, const struct evtrail_chunk *c
         header.codec = EVTRAIL_CODEC_COLUMNS;
         header.content_bytes = encoded.content_bytes;
         header.types = encoded.types;
+        if (encoded.lost_known)
+            memcpy(header.lost_after, encoded.lost, sizeof(header.lost_after));
     }
     header.chunk.events = encoded.events; /* what is there, whatever the process says */
     return evtrail_file_write_batch(file, &header, file->compressed, encoded.ids, encoded.ids_count);
@@ -309,6 +319,33 @@ int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chu
     r = take_chunk(file, chunk, number);
     evtrail_file_idle(file);
     return r;
+}
+
+int evtrail_file_write_from(struct evtrail_file *file, const struct evtrail_file_cursor *cursor,
+                            const struct evtrail_cutter *cutter, const struct evtrail_chunk *chunk)
+{
+    const struct evtrail_batch *batch = &cursor->batch;
+    struct evtrail_ring_before before = cursor->before;
+    uint32_t number;
+    if (!batch->bytes && (before.skipped || !before.torn))
+        return 0; /* what is torn at the end was told, or belongs to where the ring's last events are */
+    int r = file->stats.error ? file->stats.error : evtrail_file_source_number(file, chunk->source, &number);
+    if (r < 0)
+        return r;
+    if (cutter) {
+        before.skipped = true;
+        if (chunk->events_before > batch->chunk.events_before && evtrail_cutter_base(cutter, before.lost)) {
+            before.known = true;
+            before.torn = 0;
+        }
+    }
+    struct evtrail_gathered *held = evtrail_gather_find(&file->gather, number, chunk->ring);
+    if (held && held->since_ns && !evtrail_gather_joins(held, chunk))
+        write_held(file, held);
+    evtrail_file_source_update(file, chunk->source, number);
+    if (!held || !held->since_ns)
+        r = evtrail_file_account(file, number, chunk, &before);
+    return r < 0 || !batch->bytes ? r : evtrail_file_write_chunk(file, chunk);
 }
 
 int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source)

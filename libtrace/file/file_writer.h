@@ -77,6 +77,15 @@ void evtrail_file_frame_done(struct evtrail_file *file, size_t bytes, bool index
 int evtrail_file_write_batch(struct evtrail_file *file, struct evtrail_batch_header *header, const uint8_t *compressed,
                              const uint16_t *ids, uint32_t ids_count);
 
+/* ---- file_account.c ---- */
+/* Before a batch: says what came before in its ring, if that is in an earlier part. */
+void evtrail_file_account_begin(struct evtrail_file *file, const struct evtrail_batch_header *header);
+/* Behind it. header->lost_after is set. */
+void evtrail_file_account_end(struct evtrail_file *file, const struct evtrail_batch_header *header);
+/* Says what is missing between what the file has of a ring and a chunk of it that comes from another file, and was not told before. */
+int evtrail_file_account(struct evtrail_file *file, uint32_t source, const struct evtrail_chunk *chunk,
+                         const struct evtrail_ring_before *before);
+
 /* ---- file_source.c ---- */
 /* The number of a source, new ones added. */
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);

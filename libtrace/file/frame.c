@@ -93,11 +93,22 @@ size_t evtrail_frame_put_batch(uint8_t *out, const struct evtrail_batch_header *
     p = put64(put64(p, header->types), chunk->state.reference_ticks);
     for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
         p = put64(p, chunk->lost_before[cause]);
-    p = put32(put32(p, chunk->state.tid), 0);
+    p = put32(put32(p, chunk->state.tid), header->checksum);
     memset(p, 0, 16);
     memcpy(p, chunk->state.thread_name, strnlen(chunk->state.thread_name, 16));
     p = put_labels(p + 16, chunk->state.labels);
     return seal(out, EVTRAIL_MAGIC_BATCH, EVTRAIL_TAG_BATCH, p);
+}
+
+size_t evtrail_frame_put_account(uint8_t *out, const struct evtrail_account_frame *account)
+{
+    uint8_t *p = out + EVTRAIL_FRAME_PREFIX_BYTES;
+    p = put32(put32(p, account->source), account->ring);
+    p = put32(put32(p, account->flags), 0);
+    p = put64(put64(put64(p, account->events), account->torn), account->ticks);
+    for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
+        p = put64(p, account->lost[cause]);
+    return seal(out, EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_ACCOUNT, p);
 }
 
 size_t evtrail_frame_put_end(uint8_t *out, const struct evtrail_end *end)
@@ -288,7 +299,7 @@ static void get_chunk(struct parser *parser, struct evtrail_batch_header *header
     for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
         chunk->lost_before[cause] = get64(parser);
     chunk->state.tid = get32(parser);
-    get32(parser);
+    header->checksum = get32(parser);
     get_bytes(parser, 16, chunk->state.thread_name, sizeof(chunk->state.thread_name));
     get_labels(parser, chunk->state.labels);
 }
@@ -327,6 +338,24 @@ const char *evtrail_frame_parse_batch(const uint8_t *at, size_t bytes, struct ev
     if (!what)
         *ret_header = header;
     return what;
+}
+
+const char *evtrail_frame_parse_account(const uint8_t *at, size_t bytes, struct evtrail_account_frame *ret_account)
+{
+    struct parser parser = begin(at, bytes);
+    struct evtrail_account_frame account = {.source = get32(&parser)};
+    account.ring = get32(&parser);
+    account.flags = get32(&parser);
+    get32(&parser);
+    account.events = get64(&parser);
+    account.torn = get64(&parser);
+    account.ticks = get64(&parser);
+    for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
+        account.lost[cause] = get64(&parser);
+    if (parser.bad || account.source >= EVTRAIL_SOURCES_MAX || account.ring > EVTRAIL_RINGS_MAX)
+        return "an account is cut or its source or ring is out of bounds";
+    *ret_account = account;
+    return NULL;
 }
 
 const char *evtrail_frame_parse_end(const uint8_t *at, size_t bytes, struct evtrail_end *ret_end)

@@ -28,6 +28,7 @@ enum {
 #define EVTRAIL_TAG_SCHEMA EVTRAIL_TAG('E', 'v', 't', 'M')
 #define EVTRAIL_TAG_CLOCK EVTRAIL_TAG('E', 'v', 't', 'C')
 #define EVTRAIL_TAG_BATCH EVTRAIL_TAG('E', 'v', 't', 'B')
+#define EVTRAIL_TAG_ACCOUNT EVTRAIL_TAG('E', 'v', 't', 'A')
 #define EVTRAIL_TAG_INDEX EVTRAIL_TAG('E', 'v', 't', 'I')
 #define EVTRAIL_TAG_END EVTRAIL_TAG('E', 'v', 't', 'E')
 
@@ -43,6 +44,7 @@ enum {
     EVTRAIL_CODEC_NONE = 0,    /* no words follow */
     EVTRAIL_CODEC_COLUMNS = 1, /* codec.h, in one zstd frame */
     EVTRAIL_CLOCK_GONE = 1,    /* the source's last reading: its process has ended */
+    EVTRAIL_ACCOUNT_CUT = 1,   /* what lies between the ring's batches was left out on purpose */
 };
 
 struct evtrail_frame {
@@ -57,7 +59,9 @@ struct evtrail_batch_header {
     uint32_t source;
     uint64_t number;
     uint64_t types;
+    uint32_t checksum; /* CRC-32C of the zstd frame; 0: of an older file, which has none */
     uint8_t codec;
+    uint64_t lost_after[EVTRAIL_CAUSES]; /* not in the file: the writer's counts behind the last record */
 };
 struct evtrail_super {
     uint32_t version, flags;
@@ -73,6 +77,23 @@ struct evtrail_source_frame {
 struct evtrail_clock_frame {
     uint32_t source, flags;
     uint64_t ticks, monotonic_ns, realtime_ns;
+};
+/* What of a ring came before its next batch, where that is not in this file, or is lost. */
+struct evtrail_account_frame {
+    uint32_t source, ring, flags;
+    uint64_t
+        events;     /* recorded in the ring before the next batch, but for those that were overwritten just before it */
+    uint64_t torn;  /* of these, lost just before the next batch in a damaged or missing part, and not told before */
+    uint64_t ticks; /* of the last record before; 0: not known */
+    uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts that were told already */
+};
+/* What a cursor knows of a ring before a batch: what of it was told by earlier batches, or lies elsewhere. */
+struct evtrail_ring_before {
+    bool known;    /* some of the ring came before; else the rest but `torn` is 0 */
+    bool skipped;  /* batches of it were not wanted since the last one that was */
+    uint64_t torn; /* events just before the batch that are lost in the file */
+    uint64_t ticks;
+    uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts */
 };
 /* One batch, or one other frame that a reader needs before it reads batches (ring EVTRAIL_RING_NONE, the rest 0). */
 struct evtrail_index_entry {
@@ -92,6 +113,7 @@ size_t evtrail_frame_put_super(uint8_t *out, const struct evtrail_super *super);
 size_t evtrail_frame_put_source(uint8_t *out, const struct evtrail_source_frame *source);
 size_t evtrail_frame_put_clock(uint8_t *out, const struct evtrail_clock_frame *clock);
 size_t evtrail_frame_put_batch(uint8_t *out, const struct evtrail_batch_header *header);
+size_t evtrail_frame_put_account(uint8_t *out, const struct evtrail_account_frame *account);
 size_t evtrail_frame_put_end(uint8_t *out, const struct evtrail_end *end);
 /* Entries (a multiple of 8 bytes) are at out + EVTRAIL_SCHEMA_HEAD already. */
 #define EVTRAIL_SCHEMA_HEAD 24
@@ -109,6 +131,7 @@ const char *evtrail_frame_parse_super(const uint8_t *at, size_t bytes, struct ev
 const char *evtrail_frame_parse_source(const uint8_t *at, size_t bytes, struct evtrail_source_frame *ret_source);
 const char *evtrail_frame_parse_clock(const uint8_t *at, size_t bytes, struct evtrail_clock_frame *ret_clock);
 const char *evtrail_frame_parse_batch(const uint8_t *at, size_t bytes, struct evtrail_batch_header *ret_header);
+const char *evtrail_frame_parse_account(const uint8_t *at, size_t bytes, struct evtrail_account_frame *ret_account);
 const char *evtrail_frame_parse_end(const uint8_t *at, size_t bytes, struct evtrail_end *ret_end);
 const char *evtrail_frame_parse_schema(const uint8_t *at, size_t bytes, uint32_t *ret_source,
                                        const uint8_t **ret_entries, size_t *ret_entries_bytes);

@@ -15,12 +15,20 @@ enum {
     EVTRAIL_GATHER_WORDS = 32768,        /* of one batch: 256 KiB */
     EVTRAIL_GATHER_BYTES_MAX = 16 << 20, /* of all rings together */
 };
+/* Where a ring's batches in the file end. */
+struct evtrail_ring_account {
+    bool known;
+    uint64_t part; /* the one that has it */
+    uint64_t events, ticks;
+    uint64_t lost[EVTRAIL_CAUSES];
+};
 struct evtrail_gathered {
     struct evtrail_chunk chunk; /* chunk.words is ours; chunk.source may be gone */
     uint32_t source;
     uint64_t *words;
     size_t room;
     int64_t since_ns; /* CLOCK_MONOTONIC of the first; 0: nothing is held */
+    struct evtrail_ring_account account;
 };
 struct evtrail_gather {
     struct evtrail_gathered **items; /* by ring, then source: a hash table of open addressing */

@@ -122,8 +122,9 @@ static int read_metas(struct index_load *load)
         if (r < 0)
             return r;
         if (r == 1)
-            what = frame.bytes == load->metas[i].bytes ? evtrail_part_apply(load->cursor, load->part, &frame)
-                                                       : "a frame's size is not that in the index";
+            what = frame.bytes == load->metas[i].bytes
+                       ? evtrail_part_take(load->cursor, load->part, load->metas[i].offset, &frame)
+                       : "a frame's size is not that in the index";
         if (what && evtrail_part_add_damage(load->part, load->metas[i].offset, load->metas[i].bytes, what, 0) < 0)
             return -ENOMEM;
     }

@@ -90,7 +90,10 @@ static struct evtrail_stream *stream_of(struct file_input *in, struct evtrail_so
 static bool tells_loss(struct file_input *in, const struct evtrail_chunk *chunk)
 {
     struct evtrail_stream *stream = stream_of(in, chunk->source, chunk->ring);
+    const struct evtrail_batch *batch = evtrail_cursor_batch(in->cursor);
     bool more = chunk->missed != 0;
+    if (stream && batch->based)
+        memcpy(stream->lost_seen, batch->lost_base, sizeof(stream->lost_seen));
     for (int i = 0; stream && i < EVTRAIL_CAUSES; i++) {
         more |= chunk->lost_before[i] > stream->lost_seen[i];
         stream->lost_seen[i] = chunk->lost_before[i];
@@ -169,6 +172,9 @@ static int push(struct file_input *in, const struct evtrail_batch *batch)
     piece->chunk = batch->chunk;
     piece->chunk.words = piece->words.at;
     piece->torn = batch->torn;
+    piece->based = batch->based;
+    piece->base_ticks = batch->base_ticks;
+    memcpy(piece->lost_base, batch->lost_base, sizeof(piece->lost_base));
     in->torn_told += batch->torn;
     return evtrail_stream_push(stream, piece);
 }
@@ -223,6 +229,8 @@ static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_ch
     if (!stream)
         return evtrail_reader_fail(input->reader, -ENOMEM, &(struct evtrail_fault){"no memory for a ring"});
     uint64_t lost[EVTRAIL_CAUSES];
+    if (batch->based)
+        memcpy(stream->decoder.known_lost, batch->lost_base, sizeof(stream->decoder.known_lost));
     lost_after(&batch->chunk, lost);
     evtrail_reader_count(input->reader, &batch->chunk, lost, stream->decoder.known_lost);
     input->reader->lost[EVTRAIL_CAUSE_torn] += batch->torn;

@@ -47,6 +47,7 @@ struct evtrail_piece *evtrail_piece_new(struct evtrail_reader *reader)
     reader->spare_count--;
     piece->next = NULL;
     piece->torn = 0;
+    piece->based = false;
     piece->words.count = 0;
     return piece;
 }
@@ -219,6 +220,10 @@ static void begin_piece(struct evtrail_stream *stream)
         stream->first->chunk.missed = 0;
         stream->first->torn = 0;
         stream->sought = false;
+    } else if (stream->first->based) {
+        memcpy(decoder->known_lost, stream->first->lost_base, sizeof(decoder->known_lost));
+        if (stream->first->base_ticks)
+            decoder->last_ticks = stream->first->base_ticks;
     }
     evtrail_decoder_missing(decoder, EVTRAIL_CAUSE_torn, stream->first->torn);
     decoder->skip = evtrail_reader_skips(reader, stream->source, &decoder->skip_count);

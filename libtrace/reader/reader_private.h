@@ -26,6 +26,9 @@ struct evtrail_piece {
     struct evtrail_chunk chunk;
     struct evtrail_words words;
     uint64_t torn;
+    bool
+        based; /* of what was lost before the chunk, these were told in another file; the last record there was at base_ticks */
+    uint64_t lost_base[EVTRAIL_CAUSES], base_ticks;
 };
 
 struct evtrail_stream {
@@ -199,12 +202,14 @@ int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, stru
 struct evtrail_file_cursor;
 /* file_reader.c: of the batch that `wanted` is asked about, whether no later one of its ring is known in the file. */
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
+/* The batch that is at hand, also while `wanted` is asked. */
+const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);
 
 /* sessions.c */
 int evtrail_sessions_directory(const char *directory, char *path, size_t bytes);
 int evtrail_sessions_check(const char *directory, struct evtrail_fault *fault);
-int evtrail_sessions_find(const char *directory, const char *pid_or_name, bool living, int (*visit)(const char *path, void *context),
-                          void *context, struct evtrail_fault *fault);
+int evtrail_sessions_find(const char *directory, const char *pid_or_name, bool living,
+                          int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault);
 
 /* process_directory.c: the directory of a process's sessions, and its pid in their names, as /proc tells. -ENOENT: no such process;
  * -EACCES: another user's. */

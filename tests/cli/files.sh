@@ -43,7 +43,7 @@ equal "$(times late.evt | wc -l)" 10019 "events behind the first"
 run 0 verify --fail-on-loss late.evt
 run 0 split --size 20K -o s.evt a.evt
 sum=0
-for part in s.0*.evt; do sum=$((sum + $(total "$part"))); done
+for part in s.0000*.evt; do sum=$((sum + $(total "$part"))); done
 equal $sum 10020 "events of all parts by size"
 run 2 split a.evt
 
@@ -56,6 +56,16 @@ has intact
 run 2 repair torn.evt
 says exists
 run 0 repair -o again.evt torn.evt
+
+# damage in the middle: repaired once, sound, and it says what is gone
+cp a.evt flip.evt
+printf '\377\377\377\377' | dd of=flip.evt bs=1 seek=$(($(stat -c %s a.evt) / 2)) conv=notrunc 2>/dev/null
+run 5 verify flip.evt
+run 0 repair -o mended.evt flip.evt
+run 0 verify mended.evt
+has 'intact.* (torn [1-9][0-9]*; torn before it was repaired)$'
+run 0 cat mended.evt
+has 'lost .* events (torn)'
 
 # prune
 mkdir old

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "file_gen.h"
+#include "layout.h"
 
 #include <errno.h>
 #include <time.h>
@@ -81,6 +82,30 @@ static struct evtrail_file_report verify(const char *path, int wanted, unsigned 
     return report;
 }
 
+/* What a reader counts as lost; when the first of it began. */
+static uint64_t lost_to_reader(const char *path, int64_t *ret_since_ns)
+{
+    struct evtrail_reader *reader;
+    struct evtrail_event *event;
+    uint64_t lost[EVTRAIL_CAUSES_ALL], sum = 0, told = 0;
+    bool first = true;
+    assert_int_equal(evtrail_reader_new(&reader, NULL), 0);
+    assert_true(evtrail_reader_add_path(reader, path) >= 0);
+    for (int r; (r = evtrail_reader_next(reader, &event)) != 0;)
+        if (r > 0 && event->what == EVTRAIL_EVENT_LOST) {
+            told += event->lost;
+            if (first && ret_since_ns)
+                *ret_since_ns = event->lost_since;
+            first = false;
+        }
+    evtrail_reader_totals(reader, NULL, lost);
+    evtrail_reader_free(reader);
+    for (unsigned cause = 0; cause < EVTRAIL_CAUSES_ALL; cause++)
+        sum += lost[cause];
+    assert_int_equal(told, sum);
+    return sum;
+}
+
 static void intact_file__verified__has_no_fault(void **state)
 {
     struct fixture *f = *state;
@@ -93,7 +118,7 @@ static void intact_file__verified__has_no_fault(void **state)
     assert_true(report.to_ns > report.from_ns);
 }
 
-static void damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap(void **state)
+static void damaged_file__verified_and_repaired__is_sound_and_says_what_is_lost(void **state)
 {
     struct fixture *f = *state;
     const uint64_t events = write_file(f->path, f->ring, 6, gen_options(), NULL);
@@ -113,8 +138,10 @@ static void damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap(void
     char *error = NULL;
     assert_int_equal(evtrail_file_repair(f->path, f->other, &options, &stats, &error), 0);
     assert_int_equal(stats.events, report.events);
-    struct evtrail_file_report repaired = verify(f->other, 1, NULL); /* no fault, but what is gone is gone */
+    struct evtrail_file_report repaired = verify(f->other, 0, NULL);
     assert_int_equal(repaired.faults, 0);
+    assert_true(repaired.torn_recorded > 0);
+    assert_int_equal(repaired.torn_recorded, repaired.lost[EVTRAIL_CAUSE_torn]);
     assert_true(repaired.closed);
     assert_int_equal(repaired.events, report.events);
     assert_int_equal(repaired.lost[EVTRAIL_CAUSE_torn], report.lost[EVTRAIL_CAUSE_torn]);
@@ -125,7 +152,114 @@ static void damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap(void
     options.file.force = true;
     assert_int_equal(evtrail_file_repair(f->other, f->other, &options, &stats, &error), -EEXIST);
     free(error);
-    assert_int_equal(verify(f->other, 1, NULL).events, report.events);
+    assert_int_equal(verify(f->other, 0, NULL).events, report.events);
+    /* Repaired once more, and read: the same loss, once. */
+    assert_int_equal(evtrail_file_repair(f->other, f->path, &options, &stats, &error), 0);
+    assert_int_equal(verify(f->path, 0, NULL).lost[EVTRAIL_CAUSE_torn], report.lost[EVTRAIL_CAUSE_torn]);
+    assert_int_equal(lost_to_reader(f->path, NULL), report.lost[EVTRAIL_CAUSE_torn]);
+}
+
+/* The last batch of a ring is torn: no later one tells what is gone. */
+static void last_batch_torn__repaired__says_what_is_lost(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    const uint64_t events = write_file(f->path, f->ring, 3, gen_options(), NULL);
+    uint64_t last = 0;
+    size_t bytes;
+    assert_int_equal(evtrail_file_cursor_open(&cursor, f->path, NULL, NULL), 0);
+    while (evtrail_file_cursor_next(cursor, &batch) == 1)
+        last = batch->offset;
+    evtrail_file_cursor_close(cursor);
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    content[last + 1000] ^= 1;
+    gen_write_file(f->path, content, bytes);
+    free(content);
+    struct evtrail_file_copy_options options = {.bytes = sizeof(options), .file = gen_options()};
+    assert_int_equal(evtrail_file_repair(f->path, f->other, &options, NULL, NULL), 0);
+    const struct evtrail_file_report report = verify(f->other, 0, NULL);
+    assert_true(report.torn_recorded > 0);
+    assert_int_equal(report.events + report.torn_recorded, events);
+    assert_int_equal(lost_to_reader(f->other, NULL), report.torn_recorded);
+}
+
+/* Chunks with losses before them and inside them. */
+static uint64_t write_lossy(const char *path, struct gen_ring *ring, unsigned chunks,
+                            struct evtrail_file_options options)
+{
+    struct evtrail_file *file;
+    uint64_t lost = 0;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    for (unsigned i = 0; i < chunks; i++) {
+        struct evtrail_chunk chunk = *gen_ring_next(ring, 20000);
+        uint64_t *words = malloc((chunk.words_count + 11) * 8);
+        memcpy(words, chunk.words, chunk.words_count * 8);
+        lost += i % 3 == 1 ? 10 : 0;
+        chunk.lost_before[0] = lost;
+        if (i % 4 == 2) {
+            lost += 100;
+            uint64_t *record = words + chunk.words_count;
+            memset(record, 0, 11 * 8);
+            record[0] = chunk.last_ticks << 20 | EVTRAIL_RECORD_LOST << 6 | 10;
+            record[1] = lost;
+            chunk.words_count += 11;
+        }
+        chunk.words = words;
+        assert_int_equal(evtrail_file_write_chunk(file, &chunk), 0);
+        free(words);
+    }
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    return lost;
+}
+
+static void lossy_set__each_part__states_only_its_own_losses(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    options.rotate_bytes = 100000;
+    const uint64_t lost = write_lossy(f->set, f->ring, 20, options);
+    char **paths;
+    uint64_t sum = 0;
+    int64_t since_ns = 0, last_ns = 0;
+    assert_true(evtrail_file_list(f->set, &paths) >= 4);
+    for (unsigned i = 0; paths[i]; i++) {
+        const struct evtrail_file_report report = verify(paths[i], 0, NULL);
+        assert_int_equal(lost_to_reader(paths[i], &since_ns), report.lost[0]);
+        assert_true(since_ns >= last_ns); /* not before the part before */
+        last_ns = report.from_ns;
+        sum += report.lost[0];
+    }
+    assert_int_equal(sum, lost);
+    assert_int_equal(verify(f->set, 0, NULL).lost[0], lost);
+    assert_int_equal(lost_to_reader(f->set, NULL), lost);
+    /* ... and again in one file, and cut at times. */
+    struct evtrail_file_copy_options copy = {.bytes = sizeof(copy), .file = gen_options()};
+    int count = 0;
+    while (paths[count])
+        count++;
+    assert_int_equal(evtrail_file_copy((const char *const *)paths, (uint32_t)count, f->path, &copy, NULL, NULL), 0);
+    const struct evtrail_file_report whole = verify(f->path, 0, NULL);
+    assert_int_equal(whole.lost[0], lost);
+    assert_int_equal(lost_to_reader(f->path, NULL), lost);
+    evtrail_file_list_free(paths);
+    uint64_t events = 0;
+    sum = 0;
+    copy.file.force = true;
+    for (int64_t part = 0; part < 7; part++) {
+        const int64_t step = (whole.to_ns - whole.from_ns) / 7 + 1;
+        const char *path = f->path;
+        copy.from_ns = whole.from_ns + part * step;
+        copy.to_ns = copy.from_ns + step - 1;
+        assert_int_equal(evtrail_file_copy(&path, 1, f->other, &copy, NULL, NULL), 0);
+        const struct evtrail_file_report report = verify(f->other, 0, NULL);
+        assert_int_equal(report.torn_recorded, 0);
+        assert_int_equal(lost_to_reader(f->other, NULL), report.lost[0]);
+        sum += report.lost[0];
+        events += report.events;
+    }
+    assert_int_equal(events, whole.events);
+    assert_int_equal(sum, lost);
 }
 
 static void two_files__merged__are_one_in_time_order(void **state)
@@ -386,7 +520,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(intact_file__verified__has_no_fault),
-        TEST(damaged_file__verified_and_repaired__is_clean_and_keeps_the_gap),
+        TEST(damaged_file__verified_and_repaired__is_sound_and_says_what_is_lost),
+        TEST(last_batch_torn__repaired__says_what_is_lost),
+        TEST(lossy_set__each_part__states_only_its_own_losses),
         TEST(two_files__merged__are_one_in_time_order),
         TEST(overlapping_parts__merged__keep_each_rings_order),
         TEST(split__by_source_and_time__has_just_those),

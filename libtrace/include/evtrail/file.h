@@ -88,6 +88,7 @@ struct evtrail_file_cursor_options {
      * NULL. */
     bool (*wanted)(void *context, const struct evtrail_chunk *chunk, uint64_t types);
     void *context;
+    bool accounts; /* batches go to evtrail_file_write_from() */
 };
 struct evtrail_batch {
     struct evtrail_chunk chunk; /* words NULL until evtrail_file_cursor_words(); words_count is known */
@@ -98,6 +99,9 @@ struct evtrail_batch {
     uint64_t types;             /* Bloom: evtrail_batch_may_have() */
     uint32_t bytes;             /* in the file */
     int64_t from_ns, to_ns;     /* first and last record, realtime */
+    bool based; /* the file says that of what the ring's writer lost, these were told before, in another file: */
+    uint64_t lost_base[EVTRAIL_CAUSES];
+    uint64_t base_ticks; /* ... and when the last record before was; 0: not known */
 };
 /* A trace file; "-": one on standard input; a set: NAME of NAME.00001.evt, ..., `NAME.*`, or a directory of them.
  * On failure *ret_error (may be NULL) is an owned line that says what, where, and what to do; free() it. -EBADMSG:
@@ -169,9 +173,10 @@ struct evtrail_file_report {
     uint32_t sources;
     bool closed; /* it ends with an index */
     int64_t from_ns, to_ns;
+    uint64_t torn_recorded; /* of lost by torn: what a repaired file says itself; the rest was found to be missing */
 };
-/* Reads and decodes everything; calls `fault` (may be NULL) with one line for each damage. Returns 0: intact; 1:
- * damaged (a missing index alone is no damage: see closed); < 0: not readable at all, *ret_error as above. */
+/* Reads and decodes everything; calls `fault` (may be NULL) with one line for each damage. Returns 0: intact (but for what a
+ * repaired file records as lost); 1: damaged (a missing index alone is no damage: see closed); < 0: not readable at all, *ret_error as above. */
 int evtrail_file_verify(const char *path, void (*fault)(void *context, const char *line), void *context,
                         struct evtrail_file_report *ret_report, char **ret_error);
 
@@ -184,6 +189,12 @@ void evtrail_cutter_free(struct evtrail_cutter *cutter);
  * were not brought (struct evtrail_batch has it). *next_ns is lowered to the earliest event behind the range. -ENOMEM. */
 int evtrail_cutter_cut(struct evtrail_cutter *cutter, const struct evtrail_chunk *whole, uint64_t skipped,
                        const struct evtrail_chunk **ret_chunk, int64_t *next_ns);
+
+/* Writes a chunk of the cursor's last batch: all of it, or what the cutter left (else NULL). Beside it goes what the cursor knows of
+ * the ring before it, so that the file tells what was lost in its own time, and where events are torn. The cursor has the option
+ * `accounts`. As evtrail_file_write_chunk(). */
+int evtrail_file_write_from(struct evtrail_file *file, const struct evtrail_file_cursor *cursor,
+                            const struct evtrail_cutter *cutter, const struct evtrail_chunk *chunk);
 
 struct evtrail_file_copy_options {
     size_t bytes;               /* sizeof(struct evtrail_file_copy_options) */
