@@ -28,7 +28,6 @@ enum model_time { TIME_round_trip, TIME_message, TIME_wait, TIME_connect, TIME_t
 struct model_name {
     char label[MODEL_LABEL_BYTES];
     uint64_t created, closed, acquired, failed;
-    uint32_t depth; /* of its queue */
 };
 struct model_address {
     char label[MODEL_LABEL_BYTES];

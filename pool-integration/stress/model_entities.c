@@ -12,7 +12,7 @@ enum { CONN_idle = 1, CONN_active = 2, ADDRESS_ejected = 3, ADDRESS_probing = 4 
 
 static uint32_t group_of(const struct step *step, enum entity_class class)
 {
-    return step->event->source->number << 2 | class;
+    return step->event->source->number << 3 | class;
 }
 
 static struct idtable_entry *entry_put(struct step *step, enum entity_class class, uint64_t id)
@@ -130,7 +130,7 @@ void entity_conn_gone(struct step *step, uint64_t id)
     open_by(step, index < model->addresses_count ? &model->addresses[index] : NULL, -1);
 }
 
-/* ---- addresses and queues ---- */
+/* ---- addresses ---- */
 
 static bool is_out(uint32_t state)
 {
@@ -149,15 +149,41 @@ void entity_address_state(struct step *step, uint64_t id, uint32_t state)
     address->state = state;
 }
 
-void entity_queue(struct step *step, uint64_t id, uint32_t depth)
+/* ---- requests ---- */
+
+enum { REQUEST_asked = 1, REQUEST_waits = 2 };
+
+static void waiting_by(struct step *step, int by)
 {
-    struct model *const model = step->model;
-    struct model_name *const name = entity_name(step, id);
-    if (!name)
+    step->model->waiting += (uint64_t)by;
+    series_set(step->model->waiting_at, step->place, step->model->waiting);
+}
+
+void entity_request_begin(struct step *step, uint64_t span)
+{
+    struct idtable_entry *const entry = span ? entry_put(step, ENTITY_request, span) : NULL;
+    if (entry)
+        entry->state = REQUEST_asked;
+}
+
+void entity_request_wait(struct step *step, uint64_t span)
+{
+    struct idtable_entry *const entry = idtable_find(&step->model->ids, group_of(step, ENTITY_request), span);
+    if (!entry || entry->state == REQUEST_waits)
         return;
-    model->waiting += (uint64_t)depth - name->depth;
-    name->depth = depth;
-    series_set(model->waiting_at, step->place, model->waiting);
+    entry->state = REQUEST_waits;
+    waiting_by(step, 1);
+}
+
+void entity_request_end(struct step *step, uint64_t span)
+{
+    struct idtable_entry *const entry = idtable_find(&step->model->ids, group_of(step, ENTITY_request), span);
+    if (!entry)
+        return;
+    const bool waited = entry->state == REQUEST_waits;
+    idtable_remove(&step->model->ids, entry);
+    if (waited)
+        waiting_by(step, -1);
 }
 
 /* What a string field holds, cut to fit, without bytes that a terminal would obey. */

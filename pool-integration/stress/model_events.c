@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CODE_ok = 0, CODE_cancelled = 17 };
+enum { CODE_ok = 0, CODE_cancelled = 17, CODE_closed = 18 };
 
 static uint64_t number(const struct step *step, unsigned field)
 {
@@ -33,6 +33,12 @@ static void count_code(struct step *step, struct series **series, unsigned code)
     if (!series[code])
         series[code] = axis_series(&step->model->axis, false);
     series_add(series[code], step->place, 1);
+}
+
+/* What was given up because the pool closes, or another was faster, is no error. */
+static bool is_error(unsigned code)
+{
+    return code != CODE_ok && code != CODE_cancelled && code != CODE_closed;
 }
 
 static void error_add(struct step *step, unsigned code)
@@ -88,7 +94,7 @@ static void on_resolve_end(struct step *step)
     step->model->lookups++;
     step->model->coalesced += number(step, 1);
     time_add(step, TIME_resolve, step->event->duration);
-    if (code != CODE_ok)
+    if (is_error(code))
         error_add(step, code);
 }
 
@@ -96,7 +102,7 @@ static void on_attempt_end(struct step *step)
 {
     struct model_address *const address = entity_address(step, number(step, 0));
     const unsigned code = code_at(step, 1);
-    const bool failed = code != CODE_ok && code != CODE_cancelled;
+    const bool failed = is_error(code);
     step->model->attempts++;
     if (failed)
         error_add(step, code);
@@ -195,12 +201,18 @@ static void on_leak(struct step *step)
 
 /* ---- acquiring ---- */
 
+static void on_acquire_begin(struct step *step)
+{
+    entity_request_begin(step, number(step, 0));
+}
+
 static void on_acquire_end(struct step *step)
 {
     struct model *const model = step->model;
     struct model_name *const name = entity_name(step, number(step, 0));
     const unsigned code = code_at(step, 1);
     const uint64_t wait = number(step, 2);
+    entity_request_end(step, number(step, 3));
     model->acquires[code]++;
     if (code != CODE_ok)
         count_code(step, model->failed_at, code);
@@ -216,6 +228,7 @@ static void on_acquire_end(struct step *step)
 
 static void on_acquire_wait(struct step *step)
 {
+    entity_request_wait(step, number(step, 1));
     if (number(step, 0) > step->model->waiting_max)
         step->model->waiting_max = number(step, 0);
 }
@@ -228,11 +241,6 @@ static void on_acquire_timeout(struct step *step)
 static void on_acquire_cancelled(struct step *step)
 {
     step->model->acquire_cancelled++;
-}
-
-static void on_queue(struct step *step)
-{
-    entity_queue(step, number(step, 1), (uint32_t)number(step, 0));
 }
 
 static void on_error(struct step *step)
@@ -328,11 +336,11 @@ const struct handler model_handlers[] = {
     ON("pool.health.ok", instant, on_health_ok, "took"),
     ON("pool.health.failed", instant, on_health_failed, "took"),
     ON("pool.leak", instant, on_leak, "held"),
-    ON("pool.acquire", end, on_acquire_end, "name", "code", "wait"),
-    ON("pool.acquire.wait", instant, on_acquire_wait, "depth"),
+    ON("pool.acquire", begin, on_acquire_begin, "span"),
+    ON("pool.acquire", end, on_acquire_end, "name", "code", "wait", "span"),
+    ON("pool.acquire.wait", instant, on_acquire_wait, "depth", "span"),
     ON("pool.acquire.timeout", instant, on_acquire_timeout, "waited"),
     ON("pool.acquire.cancelled", instant, on_acquire_cancelled, "waited"),
-    ON("pool.queue", counter, on_queue, "depth", "name"),
     ON("pool.error", instant, on_error, "code", "story"),
     ON("stress.run", begin, on_run_begin, "preset", "mode", "backend", "clients", "servers", "size", "seed"),
     ON("stress.run", end, on_run_end, "messages"),

@@ -9,7 +9,7 @@
 #include "model.h"
 
 enum { HANDLER_FIELDS = 8 };
-enum entity_class { ENTITY_conn = 1, ENTITY_address = 2, ENTITY_name = 3 };
+enum entity_class { ENTITY_conn = 1, ENTITY_address = 2, ENTITY_name = 3, ENTITY_request = 4 };
 
 /* One event of the catalogue, as the model understands it. */
 struct step {
@@ -33,7 +33,10 @@ struct model_address *entity_address(struct step *step, uint64_t id);
 void entity_conn_state(struct step *step, uint64_t id, uint64_t address, uint32_t state);
 void entity_conn_gone(struct step *step, uint64_t id);
 void entity_address_state(struct step *step, uint64_t id, uint32_t state);
-void entity_queue(struct step *step, uint64_t name, uint32_t depth);
+/* A request begins, joins the queue, and ends. That it waits is known when its end has not been seen yet: threads tell in any order. */
+void entity_request_begin(struct step *step, uint64_t span);
+void entity_request_wait(struct step *step, uint64_t span);
+void entity_request_end(struct step *step, uint64_t span);
 void value_text(const struct evtrail_value *value, char *text, size_t bytes);
 
 #endif /* EVPOOL_STRESS_MODEL_INTERNAL_H */

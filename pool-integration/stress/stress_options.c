@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ADDRESSES_MAX = 28 }; /* of one name: they fit an answer by UDP */
 enum option_id {
     ID_clients = 256,
     ID_servers,
@@ -199,6 +200,8 @@ static void changes_apply(struct preset *preset, const struct changes *changes, 
         preset->clients = settings->threads;
     if (changes->servers)
         preset->servers = (unsigned)changes->servers;
+    if (preset->names * ADDRESSES_MAX < preset->servers)
+        preset->names = (preset->servers + ADDRESSES_MAX - 1) / ADDRESSES_MAX;
     if (preset->names > preset->servers)
         preset->names = preset->servers;
     if (changes->size)

@@ -158,18 +158,26 @@ static void failures(uint64_t us)
     expected.retries++;
 }
 
+/* Requests queue up, one more each time, until all but one are served and that one's time is over. */
 static void waiting(uint64_t us)
 {
-    const uint32_t depth = (uint32_t)(us / 60000 % 17);
-    pool_trace_acquire_wait_at(at(us), 1, NAME, depth);
+    static uint64_t spans[16];
+    static uint32_t depth;
+    spans[depth++] = evtrail_span_id();
+    pool_trace_acquire_begin_at(at(us), spans[depth - 1], 0, NAME);
+    pool_trace_acquire_wait_at(at(us), spans[depth - 1], NAME, depth);
     pool_trace_queue_at(at(us), depth, NAME);
     if (depth > expected.waiting_max)
         expected.waiting_max = depth;
-    if (depth != 16)
+    if (depth < 16)
         return;
-    pool_trace_acquire_timeout_at(at(us), 1, NAME, 5000000);
-    pool_trace_error_at(at(us), 1, NAME, TIMEOUT, 0, "no connection was free (acquire) → farm.test:4000 <script>");
-    pool_trace_acquire_end_at(at(us), 1, NAME, 0, TIMEOUT, 5000000);
+    for (; depth > 1; depth--)
+        pool_trace_acquire_end_at(at(us + 1), spans[depth - 1], NAME, 1, 0, 200000);
+    pool_trace_acquire_timeout_at(at(us + 2), spans[0], NAME, 5000000);
+    pool_trace_error_at(at(us + 2), spans[0], NAME, TIMEOUT, 0,
+                        "no connection was free (acquire) → farm.test:4000 <script>");
+    pool_trace_acquire_end_at(at(us + 2), spans[0], NAME, 0, TIMEOUT, 5000000);
+    depth = 0;
     expected.timeouts++;
 }
 
