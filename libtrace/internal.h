@@ -120,6 +120,10 @@ static inline bool evtrail_session_ready(void)
 
 /* watched.c: whether a reader watches the directory. One system call if none does. */
 bool evtrail_watched(void);
+
+/* siblings.c: of the dead sessions of this program that nobody wants kept, all but the newest 64 are removed. Not where a reader
+ * of all sessions watches. */
+void evtrail_siblings_tidy(void);
 /* session.c: makes the session once in each process. True if there is one. */
 bool evtrail_session_start(void);
 /* The part of the header that is left to the first ring. */

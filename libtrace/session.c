@@ -20,6 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SIBLINGS_EVERY \
+    16 /* one start of so many looks for what others left: it costs some 10 us, and 4 us for each of those */
 #define DATA_BYTES_MAX (UINT64_C(16) << 30)
 #define WINDOW_BYTES \
     (UINT64_C(64) << 20) /* mapped from the start: rings of some threads; further rings are mapped one by one */
@@ -489,6 +491,8 @@ static bool start(char *const *argv)
     atomic_store_explicit(&process->starter, evtrail_gettid(), memory_order_relaxed);
     bool ready = session_create(argv);
     atomic_store_explicit(process->mine, ready ? SESSION_READY : SESSION_OFF, memory_order_release);
+    if (ready && process->session_id % SIBLINGS_EVERY == 0)
+        evtrail_siblings_tidy();
     return ready;
 }
 

@@ -221,26 +221,59 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* C6 (acquire / C7 release): the list has one writer at a time. A holder that is dead or has had the lock for a second is
+#define PATIENCE_NS 100000000u     /* a holder that runs needs microseconds */
+#define PATIENCE_LEAST_NS 2000000u /* ... once WAITED_MOST_NS have been spent on locks that were never let go of */
+#define WAITED_MOST_NS 500000000u
+
+/* What this process has waited for such locks. Somebody hostile may hold the lock of each of many sessions all the time; a
+ * consumer of theirs must not stand still for that. Whenever a lock is had at once half of it is forgotten. Relaxed: an estimate. */
+static _Atomic uint64_t waited_ns;
+
+static uint64_t patience_ns(void)
+{
+    return atomic_load_explicit(&waited_ns, memory_order_relaxed) < WAITED_MOST_NS ? PATIENCE_NS : PATIENCE_LEAST_NS;
+}
+
+static bool try_lock(struct evtrail_control *control, uint32_t holder, uint32_t me)
+{
+    return atomic_compare_exchange_strong_explicit(&control->rules_lock, &holder, me, memory_order_acquire,
+                                                   memory_order_relaxed);
+}
+
+static int wait_for_lock(struct evtrail_control *control, uint32_t me)
+{
+    const uint64_t start = monotonic_ns(), patience = patience_ns();
+    for (unsigned tries = 0;; tries++) {
+        const uint64_t passed = monotonic_ns() - start;
+        const uint32_t holder = atomic_load_explicit(&control->rules_lock, memory_order_relaxed);
+        const bool dead = holder && holder != me && kill((pid_t)holder, 0) < 0 && errno == ESRCH;
+        if ((!holder || dead || passed > patience) && try_lock(control, holder, me)) {
+            if (passed > patience)
+                atomic_fetch_add_explicit(&waited_ns, passed, memory_order_relaxed);
+            return 0;
+        }
+        if (passed > 2 * patience) {
+            atomic_fetch_add_explicit(&waited_ns, passed, memory_order_relaxed);
+            return -EBUSY;
+        }
+        if (tries < 50)
+            sched_yield();
+        else
+            nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+}
+
+/* C6 (acquire / C7 release): the list has one writer at a time. A holder that is dead or has had the lock for 0.1 s is
  * robbed: the list is text that every reader parses with care, so the worst is a line that is skipped. */
 static int rules_lock(struct evtrail_control *control)
 {
-    const uint64_t start = monotonic_ns();
     const uint32_t me = (uint32_t)getpid();
-    for (;;) {
-        uint32_t holder = 0;
-        if (atomic_compare_exchange_strong_explicit(&control->rules_lock, &holder, me, memory_order_acquire,
-                                                    memory_order_relaxed))
-            return 0;
-        bool dead = holder != me && kill((pid_t)holder, 0) < 0 && errno == ESRCH;
-        if ((dead || monotonic_ns() - start > 1000000000u) &&
-            atomic_compare_exchange_strong_explicit(&control->rules_lock, &holder, me, memory_order_acquire,
-                                                    memory_order_relaxed))
-            return 0;
-        if (monotonic_ns() - start > 2000000000u)
-            return -EBUSY;
-        sched_yield();
-    }
+    if (!try_lock(control, 0, me))
+        return wait_for_lock(control, me);
+    const uint64_t waited = atomic_load_explicit(&waited_ns, memory_order_relaxed);
+    if (waited)
+        atomic_store_explicit(&waited_ns, waited / 2, memory_order_relaxed);
+    return 0;
 }
 
 static void rules_unlock(struct evtrail_control *control)

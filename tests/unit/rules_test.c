@@ -278,6 +278,31 @@ static void *append_many(void *argument)
     return NULL;
 }
 
+/* Somebody takes the locks of many sessions all the time: those who want to change their rules must not stand still for it. */
+static void lock__never_let_go_of__costs_little_in_all(void **state)
+{
+    static struct evtrail_control controls[8];
+    const pid_t hostile = getppid() > 1 ? getppid() : 1;
+    struct timespec from, to;
+    (void)state;
+    clock_gettime(CLOCK_MONOTONIC, &from);
+    for (unsigned i = 0; i < 400; i++) {
+        struct evtrail_control *control = &controls[i % 8];
+        atomic_store(&control->rules_lock, (uint32_t)hostile);
+        int result = evtrail_rules_append(control, "abc", "pool.*");
+        assert_true(result == 0 || result == -EBUSY);
+        atomic_store(&control->rules_lock, (uint32_t)hostile);
+        evtrail_rules_remove(control, "abc");
+    }
+    clock_gettime(CLOCK_MONOTONIC, &to);
+    const int64_t ms = (to.tv_sec - from.tv_sec) * 1000 + (to.tv_nsec - from.tv_nsec) / 1000000;
+    if (ms > 12000)
+        fail_msg("800 changes took %lld ms", (long long)ms);
+    /* those that can be had at once make it patient again */
+    for (unsigned i = 0; i < 40; i++)
+        assert_int_equal(evtrail_rules_append(&controls[0], "abc", "pool.*"), 0);
+}
+
 static void list__several_threads_append__none_is_lost(void **state)
 {
     struct append appends[4];
@@ -439,6 +464,7 @@ int main(void)
         cmocka_unit_test(list__full_of_different_rules__says_so),
         cmocka_unit_test(list__length_of_a_liar__bounded),
         cmocka_unit_test(lock__of_a_dead_process__taken_over_at_once),
+        cmocka_unit_test(lock__never_let_go_of__costs_little_in_all),
         cmocka_unit_test(list__several_threads_append__none_is_lost),
         cmocka_unit_test(settings__bounds__kept),
         cmocka_unit_test(settings__ring__follows_the_block),
