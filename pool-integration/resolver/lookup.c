@@ -321,4 +321,3 @@ void lookup_start(struct resolver_entry *entry, uint64_t parent_span, uint64_t n
     else
         look_on(entry);
 }
-

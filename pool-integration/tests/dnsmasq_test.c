@@ -86,8 +86,9 @@ static void run_dnsmasq(const char *program)
     snprintf(file, sizeof(file), "--addn-hosts=%s", hosts);
     dup2(null, 1);
     dup2(null, 2);
-    execl(program, program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts", "--no-poll",
-          "--listen-address=127.0.0.1", "--bind-interfaces", "--local=/test/", "--local-ttl=1", port, file, user, (char *)NULL);
+    execl(program, program, "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=", "--no-resolv", "--no-hosts",
+          "--no-poll", "--listen-address=127.0.0.1", "--bind-interfaces", "--local=/test/", "--local-ttl=1", port, file,
+          user, (char *)NULL);
     _exit(127);
 }
 

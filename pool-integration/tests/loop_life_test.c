@@ -6,6 +6,8 @@
 #include "memory_fault.h"
 
 #include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,7 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -319,6 +323,50 @@ static void backend__by_environment__chosen(struct loop_fixture *f)
     evloop_free(loop);
 }
 
+/* As a container's seccomp profile does it. */
+static void forbid_io_uring(int error)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_io_uring_setup, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    const struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+        _exit(77);
+}
+
+static int child_without_io_uring(int error)
+{
+    struct evloop *loop = NULL;
+    const struct evloop_options only = {.bytes = sizeof(only), .backend = EVLOOP_URING};
+    forbid_io_uring(error);
+    if (evloop_new(&loop, &only) != -error || evloop_new(&loop, NULL) != 0)
+        return 1;
+    const int result = strcmp(evloop_backend(loop), "epoll") != 0 || evloop_run_once(loop, 1000000) != 0;
+    evloop_free(loop);
+    return result;
+}
+
+static void backend__io_uring_refused__epoll(struct loop_fixture *f)
+{
+    static const int errors[] = {EPERM, ENOSYS};
+    (void)f;
+    for (int i = 0; i < 2; i++) {
+        const pid_t child = fork();
+        if (child == 0)
+            _exit(child_without_io_uring(errors[i]));
+        int status = -1;
+        assert_int_equal(child, waitpid(child, &status, 0));
+        if (WIFEXITED(status) && WEXITSTATUS(status) == 77) {
+            printf("skipped: seccomp filters are not permitted here\n");
+            skip();
+        }
+        assert_int_equal(0, status);
+    }
+}
+
 /* ---- ending ---- */
 
 static void start_again(struct evloop_op *op, int result)
@@ -426,6 +474,7 @@ int main(void)
         LOOP_CASE(memory__fails_anywhere__error_and_no_leak),
         LOOP_CASE(options__wrong__einval),
         LOOP_CASE(backend__by_environment__chosen),
+        LOOP_CASE(backend__io_uring_refused__epoll),
         LOOP_CASE(free__operations_in_flight__each_called_back),
         LOOP_CASE(free__after_its_thread_has_ended__called_back_and_closed),
         LOOP_CASE(fork__child__refused_and_the_parent_undisturbed),
