@@ -123,6 +123,7 @@ int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index
 /* ---- index_load.c ---- */
 /* 1: the index gave all items; 0: there is none, or it does not fit the file. */
 int evtrail_part_load_index(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
+/* ---- table_check.c ---- */
 /* Whether the seek table of a closed part lists the file's frames end to end. */
 bool evtrail_part_table_fits(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
 /* Creation time of a file, without the rest. */

@@ -75,28 +75,6 @@ static bool find_end(struct evtrail_file_cursor *cursor, struct evtrail_part *pa
            !evtrail_frame_parse_end(cursor->scratch, frame.bytes, ret_end) && ret_end->tail_offset <= *ret_offset;
 }
 
-bool evtrail_part_table_fits(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
-{
-    const uint64_t size = evtrail_input_size(&part->input);
-    uint64_t end_offset, sum = 0;
-    struct evtrail_end end;
-    if (!part->indexed || !find_end(cursor, part, size, &end, &end_offset))
-        return false;
-    const uint64_t table = end_offset + EVTRAIL_END_BYTES, entries_end = size - SEEK_FOOTER_BYTES;
-    for (uint64_t at = table + 8; at < entries_end; at += EVTRAIL_SCRATCH_BYTES) {
-        const uint64_t left = entries_end - at;
-        const size_t bytes = left < EVTRAIL_SCRATCH_BYTES ? (size_t)left : EVTRAIL_SCRATCH_BYTES;
-        if (evtrail_input_read(&part->input, at, cursor->scratch, bytes) != (ssize_t)bytes)
-            return false;
-        for (size_t i = 0; i < bytes; i += 8) {
-            uint32_t frame_bytes;
-            memcpy(&frame_bytes, cursor->scratch + i, 4);
-            sum += frame_bytes;
-        }
-    }
-    return sum == table;
-}
-
 static bool read_entries(struct index_load *load, const struct evtrail_end *end, uint64_t end_offset)
 {
     uint64_t offset = end->tail_offset;

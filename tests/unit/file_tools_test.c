@@ -159,6 +159,54 @@ static void damaged_file__verified_and_repaired__is_sound_and_says_what_is_lost(
     assert_int_equal(lost_to_reader(f->path, NULL), report.lost[EVTRAIL_CAUSE_torn]);
 }
 
+static int verify_code(const char *path)
+{
+    struct evtrail_file_report report;
+    return evtrail_file_verify(path, NULL, NULL, &report, NULL);
+}
+
+/* Some bits mean nothing to zstd, and its seek table has no checksum. */
+static void any_bit_flipped__verified__is_found(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    size_t bytes;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    for (unsigned i = 0; i < 3; i++)
+        assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(f->ring, 700)), 0);
+    assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(f->ring2, 700)), 0);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(verify_code(f->path), 0);
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    const int fd = open(f->path, O_WRONLY);
+    for (size_t bit = 0; bit < bytes * 8; bit++) {
+        const uint8_t flipped = content[bit / 8] ^ (uint8_t)(1u << bit % 8);
+        assert_int_equal(pwrite(fd, &flipped, 1, (off_t)(bit / 8)), 1);
+        if (verify_code(f->path) == 0)
+            fail_msg("bit %zu of byte %zu of %zu was flipped, and not found", bit % 8, bit / 8, bytes);
+        assert_int_equal(pwrite(fd, &content[bit / 8], 1, (off_t)(bit / 8)), 1);
+    }
+    close(fd);
+    free(content);
+}
+
+static void files_in_a_row__verified__are_intact(void **state)
+{
+    struct fixture *f = *state;
+    const uint64_t events = write_file(f->path, f->ring, 2, gen_options(), NULL);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    content = realloc(content, 2 * bytes);
+    memcpy(content + bytes, content, bytes);
+    gen_write_file(f->other, content, 2 * bytes);
+    assert_int_equal(verify(f->other, 0, NULL).events, 2 * events);
+    content[bytes - 5] ^= 1; /* the descriptor in the first one's table */
+    gen_write_file(f->other, content, 2 * bytes);
+    verify(f->other, 1, NULL);
+    free(content);
+}
+
 /* The last batch of a ring is torn: no later one tells what is gone. */
 static void last_batch_torn__repaired__says_what_is_lost(void **state)
 {
@@ -521,6 +569,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(intact_file__verified__has_no_fault),
         TEST(damaged_file__verified_and_repaired__is_sound_and_says_what_is_lost),
+        TEST(any_bit_flipped__verified__is_found),
+        TEST(files_in_a_row__verified__are_intact),
         TEST(last_batch_torn__repaired__says_what_is_lost),
         TEST(lossy_set__each_part__states_only_its_own_losses),
         TEST(two_files__merged__are_one_in_time_order),
