@@ -48,6 +48,12 @@ int child_wait(pid_t pid)
     return status;
 }
 
+/* A hang is a failure too. Valgrind is some thirty times slower. */
+static void bound(void)
+{
+    alarm(getenv("VALGRIND") ? 900 : 100);
+}
+
 int child_fork(void (*body)(void *argument), void *argument)
 {
     fflush(NULL);
@@ -56,7 +62,7 @@ int child_fork(void (*body)(void *argument), void *argument)
         static const int caught[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT}; /* by cmocka, which would go on */
         for (unsigned i = 0; i < sizeof(caught) / sizeof(caught[0]); i++)
             signal(caught[i], SIG_DFL);
-        alarm(100); /* a hang is a failure too */
+        bound();
         body(argument);
         fflush(NULL);
         _exit(0);
@@ -92,7 +98,7 @@ pid_t child_scenario_start(const char *name, const char *where, const char *evtr
     fflush(NULL);
     pid_t pid = fork();
     if (pid == 0) {
-        alarm(100);
+        bound();
         setenv("EVTRAIL_DIR", where, 1);
         if (evtrail)
             setenv("EVTRAIL", evtrail, 1);
