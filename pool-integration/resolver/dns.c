@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 
 enum {
     TRIES = 3,     /* of each server; the time is doubled for each round: 1 + 2 + 4 */
@@ -35,6 +36,9 @@ struct dns {
     struct dns_socket *sockets;
     char **domains; /* the system's, for names with less than ndots dots first */
     int domains_count, ndots;
+    const char *path;     /* of the system's settings; NULL: not used */
+    struct timespec read; /* when they were changed before they were read */
+    unsigned outstanding; /* questions */
     char servers[80];
 };
 
@@ -190,6 +194,7 @@ static void answer(void *arg, int status, int timeouts, struct ares_addrinfo *in
 {
     struct dns_question *question = arg;
     (void)timeouts;
+    question->dns->outstanding--;
     if (question->answered) {
         struct address_list list = {0};
         const struct dns_result result =
@@ -210,6 +215,7 @@ int dns_ask(struct dns *dns, const char *name, int family, dns_answered *answere
         return -ENOMEM;
     *question = (struct dns_question){dns, answered, arg, family};
     *ret_question = question;
+    dns->outstanding++;
     const struct ares_addrinfo_hints hints = {
         .ai_flags = ARES_AI_NOSORT, .ai_family = family, .ai_socktype = SOCK_STREAM};
     ares_getaddrinfo(dns->channel, name, NULL, &hints, answer, question);
@@ -269,6 +275,20 @@ static int count_servers(struct dns *dns)
     return count;
 }
 
+static struct timespec changed_at(const char *path)
+{
+    struct stat now = {0};
+    return stat(path, &now) == 0 ? now.st_mtim : (struct timespec){0};
+}
+
+bool dns_outdated(const struct dns *dns)
+{
+    if (!dns->path || dns->outstanding)
+        return false;
+    const struct timespec now = changed_at(dns->path);
+    return now.tv_sec != dns->read.tv_sec || now.tv_nsec != dns->read.tv_nsec;
+}
+
 static int open_channel(struct dns *dns, const char *servers, int try_ms)
 {
     struct ares_options options = {.flags = ARES_FLAG_NOSEARCH,
@@ -276,8 +296,10 @@ static int open_channel(struct dns *dns, const char *servers, int try_ms)
                                    .tries = TRIES,
                                    .lookups = "b",
                                    .sock_state_cb = sock_state,
-                                   .sock_state_cb_data = dns};
-    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+                                   .sock_state_cb_data = dns,
+                                   .resolvconf_path = (char *)(uintptr_t)dns->path}; /* only read */
+    const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB |
+                     (dns->path ? ARES_OPT_RESOLVCONF : 0);
     int status = ares_init_options(&dns->channel, &options, mask);
     if (status != ARES_SUCCESS) {
         dns->channel = NULL;
@@ -325,7 +347,7 @@ static void init_library(void)
     ares_library_init(ARES_LIB_INIT_ALL);
 }
 
-int dns_new(struct dns **ret_dns, struct evloop *loop, const char *servers, uint64_t timeout_ns)
+int dns_new(struct dns **ret_dns, struct evloop *loop, const struct resolver_options *options)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, init_library);
@@ -333,8 +355,12 @@ int dns_new(struct dns **ret_dns, struct evloop *loop, const char *servers, uint
     if (!dns)
         return -ENOMEM;
     dns->loop = loop;
-    int error = open_in_time(dns, servers, timeout_ns);
-    if (error == 0 && !servers) /* with servers of the caller's own the system's domains mean nothing */
+    if (!options->servers) {
+        dns->path = options->resolv_conf ? options->resolv_conf : "/etc/resolv.conf";
+        dns->read = changed_at(dns->path);
+    }
+    int error = open_in_time(dns, options->servers, options->timeout_ns);
+    if (error == 0 && dns->path) /* with servers of the caller's own the system's domains mean nothing */
         error = copy_domains(dns);
     if (error < 0) {
         dns_free(dns);

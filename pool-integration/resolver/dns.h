@@ -21,8 +21,10 @@ struct dns_result {
 struct dns_question; /* in flight */
 typedef void dns_answered(void *arg, int family, const struct dns_result *result);
 
-/* servers NULL: the system's. -EINVAL: servers; -ENOMEM. */
-int dns_new(struct dns **ret_dns, struct evloop *loop, const char *servers, uint64_t timeout_ns);
+/* Of the resolver's options `servers`, `resolv_conf` and `timeout_ns`; borrowed while it is in use. -EINVAL: servers; -ENOMEM. */
+int dns_new(struct dns **ret_dns, struct evloop *loop, const struct resolver_options *options);
+/* The system's settings have changed, and nobody waits for an answer. A system call, if the system's are used. */
+bool dns_outdated(const struct dns *dns);
 /* Questions must have been forgotten. NULL is accepted. */
 void dns_free(struct dns *dns);
 /* *ret_question is set before the question is asked, for `answered` may be called from within. -ENOMEM: it is not asked. */

@@ -297,6 +297,16 @@ static int look_nearby(struct resolver_entry *entry)
     return 1;
 }
 
+/* With the system's settings as they are now. If that fails, with those that were. */
+static void renew_dns(struct resolver *resolver)
+{
+    struct dns *dns;
+    if (!dns_outdated(resolver->dns) || dns_new(&dns, resolver->loop, &resolver->options) < 0)
+        return;
+    dns_free(resolver->dns);
+    resolver->dns = dns;
+}
+
 void lookup_start(struct resolver_entry *entry, uint64_t parent_span, uint64_t name_id)
 {
     struct resolver *resolver = entry->resolver;
@@ -310,6 +320,7 @@ void lookup_start(struct resolver_entry *entry, uint64_t parent_span, uint64_t n
     entry->began_ns = evloop_update_now(resolver->loop);
     entry->span = pool_trace_span();
     pool_trace_resolve_begin(entry->span, parent_span, name_id, entry->host);
+    renew_dns(resolver);
     const int nearby = look_nearby(entry);
     if (nearby < 0)
         give_up(entry, nearby);

@@ -23,7 +23,7 @@ struct resolver {
     struct resolver_options options;
     struct dns *dns;
     struct hosts hosts;
-    char *hosts_path;
+    char *hosts_path, *resolv_conf, *servers; /* ours, of the options */
     struct cache cache;
     struct resolver_entry *due, **due_end;
     struct resolver_query no_memory, no_name; /* heads: queries that have no entry */

@@ -329,7 +329,14 @@ static int copy_options(struct resolver *resolver, const struct resolver_options
         resolver->options.ttl_max_s = resolver->options.ttl_min_s;
     resolver->hosts_path = strdup(options->hosts_file ? options->hosts_file : "/etc/hosts");
     resolver->hosts.path = resolver->hosts_path;
-    return resolver->hosts_path ? 0 : -ENOMEM;
+    if (options->resolv_conf)
+        resolver->options.resolv_conf = resolver->resolv_conf = strdup(options->resolv_conf);
+    if (options->servers)
+        resolver->options.servers = resolver->servers = strdup(options->servers);
+    return resolver->hosts_path && !resolver->resolv_conf == !options->resolv_conf &&
+                   !resolver->servers == !options->servers
+               ? 0
+               : -ENOMEM;
 }
 
 static int init(struct resolver *resolver, struct evloop *loop, const struct resolver_options *options)
@@ -343,7 +350,7 @@ static int init(struct resolver *resolver, struct evloop *loop, const struct res
         return -ENOMEM;
     resolver->mail->post.call = tell;
     resolver->mail->resolver = resolver;
-    return dns_new(&resolver->dns, loop, options->servers, options->timeout_ns);
+    return dns_new(&resolver->dns, loop, &resolver->options);
 }
 
 int resolver_new(struct resolver **ret_resolver, struct evloop *loop, const struct resolver_options *options)
@@ -403,5 +410,7 @@ void resolver_free(struct resolver *resolver)
     hosts_fini(&resolver->hosts);
     cache_fini(&resolver->cache);
     free(resolver->hosts_path);
+    free(resolver->resolv_conf);
+    free(resolver->servers);
     free(resolver);
 }

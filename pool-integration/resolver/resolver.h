@@ -42,6 +42,7 @@ struct resolver_options {
     uint32_t ttl_min_s, ttl_max_s, negative_ttl_s;
     const char *servers;    /* as evpool_options.dns_servers */
     const char *hosts_file; /* NULL: /etc/hosts; "": none */
+    const char *resolv_conf; /* NULL: /etc/resolv.conf; read if there are no `servers`, and again when it has changed */
 };
 
 struct resolver;

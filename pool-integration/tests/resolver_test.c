@@ -2,6 +2,7 @@
  *
  * The resolver against a DNS server that misbehaves by name (support/dns_server.h), with io_uring and with epoll.
  */
+#include "dns.h"
 #include "dns_server.h"
 #include "loop_fixture.h"
 #include "memory_fault.h"
@@ -380,6 +381,39 @@ static void lookup__hosts_file__read_again_when_it_changes(struct loop_fixture *
     resolver_free(resolver);
 }
 
+static void settings__resolv_conf_changes__next_lookup_by_the_new(struct loop_fixture *f)
+{
+    char path[] = "/tmp/resolver_conf.XXXXXX", name[300];
+    const struct resolver_options options = {
+        .timeout_ns = 1000000000, .ttl_max_s = 60, .hosts_file = "", .resolv_conf = path};
+    struct resolver *resolver;
+    struct dns *dns;
+    struct asked asked = {0};
+    close(mkstemp(path));
+    write_hosts(path, "search a.test b.test\nnameserver 127.0.0.249\n");
+    assert_int_equal(0, resolver_new(&resolver, f->loop, &options));
+    assert_int_equal(0, dns_new(&dns, f->loop, &options));
+    static const char *const wanted[] = {"x.a.test", "x.b.test", "x"};
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(0, dns_candidate(dns, "x", i, name, sizeof(name)));
+        assert_string_equal(wanted[i], name);
+    }
+    assert_int_equal(-ENOENT, dns_candidate(dns, "x", 3, name, sizeof(name)));
+    assert_int_equal(0, dns_candidate(dns, "x.y", 0, name, sizeof(name)));
+    assert_string_equal("x.y", name);
+    assert_int_equal(-ENOENT, dns_candidate(dns, "x.", 1, name, sizeof(name)));
+    assert_false(dns_outdated(dns));
+    ask(f, resolver, &asked, "x.test"); /* nobody is there */
+    assert_non_null(strstr(asked.text, "127.0.0.249"));
+    write_hosts(path, "nameserver 127.0.0.248\n");
+    assert_true(dns_outdated(dns));
+    ask(f, resolver, &asked, "x.test");
+    assert_non_null(strstr(asked.text, "127.0.0.248"));
+    unlink(path);
+    dns_free(dns);
+    resolver_free(resolver);
+}
+
 /* ---- watching ---- */
 
 static void watch__addresses_change__told_before_the_ttl_ends(struct loop_fixture *f)
@@ -555,6 +589,7 @@ int main(void)
         LOOP_CASE(options__wrong_servers__einval),
         LOOP_CASE(lookup__literals_and_paths__themselves),
         LOOP_CASE(lookup__hosts_file__read_again_when_it_changes),
+        LOOP_CASE(settings__resolv_conf_changes__next_lookup_by_the_new),
         LOOP_CASE(watch__addresses_change__told_before_the_ttl_ends),
         LOOP_CASE(watch__same_addresses_in_another_order__not_told),
         LOOP_CASE(watch__refresh_fails__old_addresses_stay),
