@@ -43,9 +43,10 @@ void queue_remove_locked(struct evpool_name *name, struct evpool_request *reques
 
 void answer_locked(struct evpool_name *name, struct evpool_request *request, enum evpool_code code)
 {
-    if (request->state == REQUEST_queued)
+    const bool queued = request->state == REQUEST_queued;
+    if (queued)
         queue_remove_locked(name, request);
-    request->state = REQUEST_answered;
+    request->state = queued ? REQUEST_served : REQUEST_answered;
     request->code = (int)code;
     name->pool->pins++;
     switch (code) {
@@ -141,6 +142,7 @@ struct evpool_error *request_error(struct evpool_name *name, enum evpool_code co
 /* In the thread that gets the connection, with no lock. */
 void request_give(struct evpool *pool, struct evpool_request *request, struct evpool_conn *conn, uint64_t idle)
 {
+    step_dequeued(request);
     step_lent(conn, request->span, idle, request->waited_ns);
     if (conn->uses > 1 && pool->options.hooks.reused)
         pool->options.hooks.reused(conn, pool->options.hooks.arg);
@@ -157,6 +159,7 @@ static void request_end(struct evpool_request *request, uint64_t now)
     } else {
         if (!error)
             error = request_error(name, (enum evpool_code)request->code, request->began_ns, now);
+        step_dequeued(request);
         step_refused(name, request->span, error, time_since(now, request->began_ns));
     }
     free(request->stack);

@@ -195,6 +195,8 @@ static void round_failed(struct establish *establish)
         return;
     }
     story_keep(establish);
+    if (code == EVPOOL_ERROR_descriptors)
+        evict_for(name); /* so that the next round may have one */
     if (establish->why == WHY_probe || establish->round > pool->options.retries || !worth_another_try(code) ||
         !still_wanted(establish)) {
         establish_fail(establish);

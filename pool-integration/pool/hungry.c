@@ -85,6 +85,16 @@ static bool evict_locked(const struct evpool_name *for_name, bool own_only)
     return victim != NULL;
 }
 
+void evict_for(const struct evpool_name *name)
+{
+    struct evpool *pool = name->pool;
+    pool_lock(pool);
+    const bool evicted = evict_locked(name, false);
+    pool_unlock(pool);
+    if (evicted)
+        work_post(pool);
+}
+
 /* ---- one name's turn ---- */
 
 static bool wants_probe_locked(const struct evpool_name *name)

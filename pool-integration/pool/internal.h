@@ -37,7 +37,7 @@ enum conn_state { CONN_idle = 1, CONN_active = 2, CONN_checking = 3, CONN_closin
 enum address_state { ADDRESS_serving = 1, ADDRESS_slow_start = 2, ADDRESS_ejected = 3, ADDRESS_probing = 4, ADDRESS_retired = 5 };
 enum name_state { NAME_open = 1, NAME_clearing = 2, NAME_closing = 3 };
 enum why { WHY_waiter = 1, WHY_min_idle = 2, WHY_probe = 3 };
-enum request_state { REQUEST_none, REQUEST_queued, REQUEST_answered };
+enum request_state { REQUEST_none, REQUEST_queued, REQUEST_answered, REQUEST_served /* answered, after it was in the queue */ };
 
 /* Where a borrower stood. */
 struct stack {
@@ -280,6 +280,7 @@ void hungry_locked(struct evpool_name *name); /* it may want connections: looked
 bool starving_locked(const struct evpool_name *own); /* another name should get a place of this one's */
 unsigned need_locked(const struct evpool_name *name, uint64_t now); /* connections that it needs, beyond those being made */
 void hungry_run(struct evpool *pool);
+void evict_for(const struct evpool_name *name); /* loop; the process has no descriptor left: an idle connection of any name goes */
 
 /* ---- establish.c ---- */
 void establish_start(struct evpool_name *name, struct address *chosen, enum why why); /* loop; the place is reserved, with the name and `chosen` */

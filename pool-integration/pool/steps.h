@@ -87,6 +87,18 @@ static inline void step_queued(const struct evpool_name *name, uint64_t span, un
     pool_trace_queue_at(at, depth, name->id);
 }
 
+/* One that was in the queue has left it. */
+static inline void step_dequeued(const struct evpool_request *request)
+{
+    if (request->state != REQUEST_served || !pool_trace_queue_on())
+        return;
+    struct evpool_name *name = request->name;
+    pool_lock(name->pool);
+    const unsigned depth = name->waiting;
+    pool_unlock(name->pool);
+    pool_trace_queue(depth, name->id);
+}
+
 /* A connection was lent, before its borrower has it. */
 static inline void step_lent(const struct evpool_conn *conn, uint64_t span, uint64_t idle, uint64_t wait)
 {

@@ -99,6 +99,7 @@ static int refuse(struct evpool_request *request, struct evpool_error **ret_erro
     const uint64_t now = clock_ns();
     if (!error)
         error = request_error(request->name, (enum evpool_code)request->code, request->began_ns, now);
+    step_dequeued(request);
     step_refused(request->name, request->span, error, time_since(now, request->began_ns));
     const int result = result_of(evpool_error_code(error));
     if (ret_error)

@@ -6,6 +6,9 @@
  * A pool belongs to one loop, whose thread does all the waiting: DNS, connecting, TLS, timers. Connections are
  * acquired in that thread with callbacks, or in any other thread with blocking calls. Functions return >= 0 or a negative errno, and
  * where they can fail for more reasons than that tells, an error stack (<evpool/error.h>) that the caller frees.
+ *
+ * A forked child has no pool: its calls fail with -ECHILD, or do nothing. evpool_free() in the child closes its copies of the descriptors, and
+ * neither the parent nor the peers notice.
  */
 #ifndef EVPOOL_POOL_H
 #define EVPOOL_POOL_H
@@ -109,10 +112,12 @@ struct evpool_options {
 /* -EINVAL: an option out of its range: *ret_error (if not NULL) names the field, what it was and what it may be. -ENOMEM. The
  * loop must outlive the pool. options NULL: defaults. */
 int evpool_new(struct evpool **ret_pool, struct evloop *loop, const struct evpool_options *options, struct evpool_error **ret_error);
-/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline, then it is closed
- * under its borrower's feet; then `done` is called (may be NULL) with the number that had to be. */
+/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline, then it is shut down
+ * under its borrower's feet (its reads and writes end; the descriptor goes as it is released, or with the pool); then `done` is called (may be
+ * NULL) with the number that had to be. */
 void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *arg, unsigned forced), void *arg);
-/* Loop's thread. As evpool_close() with a deadline that is past, then frees. Threads must have left. NULL is accepted. */
+/* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left. It runs the
+ * loop until all operations have ended; from a callback of the loop that happens in its next iterations, or in evloop_free(). NULL is accepted. */
 void evpool_free(struct evpool *pool);
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
