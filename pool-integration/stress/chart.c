@@ -149,9 +149,8 @@ static void draw_shapes(const struct frame *frame)
 static unsigned y_ticks(const struct frame *frame, struct tick *ticks)
 {
     const struct chart *const chart = frame->chart;
-    const unsigned wanted = chart->height >= 180 ? 4 : 3;
     return chart->log ? ticks_log(ticks, TICKS, frame->low, frame->high, chart->unit)
-                      : ticks_linear(ticks, TICKS, frame->low, frame->high, wanted, chart->unit);
+                      : ticks_linear(ticks, TICKS, frame->low, frame->high, chart_ticks_wanted(chart), chart->unit);
 }
 
 static unsigned x_ticks(const struct chart *chart, struct tick *ticks)
@@ -218,7 +217,10 @@ struct end_label {
 static int end_compare(const void *a, const void *b)
 {
     const double left = ((const struct end_label *)a)->y, right = ((const struct end_label *)b)->y;
-    return left < right ? -1 : left > right;
+    if (left != right)
+        return left < right ? -1 : 1;
+    return ((const struct end_label *)a)->line > ((const struct end_label *)b)->line ? -1
+                                                                                     : 1; /* later ones are greater */
 }
 
 /* The last value that a line has. */
@@ -230,12 +232,14 @@ static double last_value(const struct chart *chart, const struct chart_line *lin
     return NAN;
 }
 
+/* Charts without labels have their room all the same, so that all times are one below the other. */
 static void write_end_labels(const struct frame *frame)
 {
     const struct chart *const chart = frame->chart;
     struct end_label ends[CHART_LINES];
+    const bool labels = (chart->kind == CHART_line || chart->kind == CHART_steps) && chart->lines_count > 1;
     unsigned count = 0;
-    for (unsigned i = 0; i < chart->lines_count; i++) {
+    for (unsigned i = 0; labels && i < chart->lines_count; i++) {
         const double value = last_value(chart, &chart->lines[i]);
         if (!isnan(value))
             ends[count++] = (struct end_label){PAD_TOP + y_of(frame, value) + 4, &chart->lines[i]};
@@ -258,7 +262,7 @@ static void write_end_labels(const struct frame *frame)
 
 static void write_legend(FILE *out, const struct chart *chart)
 {
-    if (chart->lines_count < 2)
+    if (chart->lines_count < 2 && !(chart->kind == CHART_bars && chart->time))
         return;
     fputs("<ul class=\"legend\">", out);
     for (unsigned i = 0; i < chart->lines_count; i++) {
@@ -335,7 +339,6 @@ static void write_data(FILE *out, const struct chart *chart)
 void chart_write(FILE *out, const struct chart *chart)
 {
     struct frame frame = {.out = out, .chart = chart};
-    const bool ends = (chart->kind == CHART_line || chart->kind == CHART_steps) && chart->lines_count > 1;
     chart_range(chart, &frame.low, &frame.high);
     fprintf(out, "<figure class=\"chart\" id=\"%s\"><figcaption><h3>%s</h3><p class=\"note\">%s</p></figcaption>\n",
             chart->id, chart->title, chart->note);
@@ -354,7 +357,7 @@ void chart_write(FILE *out, const struct chart *chart)
     write_marks(&frame);
     fprintf(out, "<line class=\"cursor\" y1=\"%u\" y2=\"%u\" visibility=\"hidden\"/></svg></div>", PAD_TOP,
             PAD_TOP + chart->height);
-    if (ends)
+    if (chart->time)
         write_end_labels(&frame);
     fputs("</div>\n<p class=\"readout\">", out);
     write_html(out, chart->summary);

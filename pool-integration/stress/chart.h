@@ -53,7 +53,8 @@ struct tick {
 /* Returns how many, at most `max`. */
 unsigned ticks_linear(struct tick *ticks, unsigned max, double from, double to, unsigned wanted, enum unit unit);
 unsigned ticks_log(struct tick *ticks, unsigned max, double from, double to, enum unit unit);
-/* A chart's range of values: from 0 (linear) or whole decades (log) to a little more than the greatest. */
+unsigned chart_ticks_wanted(const struct chart *chart);
+/* A chart's range of values: from 0 to a whole step above the greatest, or (log) from a whole decade. */
 void chart_range(const struct chart *chart, double *ret_low, double *ret_high);
 /* 0 (bottom) to 1. */
 double chart_height_of(const struct chart *chart, double value, double low, double high);

@@ -11,7 +11,13 @@ static double nice_step(double rough)
 {
     const double power = pow(10, floor(log10(rough)));
     const double part = rough / power;
-    return power * (part <= 1.0001 ? 1 : part <= 2.0001 ? 2 : part <= 5.0001 ? 5 : 10);
+    return power * (part <= 1.0001 ? 1 : part <= 2.0001 ? 2 : part <= 2.5001 ? 2.5 : part <= 5.0001 ? 5 : 10);
+}
+
+static double step_of(double range, unsigned wanted, enum unit unit)
+{
+    const double step = nice_step(range / wanted);
+    return unit != UNIT_count || step >= 1 ? (unit == UNIT_count && step == 2.5 ? 5 : step) : 1;
 }
 
 static void tick_set(struct tick *tick, double at, double value, enum unit unit)
@@ -36,9 +42,7 @@ unsigned ticks_linear(struct tick *ticks, unsigned max, double from, double to, 
     unsigned count = 0;
     if (!(to > from) || !isfinite(to - from))
         return 0;
-    double step = nice_step((to - from) / wanted);
-    if (unit == UNIT_count && step < 1)
-        step = 1;
+    const double step = step_of(to - from, wanted, unit);
     for (double i = ceil(from / step - 1e-9); count < max && i * step <= to + step * 1e-6; i++)
         tick_set(&ticks[count++], (i * step - from) / (to - from), i * step, unit);
     return count;
@@ -58,6 +62,11 @@ unsigned ticks_log(struct tick *ticks, unsigned max, double from, double to, enu
         }
     }
     return count;
+}
+
+unsigned chart_ticks_wanted(const struct chart *chart)
+{
+    return chart->height >= 180 ? 5 : 3;
 }
 
 static double stack_height(const struct chart *chart, unsigned point)
@@ -90,7 +99,10 @@ void chart_range(const struct chart *chart, double *ret_low, double *ret_high)
     extremes(chart, &least, &most);
     if (!chart->log) {
         *ret_low = 0;
-        *ret_high = most > 0 ? most * 1.06 : 1;
+        if (!(most > 0))
+            most = 1;
+        const double step = step_of(most, chart_ticks_wanted(chart), chart->unit);
+        *ret_high = ceil(most / step) * step; /* the uppermost line is above all */
         return;
     }
     if (!(most > 0) || !isfinite(least))

@@ -26,7 +26,7 @@ struct binding {
 
 static int series_make(struct model *model)
 {
-    struct series **const sums[] = {&model->messages_at, &model->bytes_at, &model->created_at, &model->closed_at};
+    struct series **const sums[] = {&model->messages_at, &model->created_at, &model->closed_at};
     struct series **const gauges[] = {&model->open_at, &model->active_at, &model->waiting_at, &model->out_at,
                                       &model->others_at};
     bool made = true;
@@ -281,10 +281,10 @@ const char *model_time_name(enum model_time time)
     return names[time];
 }
 
-const char *model_state_name(unsigned state)
+uint64_t model_out_ns(const struct model *model, const struct model_address *address)
 {
-    static const char *const names[] = {"unknown", "serving", "slow start", "ejected", "probing", "retired"};
-    return state < sizeof names / sizeof names[0] ? names[state] : "unknown";
+    const int64_t since = address->out ? model->axis.last_ns - address->out_since_ns : 0;
+    return address->out_ns + (since > 0 ? (uint64_t)since : 0);
 }
 
 static int rank_compare(const void *a, const void *b, void *context)

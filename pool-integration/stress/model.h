@@ -31,9 +31,10 @@ struct model_name {
 };
 struct model_address {
     char label[MODEL_LABEL_BYTES];
-    uint32_t state; /* as the event's enum */
+    bool out;       /* ejected or probing */
     uint32_t open;  /* connections now */
-    uint64_t created, reused, closed, attempts, failures, ejections, use_ns;
+    uint64_t created, reused, closed, attempts, failures, ejections, use_ns, out_ns;
+    int64_t out_since_ns; /* while it is left out */
     struct series *connections; /* NULL: not drawn alone */
 };
 /* An error as it was told in full, and how often one of this code was. */
@@ -56,7 +57,7 @@ struct model {
     uint64_t acquires[MODEL_CODES];      /* by result; 0: lent */
     uint64_t errors[MODEL_CODES];        /* of attempts and lookups */
     uint64_t acquire_timeouts, acquire_cancelled;
-    uint64_t attempts, races, lookups, coalesced, handshakes, resumed;
+    uint64_t attempts, races, lookups, cached, coalesced, handshakes, resumed;
     uint64_t messages[MODEL_OUTCOMES], begun, bytes, resent;
     uint64_t waiting_max, wait_max_ns; /* of one name */
     /* now and at most */
@@ -64,7 +65,7 @@ struct model {
     uint64_t open_max, active_max;
     struct histogram times[MODEL_TIMES];
     /* over time */
-    struct series *messages_at, *bytes_at, *created_at, *closed_at, *open_at, *active_at, *waiting_at, *out_at, *others_at;
+    struct series *messages_at, *created_at, *closed_at, *open_at, *active_at, *waiting_at, *out_at, *others_at;
     struct series *errors_at[MODEL_CODES], *failed_at[MODEL_CODES]; /* made when the first comes */
     struct cells *round_trip_at;
     /* entities */
@@ -101,7 +102,8 @@ double model_seconds(const struct model *model); /* of the run, or of the trace 
 const char *model_code_name(unsigned code);
 const char *model_reason_name(unsigned reason);
 const char *model_time_name(enum model_time time);
-const char *model_state_name(unsigned state); /* of an address */
+/* For how long an address was left out, until the last event if it still is. */
+uint64_t model_out_ns(const struct model *model, const struct model_address *address);
 /* Addresses by use, the busiest first: an owned array of indices into model->addresses; NULL: no memory. */
 unsigned *model_ranking(const struct model *model);
 

@@ -43,7 +43,6 @@ struct model_name *entity_name(struct step *step, uint64_t id)
 static void address_begin(struct model *model, struct model_address *address, uint64_t id)
 {
     snprintf(address->label, sizeof address->label, "address %llu", (unsigned long long)id);
-    address->state = 1;
     if (model->drawn < MODEL_ADDRESSES_DRAWN) {
         address->connections = axis_series(&model->axis, true);
         model->drawn++;
@@ -143,10 +142,15 @@ void entity_address_state(struct step *step, uint64_t id, uint32_t state)
     struct model_address *const address = entity_address(step, id);
     if (!address)
         return;
-    if (is_out(state) != is_out(address->state))
-        model->out += is_out(state) ? 1 : UINT64_MAX;
+    if (is_out(state) == address->out)
+        return;
+    address->out = !address->out;
+    if (address->out)
+        address->out_since_ns = step->event->time;
+    else if (step->event->time > address->out_since_ns)
+        address->out_ns += (uint64_t)(step->event->time - address->out_since_ns);
+    model->out += address->out ? 1 : UINT64_MAX;
     series_set(model->out_at, step->place, model->out);
-    address->state = state;
 }
 
 /* ---- requests ---- */

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CODE_ok = 0, CODE_cancelled = 17, CODE_closed = 18 };
+enum { CODE_ok = 0, CODE_cancelled = 17, CODE_closed = 18, SOURCE_cache = 2 };
 
 static uint64_t number(const struct step *step, unsigned field)
 {
@@ -93,7 +93,10 @@ static void on_resolve_end(struct step *step)
     const unsigned code = code_at(step, 0);
     step->model->lookups++;
     step->model->coalesced += number(step, 1);
-    time_add(step, TIME_resolve, step->event->duration);
+    if (number(step, 2) == SOURCE_cache)
+        step->model->cached++;
+    else
+        time_add(step, TIME_resolve, step->event->duration);
     if (is_error(code))
         error_add(step, code);
 }
@@ -304,7 +307,6 @@ static void on_message_end(struct step *step)
         return;
     model->bytes += bytes;
     series_add(model->messages_at, step->place, 1);
-    series_add(model->bytes_at, step->place, bytes);
     time_add(step, TIME_message, step->event->duration);
 }
 
@@ -322,7 +324,7 @@ const struct handler model_handlers[] = {
     ON("pool.address", gone, on_address_gone, "address"),
     ON("pool.address.ejected", instant, on_ejected, "address"),
     ON("pool.address.returned", instant, on_returned, "address"),
-    ON("pool.resolve", end, on_resolve_end, "code", "coalesced"),
+    ON("pool.resolve", end, on_resolve_end, "code", "coalesced", "source"),
     ON("pool.attempt", end, on_attempt_end, "address", "code"),
     ON("pool.race.won", instant, on_race_won, "others"),
     ON("pool.tls", end, on_tls_end, "code", "resumed"),

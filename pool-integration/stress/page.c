@@ -70,8 +70,7 @@ static void write_header(FILE *out, const struct report *report)
     report_verdict(report, verdict, sizeof verdict);
     fputs("<body>\n<a class=\"skip\" href=\"#main\">Skip to the figures</a>\n<header><div class=\"top\"><h1>", out);
     title_write(out, report->model);
-    fputs("</h1><button id=\"theme\" type=\"button\" hidden>Theme: as the system</button></div>\n<p class=\"when\">",
-          out);
+    fputs("</h1><button id=\"theme\" type=\"button\" hidden>Theme: system</button></div>\n<p class=\"when\">", out);
     write_when(out, report->model);
     fprintf(out, "</p>\n<p class=\"verdict %s\"><span aria-hidden=\"true\">%s</span> ",
             report_well(report) ? "good" : "bad", report_well(report) ? "✓" : "!");

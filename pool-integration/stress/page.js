@@ -86,7 +86,7 @@
   function apply() {
     if (theme) document.documentElement.setAttribute("data-theme", theme);
     else document.documentElement.removeAttribute("data-theme");
-    button.textContent = "Theme: " + (theme || "as the system");
+    button.textContent = "Theme: " + (theme || "system");
   }
   try { theme = localStorage.getItem("pool-theme") || ""; } catch (ignored) { theme = ""; }
   if (names.indexOf(theme) < 0) theme = "";

@@ -68,26 +68,24 @@ static int finish(FILE *out, struct chart *chart)
 
 /* ---- the load ---- */
 
-static int rate_chart(FILE *out, const struct model *model, bool bytes)
+static int throughput_chart(FILE *out, const struct model *model)
 {
     struct grouping grouping;
     struct chart *const chart =
-        bytes ? time_chart(model, "bytes", "Bytes", "checked payload a second, each way", &grouping)
-              : time_chart(model, "throughput", "Messages", "answered and checked, a second", &grouping);
+        time_chart(model, "throughput", "Throughput", "messages answered and checked, a second", &grouping);
     if (!chart)
         return -ENOMEM;
-    const struct series *const series = bytes ? model->bytes_at : model->messages_at;
     const double seconds = model_seconds(model);
     chart->kind = CHART_line;
-    chart->unit = bytes ? UNIT_byte_rate : UNIT_rate;
-    struct chart_line *const line = chart_add(chart, bytes ? "bytes" : "messages", bytes ? 2 : 0);
+    chart->unit = UNIT_rate;
+    struct chart_line *const line = chart_add(chart, "messages", 0);
     for (unsigned p = 0; p < chart->points; p++)
-        line->values[p] =
-            (double)series_sum(series, p * grouping.each, (p + 1) * grouping.each) / point_seconds(model, &grouping, p);
-    const double all = bytes ? (double)model->bytes : (double)model->messages[1];
-    snprintf(chart->summary, sizeof chart->summary, "On average %s, at most %s.",
-             text_value(seconds > 0 ? all / seconds : 0, chart->unit).s,
-             text_value(peak_of(line, chart->points), chart->unit).s);
+        line->values[p] = (double)series_sum(model->messages_at, p * grouping.each, (p + 1) * grouping.each) /
+                          point_seconds(model, &grouping, p);
+    snprintf(chart->summary, sizeof chart->summary, "On average %s, %s each way; at most %s.",
+             text_value(seconds > 0 ? (double)model->messages[1] / seconds : 0, UNIT_rate).s,
+             text_value(seconds > 0 ? (double)model->bytes / seconds : 0, UNIT_byte_rate).s,
+             text_value(peak_of(line, chart->points), UNIT_rate).s);
     return finish(out, chart);
 }
 
@@ -125,36 +123,53 @@ int page_load_charts(FILE *out, const struct model *model)
 {
     if (model->messages[1] == 0)
         return 0;
-    int r = rate_chart(out, model, false);
-    if (r == 0)
-        r = round_trip_chart(out, model);
-    return r < 0 ? r : rate_chart(out, model, true);
+    const int r = throughput_chart(out, model);
+    return r < 0 ? r : round_trip_chart(out, model);
 }
 
 /* ---- histograms ---- */
 
-/* Classes of equal width on a log scale, between the least and the greatest value. */
-static void bins_fill(struct chart *chart, const struct histogram *times)
+/* The scale: all values but 0, and wide enough to have a tick. */
+static void bins_range(struct chart *chart, const struct histogram *times)
 {
-    const double from = times->min > 1 ? (double)times->min * 0.97 : 1;
-    const double to = (double)times->max > from * 2 ? (double)times->max * 1.03 : from * 2;
-    const double octaves = log2(to / from);
-    double bins = ceil(octaves * 8);
-    bins = bins < 16 ? 16 : bins > BINS_MAX ? BINS_MAX : bins;
-    chart->points = (unsigned)bins;
+    uint64_t low = 0, high, count;
+    unsigned position = 0;
+    while (low == 0 && histogram_next(times, &position, &low, &high, &count))
+        continue;
+    double from = low > 0 ? (double)low * 0.97 : 1, to = (double)times->max * 1.03;
+    if (!(to > from * 6)) {
+        const double middle = sqrt(from * (to > from ? to : from));
+        from = middle / sqrt(6);
+        to = middle * sqrt(6);
+    }
+    const double bins = ceil(log2(to / from) * 8);
+    chart->points = bins > BINS_MAX ? BINS_MAX : (unsigned)bins;
     chart->x_from = from;
     chart->x_to = to;
-    uint64_t low, high, count;
+}
+
+/* Classes of equal width on a log scale. Returns how many values are 0: they have no place on it. */
+static uint64_t bins_fill(struct chart *chart, const struct histogram *times)
+{
+    uint64_t low, high, count, zeros = 0;
+    bins_range(chart, times);
     for (unsigned position = 0; histogram_next(times, &position, &low, &high, &count);) {
+        if (high == 0) {
+            zeros += count;
+            continue;
+        }
         const double middle = ((double)low + (double)high) / 2;
-        double at = middle > from ? floor(log2(middle / from) / octaves * bins) : 0;
-        at = at < 0 ? 0 : at > bins - 1 ? bins - 1 : at;
+        double at = floor(log(middle / chart->x_from) / log(chart->x_to / chart->x_from) * chart->points);
+        at = at < 0 ? 0 : at > chart->points - 1 ? chart->points - 1 : at;
         chart->lines[0].values[(unsigned)at] += (double)count;
     }
+    return zeros;
 }
 
 static void mark(struct chart *chart, const char *name, uint64_t ns)
 {
+    if ((double)ns < chart->x_from)
+        return;
     const double at = ns > chart->x_from ? log(ns / chart->x_from) / log(chart->x_to / chart->x_from) : 0;
     chart->marks[chart->marks_count].at = at > 1 ? 1 : at;
     snprintf(chart->marks[chart->marks_count].label, sizeof chart->marks[0].label, "%s %s", name,
@@ -188,11 +203,14 @@ static int histogram_chart(FILE *out, const struct model *model, enum model_time
     chart->unit = UNIT_count;
     chart->height = 130;
     chart_add(chart, "count", 0);
-    bins_fill(chart, times);
+    const uint64_t zeros = bins_fill(chart, times);
     mark(chart, "p50", histogram_quantile(times, 0.5));
     mark(chart, "p99", histogram_quantile(times, 0.99));
-    snprintf(chart->summary, sizeof chart->summary, "%s: median %s, 99 %% within %s, at most %s.",
-             text_count(times->count).s, text_value((double)histogram_quantile(times, 0.5), UNIT_ns).s,
+    char none[80] = "";
+    if (zeros)
+        snprintf(none, sizeof none, ", %s of them at once", text_percent(zeros, times->count).s);
+    snprintf(chart->summary, sizeof chart->summary, "%s%s: median %s, 99 %% within %s, at most %s.",
+             text_count(times->count).s, none, text_value((double)histogram_quantile(times, 0.5), UNIT_ns).s,
              text_value((double)histogram_quantile(times, 0.99), UNIT_ns).s, text_value((double)times->max, UNIT_ns).s);
     return finish(out, chart);
 }
@@ -277,7 +295,7 @@ static int use_chart(FILE *out, const struct model *model)
         return -ENOMEM;
     chart->kind = CHART_steps;
     chart->unit = UNIT_count;
-    struct chart_line *const lent = chart_add(chart, "lent", 1), *const open = chart_add(chart, "open", 0);
+    struct chart_line *const open = chart_add(chart, "open", 0), *const lent = chart_add(chart, "lent", 1);
     for (unsigned p = 0; p < chart->points; p++) {
         lent->values[p] = (double)series_most(model->active_at, p * grouping.each, (p + 1) * grouping.each);
         open->values[p] = (double)series_most(model->open_at, p * grouping.each, (p + 1) * grouping.each);
@@ -290,12 +308,12 @@ static int use_chart(FILE *out, const struct model *model)
 static int turnover_chart(FILE *out, const struct model *model)
 {
     struct grouping grouping;
-    struct chart *const chart =
-        time_chart(model, "turnover", "Opened and closed", "connections, in each step of time", &grouping);
+    struct chart *const chart = time_chart(model, "turnover", "Opened and closed", "", &grouping);
     if (!chart)
         return -ENOMEM;
     chart->kind = CHART_bars;
     chart->unit = UNIT_count;
+    chart->note = "connections; those closed stand upon those opened";
     struct chart_line *const opened = chart_add(chart, "opened", 0), *const closed = chart_add(chart, "closed", 4);
     for (unsigned p = 0; p < chart->points; p++) {
         opened->values[p] = (double)series_sum(model->created_at, p * grouping.each, (p + 1) * grouping.each);
@@ -369,6 +387,27 @@ static void kinds_fill(struct chart *chart, const struct grouping *grouping, con
     }
 }
 
+static int ejected_chart(FILE *out, const struct model *model)
+{
+    struct grouping grouping;
+    if (model->ejections == 0)
+        return 0;
+    struct chart *const chart = time_chart(model, "ejected", "Addresses left out",
+                                           "ejected after failures in a row, until a probe succeeds", &grouping);
+    if (!chart)
+        return -ENOMEM;
+    chart->kind = CHART_steps;
+    chart->unit = UNIT_count;
+    chart->height = 120;
+    struct chart_line *const line = chart_add(chart, "addresses", 3);
+    for (unsigned p = 0; p < chart->points; p++)
+        line->values[p] = (double)series_most(model->out_at, p * grouping.each, (p + 1) * grouping.each);
+    snprintf(chart->summary, sizeof chart->summary, "%s ejections, %s returns; at most %s of %s at once.",
+             text_count(model->ejections).s, text_count(model->returned).s,
+             text_count((uint64_t)peak_of(line, chart->points)).s, text_count(model->addresses_count).s);
+    return finish(out, chart);
+}
+
 int page_error_charts(FILE *out, const struct model *model)
 {
     struct grouping grouping;
@@ -386,5 +425,6 @@ int page_error_charts(FILE *out, const struct model *model)
     kinds_fill(chart, &grouping, model);
     snprintf(chart->summary, sizeof chart->summary, "%s errors of attempts and lookups, %s requests failed.",
              text_count(errors).s, text_count(failed).s);
-    return finish(out, chart);
+    const int r = finish(out, chart);
+    return r < 0 ? r : ejected_chart(out, model);
 }

@@ -75,23 +75,24 @@ int page_address_table(FILE *out, const struct model *model)
         return -ENOMEM;
     fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Addresses\"><table "
           "class=\"figures\"><thead><tr>"
-          "<th scope=\"col\">address</th><th scope=\"col\">state</th><th scope=\"col\">created</th><th "
+          "<th scope=\"col\">address</th><th scope=\"col\">created</th><th "
           "scope=\"col\">lent again</th>"
           "<th scope=\"col\">closed</th><th scope=\"col\">attempts</th><th scope=\"col\">failed</th>"
-          "<th scope=\"col\">ejected</th></tr></thead><tbody>\n",
+          "<th scope=\"col\">ejected</th><th scope=\"col\">for</th></tr></thead><tbody>\n",
           out);
     for (unsigned i = 0; i < shown; i++) {
         const struct model_address *const address = &model->addresses[order[i]];
         fputs("<tr><th scope=\"row\">", out);
         write_html(out, address->label);
-        fprintf(out, "</th><td>%s</td>", model_state_name(address->state));
+        fputs("</th>", out);
         cell(out, address->created);
         cell(out, address->reused);
         cell(out, address->closed);
         cell(out, address->attempts);
         cell(out, address->failures);
         cell(out, address->ejections);
-        fputs("</tr>\n", out);
+        const uint64_t ns = model_out_ns(model, address);
+        fprintf(out, "<td>%s</td></tr>\n", ns ? text_value((double)ns, UNIT_ns).s : "");
     }
     fputs("</tbody></table></div>\n", out);
     if (shown < model->addresses_count)
@@ -116,36 +117,37 @@ static void counts_table(FILE *out, const char *title, const uint64_t *counts, u
     fputs("</tbody></table>\n", out);
 }
 
-static const char *what_name(unsigned what)
-{
-    static const char *const names[] = {"attempts",
-                                        "races won",
-                                        "TLS handshakes",
-                                        "sessions resumed",
-                                        "lookups",
-                                        "lookups shared",
-                                        "retries",
-                                        "ejections",
-                                        "returns",
-                                        "health checks passed",
-                                        "health checks failed",
-                                        "leaks suspected"};
-    return names[what];
-}
+struct what {
+    const char *name;
+    uint64_t count;
+};
 
 void page_counts_tables(FILE *out, const struct model *model)
 {
-    const uint64_t whats[] = {model->attempts, model->races,     model->handshakes,    model->resumed,
-                              model->lookups,  model->coalesced, model->retries,       model->ejections,
-                              model->returned, model->health_ok, model->health_failed, model->leaks};
+    const struct what whats[] = {
+        {"attempts", model->attempts},
+        {"races won", model->races},
+        {"TLS handshakes", model->handshakes},
+        {"sessions resumed", model->resumed},
+        {"lookups", model->lookups},
+        {"of these from the cache", model->cached},
+        {"lookups shared", model->coalesced},
+        {"retries", model->retries},
+        {"ejections", model->ejections},
+        {"returns", model->returned},
+        {"health checks passed", model->health_ok},
+        {"health checks failed", model->health_failed},
+        {"leaks suspected", model->leaks},
+    };
     fputs("<div class=\"columns\">\n", out);
     counts_table(out, "Requests by result", model->acquires, 0, MODEL_CODES, model_code_name);
     counts_table(out, "Connections closed by reason", model->closed, 0, MODEL_REASONS, model_reason_name);
     counts_table(out, "Errors of attempts and lookups", model->errors, 1, MODEL_CODES, model_code_name);
     fputs("<table class=\"figures counts\"><caption>How often</caption><tbody>\n", out);
     for (unsigned i = 0; i < sizeof whats / sizeof whats[0]; i++)
-        if (whats[i])
-            fprintf(out, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", what_name(i), text_count(whats[i]).s);
+        if (whats[i].count)
+            fprintf(out, "<tr><th scope=\"row\">%s</th><td>%s</td></tr>\n", whats[i].name,
+                    text_count(whats[i].count).s);
     fputs("</tbody></table>\n</div>\n", out);
 }
 

@@ -87,6 +87,7 @@ static void json_pool(FILE *out, const struct model *model)
     json_counts(out, "errors", model->errors, 1, MODEL_CODES, model_code_name);
     json_number(out, "attempts", model->attempts);
     json_number(out, "lookups", model->lookups);
+    json_number(out, "cached", model->cached);
     json_number(out, "coalesced", model->coalesced);
     json_number(out, "handshakes", model->handshakes);
     json_number(out, "resumed", model->resumed);
@@ -132,13 +133,13 @@ static void json_addresses(FILE *out, const struct model *model)
         const struct model_address *const address = &model->addresses[i];
         fputs(i ? ",{\"address\":" : "{\"address\":", out);
         write_json(out, address->label);
-        json_string(out, "state", model_state_name(address->state));
         json_number(out, "created", address->created);
         json_number(out, "reused", address->reused);
         json_number(out, "closed", address->closed);
         json_number(out, "attempts", address->attempts);
         json_number(out, "failures", address->failures);
         json_number(out, "ejections", address->ejections);
+        json_number(out, "out_ns", model_out_ns(model, address));
         fputc('}', out);
     }
     fputc(']', out);

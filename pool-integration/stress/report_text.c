@@ -89,9 +89,9 @@ static void text_pool(FILE *out, const struct model *model)
         text_count(model->acquires[0]).s, text_count(model_acquires_failed(model)).s, text_count(model->waiting_max).s,
         text_value((double)model->wait_max_ns, UNIT_ns).s);
     text_counts(out, "failed by", model->acquires, 1, MODEL_CODES, model_code_name);
-    row(out, "attempts", "%s, %s lookups, %s handshakes, %s retries, %s ejections", text_count(model->attempts).s,
-        text_count(model->lookups).s, text_count(model->handshakes).s, text_count(model->retries).s,
-        text_count(model->ejections).s);
+    row(out, "attempts", "%s, %s lookups (%s from the cache), %s handshakes, %s retries, %s ejections",
+        text_count(model->attempts).s, text_count(model->lookups).s, text_count(model->cached).s,
+        text_count(model->handshakes).s, text_count(model->retries).s, text_count(model->ejections).s);
     text_counts(out, "errors", model->errors, 1, MODEL_CODES, model_code_name);
     if (model->leaks)
         row(out, "leaks", "%s suspected", text_count(model->leaks).s);
@@ -120,13 +120,14 @@ static void text_addresses(FILE *out, const struct model *model)
     unsigned *const order = model_ranking(model);
     const unsigned shown = model->addresses_count < 10 ? model->addresses_count : 10;
     if (order && shown) {
-        fprintf(out, "\n  %-28s %-10s %9s %11s %9s %9s\n", "address", "state", "created", "lent again", "failures",
-                "ejections");
+        fprintf(out, "\n  %-28s %9s %11s %9s %9s %9s\n", "address", "created", "lent again", "failures", "ejections",
+                "out for");
         for (unsigned i = 0; i < shown; i++) {
             const struct model_address *const address = &model->addresses[order[i]];
-            fprintf(out, "  %-28s %-10s %9s %11s %9s %9s\n", address->label, model_state_name(address->state),
-                    text_count(address->created).s, text_count(address->reused).s, text_count(address->failures).s,
-                    text_count(address->ejections).s);
+            const uint64_t out_for = model_out_ns(model, address);
+            fprintf(out, "  %-28s %9s %11s %9s %9s %9s\n", address->label, text_count(address->created).s,
+                    text_count(address->reused).s, text_count(address->failures).s, text_count(address->ejections).s,
+                    out_for ? text_value((double)out_for, UNIT_ns).s : "");
         }
         if (shown < model->addresses_count)
             fprintf(out, "  and %u more\n", model->addresses_count - shown);
