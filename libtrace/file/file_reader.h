@@ -73,6 +73,10 @@ struct evtrail_file_cursor {
     struct evtrail_part current, following;
     struct evtrail_source **sources; /* each the first member of an evtrail_cursor_source */
     uint32_t sources_count, sources_room;
+    uint32_t *source_slots; /* 1 + number of those with a session id: a hash table of open addressing */
+    uint32_t source_slots_room;
+    uint64_t source_seed;
+    size_t schema_bytes; /* that all sources' types take */
     struct evtrail_ring_trail *rings;
     size_t rings_count, rings_room, rings_told;
     struct evtrail_batch batch;
@@ -92,6 +96,7 @@ struct evtrail_file_cursor {
     uint32_t unclosed;      /* parts that were left behind without an end */
     char error[768];
 };
+#define EVTRAIL_CURSOR_SCHEMA_BYTES_MAX ((size_t)512 << 20) /* of all its sources together */
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
 /* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */

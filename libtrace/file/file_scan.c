@@ -167,8 +167,9 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
         size_t bytes;
         uint32_t number;
         what = evtrail_frame_parse_schema(at, frame->bytes, &number, &entries, &bytes);
-        if (!what && evtrail_cursor_add_schema(cursor, part, number, entries, bytes) < 0)
-            what = "an event type's entry is wrong";
+        const int r = what ? 0 : evtrail_cursor_add_schema(cursor, part, number, entries, bytes);
+        if (r < 0)
+            what = r == -EFBIG ? "more event types than memory is granted" : "an event type's entry is wrong";
     }
     return what; /* other tags: nothing that a reader needs, or of a later version */
 }

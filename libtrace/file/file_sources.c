@@ -4,6 +4,8 @@
  */
 #include "file/file_reader.h"
 
+#include "file/file_writer.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,7 @@ void evtrail_cursor_free_sources(struct evtrail_file_cursor *cursor)
         free(cursor->sources[i]);
     }
     free(cursor->sources);
+    free(cursor->source_slots);
 }
 
 static void show(struct evtrail_cursor_source *known)
@@ -39,17 +42,48 @@ static void show(struct evtrail_cursor_source *known)
     source->boot_id = frame->boot_id;
 }
 
+/* Where the session is, or belongs. */
+static uint32_t *slot_of(const struct evtrail_file_cursor *cursor, uint64_t session_id, uint32_t pid)
+{
+    const uint32_t mask = cursor->source_slots_room - 1;
+    const uint64_t mixed = (session_id ^ cursor->source_seed) * UINT64_C(0x9e3779b97f4a7c15);
+    uint32_t slot = (uint32_t)((mixed ^ mixed >> 32 ^ pid) * UINT64_C(0xd6e8feb86659fd93) >> 32) & mask;
+    for (uint32_t number; (number = cursor->source_slots[slot]) != 0; slot = (slot + 1) & mask)
+        if (cursor->sources[number - 1]->session_id == session_id && cursor->sources[number - 1]->pid == pid)
+            break;
+    return &cursor->source_slots[slot];
+}
+
 static uint32_t find(const struct evtrail_file_cursor *cursor, const struct evtrail_source_frame *frame)
 {
-    for (uint32_t i = 0; frame->session_id && i < cursor->sources_count; i++)
-        if (cursor->sources[i]->session_id == frame->session_id && cursor->sources[i]->pid == frame->pid)
-            return i;
-    return UINT32_MAX;
+    if (!frame->session_id || !cursor->source_slots)
+        return UINT32_MAX;
+    return *slot_of(cursor, frame->session_id, frame->pid) - 1; /* 0: not there */
+}
+
+/* Twice the slots that there are sources. */
+static int reserve_slots(struct evtrail_file_cursor *cursor)
+{
+    const uint32_t room = cursor->source_slots_room ? cursor->source_slots_room * 2 : 64;
+    if (cursor->sources_count * 2 < cursor->source_slots_room)
+        return 0;
+    uint32_t *slots = calloc(room, sizeof(*slots));
+    if (!slots)
+        return -ENOMEM;
+    if (!cursor->source_slots) /* so that no file can be made whose sources all fall together */
+        cursor->source_seed = evtrail_file_random();
+    free(cursor->source_slots);
+    cursor->source_slots = slots;
+    cursor->source_slots_room = room;
+    for (uint32_t i = 0; i < cursor->sources_count; i++)
+        if (cursor->sources[i]->session_id)
+            *slot_of(cursor, cursor->sources[i]->session_id, cursor->sources[i]->pid) = i + 1;
+    return 0;
 }
 
 static uint32_t add(struct evtrail_file_cursor *cursor, const struct evtrail_source_frame *frame)
 {
-    if (cursor->sources_count == EVTRAIL_SOURCES_MAX)
+    if (cursor->sources_count == EVTRAIL_SOURCES_MAX || reserve_slots(cursor) < 0)
         return UINT32_MAX;
     if (cursor->sources_count == cursor->sources_room) {
         const uint32_t room = cursor->sources_room ? cursor->sources_room * 2 : 8;
@@ -67,6 +101,8 @@ static uint32_t add(struct evtrail_file_cursor *cursor, const struct evtrail_sou
     evtrail_schema_init(&known->schema);
     show(known);
     cursor->sources[cursor->sources_count] = &known->source;
+    if (frame->session_id)
+        *slot_of(cursor, frame->session_id, frame->pid) = cursor->sources_count + 1;
     return cursor->sources_count++;
 }
 
@@ -135,7 +171,11 @@ int evtrail_cursor_add_schema(struct evtrail_file_cursor *cursor, struct evtrail
         return -ENOMEM;
     struct evtrail_cursor_source *known = inner(cursor->sources[mapped]);
     size_t used = 0;
+    if (cursor->schema_bytes > EVTRAIL_CURSOR_SCHEMA_BYTES_MAX)
+        return -EFBIG;
+    cursor->schema_bytes -= evtrail_schema_memory(&known->schema);
     const int r = evtrail_schema_append(&known->schema, entries, bytes, &used);
+    cursor->schema_bytes += evtrail_schema_memory(&known->schema);
     evtrail_schema_show(&known->schema, &known->source);
     return r < 0 ? r : used < bytes ? -EBADMSG : 0;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define EVTRAIL_ARENA_PIECE_BYTES ((size_t)32 << 10)
+#define EVTRAIL_ARENA_FIRST_BYTES ((size_t)1 << 10) /* of a source with few types; the pieces grow */
 
 struct evtrail_arena_piece {
     struct evtrail_arena_piece *next;
@@ -45,7 +46,9 @@ static inline void *evtrail_arena_take(struct evtrail_arena *arena, size_t bytes
     bytes = (bytes + 7) & ~(size_t)7;
     struct evtrail_arena_piece *piece = arena->pieces;
     if (!piece || piece->bytes - piece->used < bytes) {
-        size_t want = bytes > EVTRAIL_ARENA_PIECE_BYTES ? bytes : EVTRAIL_ARENA_PIECE_BYTES;
+        size_t want = arena->bytes < EVTRAIL_ARENA_FIRST_BYTES ? EVTRAIL_ARENA_FIRST_BYTES : arena->bytes;
+        want = want > EVTRAIL_ARENA_PIECE_BYTES ? EVTRAIL_ARENA_PIECE_BYTES : want;
+        want = want < bytes ? bytes : want;
         if (want > arena->limit_bytes - arena->bytes)
             return NULL;
         piece = malloc(sizeof(*piece) + want);

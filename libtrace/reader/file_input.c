@@ -57,6 +57,10 @@ static int add_sources(struct file_input *in)
 
 static struct file_source *find_source(struct file_input *in, const struct evtrail_source *source)
 {
+    /* The reader numbers them in the same order, unless other inputs' come between. */
+    const uint32_t first = in->sources_count ? in->sources[0].source->number : 0, guess = source->number - first;
+    if (guess < in->sources_count && in->sources[guess].source == source)
+        return &in->sources[guess];
     for (uint32_t i = 0; i < in->sources_count; i++)
         if (in->sources[i].source == source)
             return &in->sources[i];

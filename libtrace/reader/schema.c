@@ -7,6 +7,13 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
+
+enum {
+    TYPES_SMALL = 512,
+    TYPES_BYTES = EVTRAIL_EVENT_TYPES_MAX * sizeof(struct evtrail_event_type *),
+    TYPES_PAGE_BYTES = 4096,
+};
 
 /* ---- a cursor over one entry ------------------------------------------------------------------------------------ */
 
@@ -158,6 +165,34 @@ static int parse_type(struct evtrail_schema *schema, struct cursor *cursor, stru
     return parse_fields(schema, cursor, made);
 }
 
+/* A table of pointers by id: a hostile source's only type has the highest id, and 65,536 such sources make a small file. */
+static int grow_types(struct evtrail_schema *schema, uint32_t wanted)
+{
+    if (wanted <= TYPES_SMALL || schema->types_capacity == EVTRAIL_EVENT_TYPES_MAX) {
+        void *types =
+            grow(schema->types, &schema->types_capacity, sizeof(*schema->types), wanted, EVTRAIL_EVENT_TYPES_MAX);
+        schema->types = types ? types : schema->types;
+        return types ? 0 : -ENOMEM;
+    }
+    void *mapped = mmap(NULL, TYPES_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED)
+        return -ENOMEM;
+    if (schema->types_capacity)
+        memcpy(mapped, schema->types, schema->types_capacity * sizeof(*schema->types));
+    free(schema->types);
+    schema->types = mapped;
+    schema->types_capacity = EVTRAIL_EVENT_TYPES_MAX;
+    return 0;
+}
+
+size_t evtrail_schema_memory(const struct evtrail_schema *schema)
+{
+    size_t table = schema->types_capacity * sizeof(*schema->types);
+    if (schema->types_capacity == EVTRAIL_EVENT_TYPES_MAX && schema->types_known < TYPES_BYTES / TYPES_PAGE_BYTES)
+        table = schema->types_known * (size_t)TYPES_PAGE_BYTES;
+    return schema->arena.bytes + table + schema->modules_capacity * sizeof(*schema->modules) + schema->capacity;
+}
+
 static int add_type(struct evtrail_schema *schema, const uint8_t *entry, uint32_t bytes)
 {
     uint32_t id;
@@ -184,10 +219,9 @@ static int add_type(struct evtrail_schema *schema, const uint8_t *entry, uint32_
         return fault(schema, "an event type's entry ends too early", made->type.id, 0);
     if (!got)
         return 0;
-    void *types = grow(schema->types, &schema->types_capacity, sizeof(*schema->types), id + 1, EVTRAIL_EVENT_TYPES_MAX);
-    if (!types)
+    if (grow_types(schema, id + 1) < 0)
         return -ENOMEM;
-    schema->types = types;
+    schema->types_known++;
     made->name_hash = evtrail_schema_hash(made->type.name);
     made->entry = copy;
     made->entry_bytes = bytes;
@@ -237,7 +271,7 @@ static int add_module(struct evtrail_schema *schema, const uint8_t *entry, uint3
 static int keep_entry(struct evtrail_schema *schema, const uint8_t *entry, uint32_t bytes)
 {
     if (schema->capacity - schema->size < bytes) {
-        size_t room = schema->capacity ? schema->capacity * 2 : 4096;
+        size_t room = schema->capacity ? schema->capacity * 2 : 256;
         while (room - schema->size < bytes)
             room *= 2;
         uint8_t *moved = realloc(schema->bytes, room);
@@ -310,7 +344,10 @@ void evtrail_schema_init(struct evtrail_schema *schema)
 void evtrail_schema_fini(struct evtrail_schema *schema)
 {
     evtrail_arena_fini(&schema->arena);
-    free(schema->types);
+    if (schema->types_capacity == EVTRAIL_EVENT_TYPES_MAX)
+        munmap(schema->types, TYPES_BYTES);
+    else
+        free(schema->types);
     free(schema->modules);
     free(schema->bytes);
     *schema = (struct evtrail_schema){0};

@@ -29,7 +29,8 @@ struct evtrail_schema {
     struct evtrail_arena arena;
     const struct evtrail_event_type **types; /* by id */
     uint32_t types_count;                    /* highest id + 1 */
-    uint32_t types_capacity;
+    uint32_t types_capacity; /* EVTRAIL_EVENT_TYPES_MAX: mapped, so that only what is used of it is memory */
+    uint32_t types_known;
     struct evtrail_module *modules;
     uint32_t modules_count;
     uint32_t modules_capacity;
@@ -50,6 +51,9 @@ void evtrail_schema_fini(struct evtrail_schema *schema);
  * -EFBIG: more than the limits above; -ENOMEM.
  * Pointers to types stay valid until fini; schema->types, ->modules and ->bytes may move: call evtrail_schema_show(). */
 int evtrail_schema_append(struct evtrail_schema *schema, const void *bytes, size_t size, size_t *ret_used);
+
+/* What it takes. */
+size_t evtrail_schema_memory(const struct evtrail_schema *schema);
 
 /* Points source->types and source->modules (with their counts) at what is known now. */
 void evtrail_schema_show(const struct evtrail_schema *schema, struct evtrail_source *source);

@@ -8,7 +8,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "file/frame.h"
 #include "file_gen.h"
+#include "layout.h"
+#include "reader/schema.h"
 
 #include <malloc.h>
 
@@ -144,9 +147,52 @@ static void follow__name_current__goes_on_with_the_next_file(void **state)
     gen_directory_remove(directory);
 }
 
+static size_t resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    assert_true(file && fscanf(file, "%*u %lu", &pages) == 1);
+    fclose(file);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* A small file may name many processes, of which each has but the type of the highest number. */
+static void cursor__many_sources_of_one_type__little_memory(void **state)
+{
+    enum { SOURCES = 4000, ROOM = 2048 };
+    char *directory = gen_directory(), *path = gen_path(directory, "many.evt");
+    uint8_t *bytes = calloc(SOURCES + 1, ROOM), *at = bytes;
+    const struct evtrail_super super = {.version = EVTRAIL_FILE_VERSION};
+    const struct evtrail_event_type type = {
+        .id = EVTRAIL_EVENT_TYPES_MAX - 1, .level = 1, .name = "a", .doc = "", .file = "", .function = ""};
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    struct evtrail_source *const *sources;
+    (void)state;
+    at += evtrail_frame_put_super(at, &super);
+    for (uint32_t i = 0; i < SOURCES; i++) {
+        const struct evtrail_source_frame source = {.number = i, .pid = i + 1, .session_id = i + 1, .clock_kind = 1};
+        at += evtrail_frame_put_source(at, &source);
+        at += evtrail_frame_put_schema(at, i, evtrail_schema_put_type(&type, at + EVTRAIL_SCHEMA_HEAD, ROOM / 2));
+    }
+    gen_write_file(path, bytes, (size_t)(at - bytes));
+    const size_t before = resident_bytes();
+    assert_int_equal(evtrail_file_cursor_open(&cursor, path, NULL, NULL), 0);
+    while (evtrail_file_cursor_next(cursor, &batch) > 0)
+        ;
+    assert_int_equal(evtrail_file_cursor_sources(cursor, &sources), SOURCES);
+    assert_string_equal(evtrail_source_type(sources[SOURCES - 1], type.id)->name, "a");
+    assert_true(resident_bytes() - before < (size_t)SOURCES * 16384);
+    evtrail_file_cursor_close(cursor);
+    free(bytes);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(cursor__many_sources_of_one_type__little_memory),
         cmocka_unit_test(source_gone__many_processes__little_is_kept_of_each),
         cmocka_unit_test(source_gone__rotated_set__numbers_are_given_again_in_later_parts),
         cmocka_unit_test(source_gone__chunk_of_it_after_that__is_written_all_the_same),
