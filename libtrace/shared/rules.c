@@ -221,7 +221,7 @@ static uint64_t monotonic_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-#define PATIENCE_NS 100000000u     /* a holder that runs needs microseconds */
+#define PATIENCE_NS 300000000u     /* a holder that runs needs microseconds */
 #define PATIENCE_LEAST_NS 2000000u /* ... once WAITED_MOST_NS have been spent on locks that were never let go of */
 #define WAITED_MOST_NS 500000000u
 
@@ -263,7 +263,7 @@ static int wait_for_lock(struct evtrail_control *control, uint32_t me)
     }
 }
 
-/* C6 (acquire / C7 release): the list has one writer at a time. A holder that is dead or has had the lock for 0.1 s is
+/* C6 (acquire / C7 release): the list has one writer at a time. A holder that is dead or has had the lock for 0.3 s is
  * robbed: the list is text that every reader parses with care, so the worst is a line that is skipped. */
 static int rules_lock(struct evtrail_control *control)
 {

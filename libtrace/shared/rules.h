@@ -50,7 +50,7 @@ size_t evtrail_rules_inherited(char *lines, size_t bytes);
 #define EVTRAIL_OWNER_BYTES 24
 bool evtrail_rules_orphan(const char *lines, size_t bytes, bool (*has_slot)(const void *context, const char *owner),
                           const void *context, char *ret_owner);
-/* Appends a line. -EINVAL, -ENOSPC: no room; -EBUSY: others lock the list all the time, for 0.2 s. */
+/* Appends a line. -EINVAL, -ENOSPC: no room; -EBUSY: others lock the list all the time, for 0.6 s. */
 int evtrail_rules_append(struct evtrail_control *control, const char *owner, const char *rule);
 /* Removes all lines of an owner. */
 int evtrail_rules_remove(struct evtrail_control *control, const char *owner);
