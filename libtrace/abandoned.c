@@ -2,7 +2,7 @@
  *
  * Emissions that will never end: a signal handler left them by longjmp(), and their ring says "busy" for ever.
  *
- * `busy` holds the stack pointer of who set it. A handler that interrupts an emission runs below that on the same stack, so an
+ * `busy` holds the stack pointer of the emission's outermost function. A handler that interrupts an emission runs below that on the same stack, so an
  * emission from there or from further out means that the first one is gone. On another stack (a handler's own, a
  * coroutine's) addresses say nothing, and the first emission may go on later: then nothing is done, and events go where a handler's
  * go. All of this is looked at only by an emission that finds its ring busy.

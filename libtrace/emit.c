@@ -102,7 +102,7 @@ static void wake_readers(const struct evtrail_point *point)
 /* Counts a loss outside an emission: a signal handler's in the middle of it goes elsewhere, not under it. */
 static inline void lost_beside(struct evtrail_ring *ring, void (*count)(struct evtrail_ring *, unsigned), unsigned what)
 {
-    evtrail_ring_enter(ring);
+    evtrail_ring_enter(ring, evtrail_stack_());
     count(ring, what);
     evtrail_ring_leave(ring);
 }
@@ -180,7 +180,7 @@ static struct evtrail_writer *reserve(const struct evtrail_point *point, unsigne
     ring = choose_ring(ring, on, &meta, origin.frame);
     if (!ring)
         return NULL;
-    evtrail_ring_enter(ring);
+    evtrail_ring_enter(ring, origin.frame);
     if (UNLIKELY(on & (EVTRAIL_ENABLE_CALLER | EVTRAIL_ENABLE_STACK)) && !(meta & EVTRAIL_META_SIGNAL))
         evtrail_modules_first();
     uint32_t extra = context_take(&context, on, meta, origin.caller);

@@ -223,10 +223,12 @@ void evtrail_readers_wake(void); /* those that sleep until something happens in 
  * then the ring is not busy any more. */
 bool evtrail_ring_abandoned(struct evtrail_ring *ring, uintptr_t frame);
 
-/* Sets and clears `busy`: a signal handler sees it set while anything in between is half done. */
-static inline void evtrail_ring_enter(struct evtrail_ring *ring)
+/* Sets and clears `busy`: a signal handler sees it set while anything in between is half done. `frame`: the stack pointer of
+ * the outermost function that the emission is in; it goes on there when those further in have returned, and a handler that
+ * interrupts it must be below. */
+static inline void evtrail_ring_enter(struct evtrail_ring *ring, uintptr_t frame)
 {
-    __atomic_store_n(&ring->writer.busy, evtrail_busy_(evtrail_stack_()), __ATOMIC_RELAXED);
+    __atomic_store_n(&ring->writer.busy, evtrail_busy_(frame), __ATOMIC_RELAXED);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 static inline void evtrail_ring_leave(struct evtrail_ring *ring)
