@@ -58,10 +58,15 @@ static int tear_down(void **state)
     for (int i = 0; i < 2; i++)
         if (f->pair[i] >= 0)
             close(f->pair[i]);
-    const unsigned left = descriptors_open();
-    if (left != f->descriptors)
+    /* A server in a thread of the test may hold one for a moment, also when they were counted first. */
+    unsigned left = descriptors_open();
+    for (int look = 0; left > f->descriptors && look < 100; look++) {
+        usleep(10000);
+        left = descriptors_open();
+    }
+    if (left > f->descriptors)
         printf("%u descriptors before, %u after\n", f->descriptors, left);
-    return left == f->descriptors ? 0 : -1;
+    return left <= f->descriptors ? 0 : -1;
 }
 
 static void run_or_skip(void **state)
