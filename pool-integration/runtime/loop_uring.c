@@ -78,10 +78,11 @@ static struct io_uring_sqe *entry(struct uring_loop *u)
  * connect() of a unix socket never goes on in the background: it succeeds, or is refused, or fails with -EAGAIN (a full backlog), for which
  * there is no edge to wait for.
  *
- * A send almost always finds room, and is tried first: by the ring it is not cheaper (64 clients and an echo server over loopback, 64 bytes:
- * 5.12 us of CPU a request by the ring, 5.13 us so; medians of 9, spread 5 %), but leaves with its batch only, and one that
- * waits for a peer that has shut down its side would occupy a worker of the kernel. A recv mostly finds nothing yet: trying it first costs
- * (5.30 us), and so does IORING_RECVSEND_POLL_FIRST where the answer is quick (8 clients: 5.81 us for 5.07 us). */
+ * A send almost always finds room, and is tried first: it leaves at once instead of with its batch, and does not occupy a worker of the
+ * kernel while it waits for a peer that has shut down its side. It costs the same as by the ring (64 clients, 64 bytes, an echo server
+ * over loopback, CPU of the loop's thread a request, medians of 9 on a machine that was busy beside it: 5.12 us by the ring, 4.70 to
+ * 5.73; 5.13 us so, 4.77 to 5.49). A recv mostly finds nothing yet; trying it first, too, made no difference that shows (5.30 us, 4.73
+ * to 5.60), and IORING_RECVSEND_POLL_FIRST is a loss with few clients (8: 5.81 us, 5.52 to 6.91, for 5.07 us, 4.97 to 5.30). */
 static int at_once(const struct evloop_op *op)
 {
     ssize_t result = -1;
