@@ -40,7 +40,7 @@ static void name_of_sources(struct recorder *recorder, struct consumer *consumer
     snprintf(recorder->name, sizeof recorder->name, "%s", one && *sources[0]->command ? sources[0]->command : "all");
 }
 
-/* FILE as given, or evtrail-DATE-NAME.evt; NAME.0002.evt for later snapshots; without .evt for a rotated set. */
+/* FILE as given, or evtrail-DATE-NAME.evt; NAME.00002.evt for later snapshots; without .evt for a rotated set. */
 static void path_make(struct recorder *recorder)
 {
     char base[4000], date[32], suffix[16] = "";
@@ -58,7 +58,7 @@ static void path_make(struct recorder *recorder)
     if (ends && (rotates(recorder->args) || recorder->number > 1))
         base[length - 4] = '\0';
     if (recorder->number > 1)
-        snprintf(suffix, sizeof suffix, ".%04u.evt", recorder->number);
+        snprintf(suffix, sizeof suffix, ".%05u.evt", recorder->number);
     snprintf(recorder->path, sizeof recorder->path, "%s%s", base, suffix);
 }
 
@@ -222,6 +222,7 @@ int recorder_close(struct sink *sink, struct consumer *consumer)
     uint64_t delivered;
     note_gone(recorder, consumer);
     evtrail_reader_totals(consumer->reader, &delivered, recorder->lost);
+    evtrail_file_flush(recorder->file); /* this may be what begins a set's last file */
     snprintf(recorder->path, sizeof recorder->path, "%s", evtrail_file_path(recorder->file));
     int r = evtrail_file_close(recorder->file, &recorder->stats);
     recorder->file = NULL;

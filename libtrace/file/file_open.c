@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 void evtrail_cursor_explain(char **ret_error, const char *path, int error)
@@ -20,7 +21,10 @@ void evtrail_cursor_explain(char **ret_error, const char *path, int error)
         what = "written in a newer version of the format than version 1";
         todo = "; read it with a newer evtrail";
     } else if (error == -ENOENT) {
-        what = "no such file, directory or set (NAME of NAME.00001.evt)";
+        struct stat status;
+        what = stat(path, &status) == 0 && S_ISDIR(status.st_mode)
+                   ? "no rotated set (NAME.00001.evt, ...) is in this directory; name its files"
+                   : "no such file, directory or set (NAME of NAME.00001.evt)";
     }
     if (ret_error && asprintf(ret_error, "%s: %s%s", evtrail_cursor_shown(path), what, todo) < 0)
         *ret_error = NULL;
@@ -127,6 +131,12 @@ int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char
     }
     *ret_cursor = cursor;
     return 0;
+}
+
+bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor)
+{
+    const struct evtrail_part *part = &cursor->current;
+    return part->open && part->closed && !cursor->following.open && !strcmp(part->path, cursor->name);
 }
 
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)

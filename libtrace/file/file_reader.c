@@ -34,11 +34,15 @@ int evtrail_cursor_fault(struct evtrail_file_cursor *cursor, const char *path, c
 
 static int tell_damage(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
 {
+    const bool begun = item->found == EVTRAIL_MAGIC_BATCH || item->found == EVTRAIL_MAGIC_OTHER ||
+                       item->found == EVTRAIL_MAGIC_SEEK_TABLE || !item->found;
+    char found[48] = "";
+    if (!begun) /* no frame's first bytes */
+        snprintf(found, sizeof(found), "wanted a frame, found %08x: ", item->found);
     return evtrail_cursor_fault(cursor, cursor->current.path,
-                                "damaged at byte %llu: wanted a frame, found %08x: %s; %llu bytes were skipped, what "
-                                "they held is lost; `evtrail repair` writes a clean copy of the rest",
-                                (unsigned long long)item->offset, item->found, item->what,
-                                (unsigned long long)item->bytes);
+                                "damaged at byte %llu: %s%s; %llu bytes were skipped, what they held is lost; "
+                                "`evtrail repair` writes a clean copy of the rest",
+                                (unsigned long long)item->offset, found, item->what, (unsigned long long)item->bytes);
 }
 
 /* A batch whose header is gone: the index still knows how many events it had. */

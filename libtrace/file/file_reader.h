@@ -100,6 +100,8 @@ struct evtrail_file_cursor {
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
 /* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
+/* A single file, no set, that has its end. */
+bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 /* The batch that is at hand, also while `wanted` is asked. */
 const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);

@@ -132,7 +132,7 @@ static void count_torn(struct file_input *in)
 static void end(struct file_input *in)
 {
     in->input.frontier = INT64_MAX;
-    if (in->input.reader->options.follow)
+    if (in->input.reader->options.follow && !evtrail_cursor_ended(in->cursor))
         return;
     count_torn(in);
     in->input.done = true;

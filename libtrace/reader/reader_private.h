@@ -132,7 +132,7 @@ struct evtrail_reader {
     uint64_t progress_ns; /* ... when something was last found there */
     uint64_t gap_ns;      /* from one look at them to the next: adapted to how fast the fullest fills */
     struct evtrail_watch *watch;
-    uint64_t identity; /* of our slots, if there is a watch */
+    uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
     bool timer_sharpened;
@@ -201,6 +201,8 @@ int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, stru
 
 struct evtrail_file_cursor;
 /* file_reader.c: of the batch that `wanted` is asked about, whether no later one of its ring is known in the file. */
+/* A single file has its end: what follows it need not wait for more. */
+bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 /* The batch that is at hand, also while `wanted` is asked. */
 const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);

@@ -67,6 +67,14 @@ has 'intact.* (torn [1-9][0-9]*; torn before it was repaired)$'
 run 0 cat mended.evt
 has 'lost .* events (torn)'
 
+# what follows a closed file ends with it
+cp a.evt closed.evt
+run 0 cat --follow closed.evt
+equal "$(grep -c . out)" "$("$EVTRAIL_COMMAND" cat closed.evt | grep -c .)"
+mkdir empty
+run 3 stat empty
+says 'in this directory'
+
 # prune
 mkdir old
 for i in 1 2 3 4; do cp b.evt old/$i.evt; touch -d "$i days ago" old/$i.evt; done

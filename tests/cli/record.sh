@@ -63,7 +63,7 @@ run 0 grep -c 't.number && value == 500' t.evt
 recorded=$(run 0 grep -c t.number t.evt && cat out)
 [ "$recorded" -gt 500 ] && [ "$recorded" -lt 3000 ] || flop "--until recorded $recorded of 3000"
 run 0 record --trigger 't.fault' --snapshots 2 -o u.evt -- "$EMITTER" -n 300 -u 100
-run 0 verify u.evt u.0002.evt
+run 0 verify u.evt u.00002.evt
 run 0 grep -c t.fault u.evt
 
 # context: where and by whom

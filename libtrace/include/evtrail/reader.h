@@ -91,9 +91,9 @@ struct evtrail_source {
     uint32_t types_count;                          /* highest id + 1; grows while a live session is read */
     uint32_t modules_count;
     const struct evtrail_module *modules;
-    bool live;   /* a session in memory, not a file */
-    bool gone;   /* its process has ended */
-    void *owner; /* the reader's own */
+    bool live;        /* a session in memory, not a file */
+    bool gone;        /* its process has ended */
+    void *owner;      /* the reader's own */
     const char *path; /* of the session's data file; NULL: not live */
 };
 const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id);
@@ -208,10 +208,10 @@ bool evtrail_filter_needs_spans(const struct evtrail_filter *filter);
 
 struct evtrail_reader;
 struct evtrail_reader_options {
-    size_t bytes;          /* sizeof(struct evtrail_reader_options) */
-    bool follow;           /* files: wait for what is appended; sessions: always */
-    bool hold;             /* take a consumer's slot: drop, block and shed wait for this reader */
-    bool from_now;         /* live: skip what is there already */
+    size_t bytes;  /* sizeof(struct evtrail_reader_options) */
+    bool follow;   /* files: wait for what is appended, one file until it is closed, a set for ever; sessions: always */
+    bool hold;     /* take a consumer's slot: drop, block and shed wait for this reader */
+    bool from_now; /* live: skip what is there already */
     bool low_latency;      /* live: look every 20-50 us while events come, ask to be woken when none do */
     bool spans;            /* fill event->duration */
     bool snapshot;         /* live: read what is there once, then end */
@@ -223,7 +223,8 @@ struct evtrail_reader_options {
     int64_t from_ns, to_ns; /* time range, ns since 1970; 0: open */
     size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
     bool living;            /* evtrail_reader_add_process() finds no session of a process that has ended */
-    const char *settings;   /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or
+    const char *
+        settings; /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or
                                stopped for longer than its lease. Of several readers' the latest counts. NULL: none */
 };
 /* Whether all of `rules` are rules: -EINVAL, and why in *ret_error, which the caller frees. */
