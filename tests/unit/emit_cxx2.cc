@@ -18,3 +18,10 @@ extern "C" void emit_cxx_new(void)
 {
     EVTRAIL(info, "cxx.new");
 }
+
+extern "C" void emit_cxx_never(int value);
+extern "C" void emit_cxx_never(int value)
+{
+    auto inner = [](auto x) { EVTRAIL(info, "cxx.never", x); };
+    inner(value);
+}

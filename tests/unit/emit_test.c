@@ -537,6 +537,21 @@ static void *pass_new(void *barrier)
     return NULL;
 }
 
+/* Also those of templates and inline functions, and those that are never passed. */
+RUN(emit__from_cxx_not_yet_passed__in_the_schema)
+{
+    start("nothing");
+    struct trail *t = finish();
+    unsigned found = 0;
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < t->schema.types_count; id++) {
+        const struct evtrail_event_type *type = t->schema.types[id];
+        if (type && strncmp(type->name, "cxx.", 4) == 0)
+            found++;
+    }
+    CHECK_EQ(found, 4 + 3 + 1); /* cxx.template for four types; cxx.event, cxx.inline, cxx.new; cxx.never */
+    CHECK_EQ(t->recorded, 0);
+}
+
 RUN(emit__from_cxx_first_passed_by_many_threads__registered_once)
 {
     start("cxx");
@@ -726,6 +741,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(emit__same_type_from_two_places__one_id),
 #ifdef HAVE_CXX
         cmocka_unit_test(emit__from_cxx__types_and_values),
+        cmocka_unit_test(emit__from_cxx_not_yet_passed__in_the_schema),
         cmocka_unit_test(emit__from_cxx_first_passed_by_many_threads__registered_once),
 #endif
         cmocka_unit_test(emit__catalogue__typed_functions),

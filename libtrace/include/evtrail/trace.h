@@ -576,11 +576,17 @@ __attribute__((unused)) static const uint8_t evtrail_off_ = 0;
 #define EVTRAIL_STAMP_NOW_ evtrail_ticks_(evtrail_w)
 
 #ifdef __cplusplus
-/* C++ may instantiate one trace point many times (templates, inline functions), which named sections cannot hold: points
- * are registered when they are first passed, which the byte that says "off" cannot see, so an own byte says "new". */
+/* C++ may instantiate one trace point many times (templates, inline functions), which named sections cannot hold. Each
+ * instance has an object, of a type of its own, that registers it when the program or library is loaded; one that is passed
+ * before that (in a constructor), or where libevtrail came later, is registered then. The byte that says "off" cannot
+ * tell, so an own byte says "new". */
 #define EVTRAIL_ENABLED_AT_START_ &evtrail_new_
 __attribute__((unused)) static const uint8_t evtrail_new_ = 0xff; /* one a file: its address says nothing */
-#define EVTRAIL_SECTION_(point_)
+#define EVTRAIL_SECTION_(point_) \
+    struct evtrail_site_ { \
+        static struct evtrail_point *point() { return &(point_); } \
+    }; \
+    (void)&evtrail_early_<evtrail_site_>::here;
 EVTRAIL_INLINE_ unsigned evtrail_first_(struct evtrail_point *point, unsigned on)
 {
     if (EVTRAIL_LIKELY_(on != 0xff))
@@ -597,6 +603,13 @@ EVTRAIL_INLINE_ unsigned evtrail_first_(struct evtrail_point *point, unsigned on
         EVTRAIL_CALL_(points_add)(&one, &one + 1);
     return evtrail_on_(point);
 }
+} /* extern "C" */
+template <typename Site> struct __attribute__((visibility("hidden"))) evtrail_early_ {
+    evtrail_early_() { evtrail_first_(Site::point(), 0xff); }
+    static evtrail_early_ here;
+};
+template <typename Site> evtrail_early_<Site> evtrail_early_<Site>::here;
+extern "C" {
 #else
 #define EVTRAIL_ENABLED_AT_START_ &evtrail_off_
 #define EVTRAIL_SECTION_(point_) \
