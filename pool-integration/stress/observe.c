@@ -18,6 +18,8 @@
 #include <unistd.h>
 
 #define WAIT_NS INT64_C(5000000)
+#define STOP_ROUNDS 2u
+#define STOP_WAIT_NS INT64_C(2000000)
 #define EVENTS "pool.*,stress.*"
 extern char **environ;
 
@@ -66,13 +68,15 @@ static int recording_take(struct recording *recording)
 
 static int recording_run(struct recording *recording)
 {
-    for (;;) {
+    for (unsigned rounds = 0;;) {
         const bool last = told_to_stop(recording); /* before: what was recorded until then is taken */
         const int r = recording_take(recording);
-        if (r < 0 || last)
+        if (r < 0 ||
+            (last &&
+             rounds++ == STOP_ROUNDS)) /* a reader that found nothing may not have looked at open blocks just now */
             return r;
         evtrail_file_idle(recording->file);
-        evtrail_reader_wait(recording->reader, WAIT_NS);
+        evtrail_reader_wait(recording->reader, last ? STOP_WAIT_NS : WAIT_NS);
     }
 }
 
