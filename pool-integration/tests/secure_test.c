@@ -13,11 +13,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static struct evpool_name *secure_name(struct pool_fixture *f, const struct peer *peer, const char *ca, const char *server_name)
+static struct evpool_name *secure_name(struct pool_fixture *f, const struct peer *peer, const char *ca,
+                                       const char *server_name)
 {
     static const char *const alpn[] = {"echo", NULL};
-    const struct evpool_tls tls = {
-        .bytes = sizeof tls, .ca_file = certificate_file(ca), .server_name = server_name, .alpn = server_name ? NULL : alpn};
+    const struct evpool_tls tls = {.bytes = sizeof tls,
+                                   .ca_file = certificate_file(ca),
+                                   .server_name = server_name,
+                                   .alpn = server_name ? NULL : alpn};
     struct evpool_name *name = NULL, *again = NULL;
     assert_int_equal(evpool_name_get(f->pool, "127.0.0.1", peer_port(peer), &tls, &name, NULL), 0);
     assert_int_equal(evpool_name_get(f->pool, "127.0.0.1", peer_port(peer), &tls, &again, NULL), 0);
@@ -77,7 +80,8 @@ static void tls__idle_for_long__looked_at_and_lent(struct pool_fixture *f)
     peer_stop(peer);
 }
 
-static void refused(struct pool_fixture *f, const char *certificate, const char *ca, const char *server_name, enum evpool_code code)
+static void refused(struct pool_fixture *f, const char *certificate, const char *ca, const char *server_name,
+                    enum evpool_code code)
 {
     struct peer *peer = secure_peer(certificate);
     struct asker asker;
