@@ -283,8 +283,8 @@ const char *model_time_name(enum model_time time)
 
 uint64_t model_out_ns(const struct model *model, const struct model_address *address)
 {
-    const int64_t since = address->out ? model->axis.last_ns - address->out_since_ns : 0;
-    return address->out_ns + (since > 0 ? (uint64_t)since : 0);
+    const int64_t last = model->axis.last_ns, since = address->out_since_ns;
+    return address->out_ns + (address->out && last > since ? (uint64_t)last - (uint64_t)since : 0);
 }
 
 static int rank_compare(const void *a, const void *b, void *context)

@@ -148,7 +148,7 @@ void entity_address_state(struct step *step, uint64_t id, uint32_t state)
     if (address->out)
         address->out_since_ns = step->event->time;
     else if (step->event->time > address->out_since_ns)
-        address->out_ns += (uint64_t)(step->event->time - address->out_since_ns);
+        address->out_ns += (uint64_t)step->event->time - (uint64_t)address->out_since_ns;
     model->out += address->out ? 1 : UINT64_MAX;
     series_set(model->out_at, step->place, model->out);
 }

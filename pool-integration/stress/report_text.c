@@ -12,7 +12,8 @@
 bool report_well(const struct report *report)
 {
     const struct model *const model = report->model;
-    return model->messages[2] == 0 && model_lost(model) == 0 && model->faults == 0 &&
+    const bool nothing = model->begun > 0 && model->messages[1] == 0;
+    return !nothing && model->messages[2] == 0 && model_lost(model) == 0 && model->faults == 0 &&
            (!report->agreement || report->agreement->differ == 0);
 }
 
@@ -30,6 +31,9 @@ void report_verdict(const struct report *report, char *text, size_t bytes)
                  agreement);
     else if (model->messages[2])
         snprintf(text, bytes, "%s answers were wrong%s", text_count(model->messages[2]).s, agreement);
+    else if (model->begun && model->messages[1] == 0)
+        snprintf(text, bytes, "no message was answered, %s were given up%s", text_count(model->messages[3]).s,
+                 agreement);
     else if (model->begun)
         snprintf(text, bytes, "%s messages checked, none wrong; no event lost%s", text_count(model->messages[1]).s,
                  agreement);

@@ -70,7 +70,8 @@ void settings_usage(FILE *out)
           "  --html FILE         the figures as a page         --trace FILE    keep the trace (evtrail stat FILE)\n"
           "  --json              the figures as JSON           --from FILE     figures of an earlier trace\n"
           "  --force             replace FILE                  --quiet         no progress, no table\n\n"
-          "exit code: 0 all well; 1 a wrong answer, lost events, or figures that differ from the pool's own; 2 usage; "
+          "exit code: 0 all well; 1 a wrong answer or none, lost events, or figures that differ from the pool's own; 2 "
+          "usage; "
           "6 failed\n",
           out);
 }

@@ -87,7 +87,7 @@ def main(path):
     check(len(code) == 1 and f"script-src {hashed(code[0])}" in page.policy, "the script's hash")
     check(len(page.styles) == 1 and f"style-src {hashed(page.styles[0])}" in page.policy, "the style's hash")
     check(len(code) + len(data) == len(page.scripts), "another script")
-    check(len(data) == len(page.areas) > 0, "charts without data")
+    check(len(data) == len(page.areas), "charts without data")
     for script in data:
         chart = json.loads(script)
         for line in chart["lines"]:

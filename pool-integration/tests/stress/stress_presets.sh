@@ -59,6 +59,33 @@ run threads-constrained constrained --threads 12 --duration 300ms
 run epoll high-reuse --backend epoll --duration 300ms
 run epoll-threads failing-addresses --backend epoll --threads 6 --duration 800ms
 
+# A real server, and none.
+cat >echo.py <<'PYTHON'
+import socketserver
+class Echo(socketserver.BaseRequestHandler):
+    def handle(self):
+        while data := self.request.recv(65536):
+            self.request.sendall(data)
+class Server(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+    request_queue_size = 64
+server = Server(("127.0.0.1", 0), Echo)
+open("port.new", "w").write(str(server.server_address[1]))
+__import__("os").rename("port.new", "port")
+server.serve_forever()
+PYTHON
+python3 echo.py &
+server=$!
+trap 'kill $server 2>/dev/null || true; rm -rf "$folder" "$EVTRAIL_DIR"' EXIT
+for _ in $(seq 100); do [ -e port ] && break; sleep 0.1; done
+run connect --connect "localhost:$(cat port)" --clients 8 --duration 300ms
+run connect-large --connect "127.0.0.1:$(cat port)" --threads 2 --size 1M --duration 300ms
+kill $server
+r=0; timeout 60 "$stress" --connect 127.0.0.1:9 --clients 4 --duration 300ms --html none.html >none.txt 2>&1 || r=$?
+[ $r = 1 ] || fail "no server: exit code $r"
+grep -q 'connect_refused' none.txt || fail "no server: $(cat none.txt)"
+python3 "$here/page_check.py" none.html || fail "the page of no server"
+
 # The trace is kept where it is wanted, and gives the same page again; nothing is left behind else.
 run kept high-reuse --duration 200ms --trace kept.evt
 "$build/evtrail" verify kept.evt >/dev/null || fail "kept.evt is damaged"
