@@ -144,7 +144,7 @@ void request_give(struct evpool *pool, struct evpool_request *request, struct ev
 {
     step_dequeued(request);
     step_lent(conn, request->span, idle, request->waited_ns);
-    if (conn->uses > 1 && pool->options.hooks.reused)
+    if (uses_of(conn) > 1 && pool->options.hooks.reused)
         pool->options.hooks.reused(conn, pool->options.hooks.arg);
 }
 

@@ -34,7 +34,7 @@ const char *evpool_conn_address(const struct evpool_conn *conn)
 
 uint64_t evpool_conn_uses(const struct evpool_conn *conn)
 {
-    return conn->uses;
+    return uses_of(conn);
 }
 
 const char *evpool_conn_alpn(const struct evpool_conn *conn)

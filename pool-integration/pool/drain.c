@@ -233,7 +233,7 @@ void work_run(struct evloop_post *post)
     names_sweep(pool);
     if (pool->draining && empty(pool))
         drained(pool, 0);
-    /* R1 (relaxed is enough: only this thread, or one that has been joined, posts to a pool that is being freed): a post that is queued is
+    /* D1 (relaxed is enough: only this thread, or one that has been joined, posts to a pool that is being freed): a post that is queued is
      * waited for, for it is in the pool. */
     if (pool->freeing && empty(pool) && !atomic_load_explicit(&pool->work.queued, memory_order_relaxed))
         pool_end(pool);

@@ -53,9 +53,9 @@ struct evpool_conn {
     struct stream *stream;
     struct evpool *pool;
     uint64_t id, created_ns, expires_ns;
-    uint64_t since_ns;   /* lock; idle since, or lent since */
+    _Atomic uint64_t since_ns; /* lock; idle since, or lent since. Read without it by a borrower (relaxed): its own, or of a shared one a sharer's */
     uint64_t checked_ns; /* lock; of health */
-    uint64_t uses;       /* lock */
+    _Atomic uint64_t uses; /* the same */
     _Atomic unsigned users; /* lock; read without it for a hint only (relaxed): whether the last user leaves */
     unsigned epoch;         /* of the name when it was connected */
     unsigned ios;           /* loop; reads and writes under way */
@@ -204,6 +204,22 @@ static inline uint64_t time_after(uint64_t now, uint64_t ns)
 static inline uint64_t time_since(uint64_t now, uint64_t then)
 {
     return now > then ? now - then : 0;
+}
+static inline uint64_t since_of(const struct evpool_conn *conn)
+{
+    return atomic_load_explicit(&conn->since_ns, memory_order_relaxed); /* see struct evpool_conn */
+}
+static inline void since_set_locked(struct evpool_conn *conn, uint64_t ns)
+{
+    atomic_store_explicit(&conn->since_ns, ns, memory_order_relaxed);
+}
+static inline uint64_t uses_of(const struct evpool_conn *conn)
+{
+    return atomic_load_explicit(&conn->uses, memory_order_relaxed); /* see struct evpool_conn */
+}
+static inline void uses_set_locked(struct evpool_conn *conn, uint64_t uses)
+{
+    atomic_store_explicit(&conn->uses, uses, memory_order_relaxed);
 }
 static inline unsigned users_locked(const struct evpool_conn *conn)
 {

@@ -13,7 +13,7 @@
 static void idle_enter_locked(struct evpool_conn *conn, uint64_t now)
 {
     conn->state = CONN_idle;
-    conn->since_ns = now;
+    since_set_locked(conn, now);
     conn->leaked = 0;
     conn_name(conn)->idle++;
 }
@@ -44,9 +44,9 @@ static void lend_locked(struct evpool_conn *conn, uint64_t now, const struct sta
     if (users == 1)
         name->active++;
     conn->state = CONN_active;
-    conn->since_ns = now;
+    since_set_locked(conn, now);
     conn->leaked = 0;
-    conn->uses++;
+    uses_set_locked(conn, uses_of(conn) + 1);
     conn->address->users++;
     atomic_store_explicit(&conn->users, users, memory_order_relaxed); /* see internal.h */
     if (users >= conn->pool->options.shared && !list_empty(&conn->place))
@@ -71,7 +71,7 @@ void count_lent_locked(struct evpool_name *name, struct evpool_conn *conn, uint6
     struct evpool_figures *own = &conn->address->figures;
     name->figures.acquired++;
     own->acquired++;
-    if (conn->uses > 1) {
+    if (uses_of(conn) > 1) {
         name->figures.reused++;
         own->reused++;
     }
@@ -93,7 +93,7 @@ struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const st
     if (!address)
         return NULL;
     struct evpool_conn *conn = LIST_OF(address->lendable.next, struct evpool_conn, place);
-    *ret_idle = users_locked(conn) == 0 ? time_since(now, conn->since_ns) : 0;
+    *ret_idle = users_locked(conn) == 0 ? time_since(now, since_of(conn)) : 0;
     *ret_look = *ret_idle > pool->options.validate_idle_ns;
     lend_locked(conn, now, stack);
     if (!*ret_look)
@@ -109,7 +109,7 @@ bool conn_look(struct evpool_conn *conn)
     if (good) {
         count_lent_locked(conn_name(conn), conn, 0);
     } else {
-        conn->uses--; /* it never was */
+        uses_set_locked(conn, uses_of(conn) - 1); /* it never was */
         conn->reason = EVPOOL_CLOSED_health;
         if (unuse_locked(conn) == 0)
             close_locked(conn, EVPOOL_CLOSED_health);
@@ -168,7 +168,7 @@ int evpool_try(struct evpool_name *name, struct evpool_conn **ret_conn)
             return 0;
     } while (look && !conn_look(conn));
     step_lent(conn, step_asked(name, 0), idle, 0);
-    if (conn->uses > 1 && pool->options.hooks.reused)
+    if (uses_of(conn) > 1 && pool->options.hooks.reused)
         pool->options.hooks.reused(conn, pool->options.hooks.arg);
     *ret_conn = conn;
     return 1;
@@ -188,7 +188,7 @@ enum evpool_reason why_close_locked(struct evpool_conn *conn, uint64_t now)
         return EVPOOL_CLOSED_evicted;
     if (now >= conn->expires_ns)
         return EVPOOL_CLOSED_lifetime;
-    if (conn->uses >= pool->options.uses_max && pool->options.uses_max != UINT_MAX)
+    if (uses_of(conn) >= pool->options.uses_max && pool->options.uses_max != UINT_MAX)
         return EVPOOL_CLOSED_uses;
     return 0;
 }
@@ -244,7 +244,7 @@ void evpool_release(struct evpool_conn *conn, bool ok)
         return;
     struct evpool *pool = conn->pool;
     const uint64_t now = pool_now(pool);
-    const uint64_t use = time_since(now, conn->since_ns);
+    const uint64_t use = time_since(now, since_of(conn));
     if (pool->options.hooks.released)
         pool->options.hooks.released(conn, pool->options.hooks.arg);
     step_released(conn, use, ok);

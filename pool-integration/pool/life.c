@@ -65,7 +65,7 @@ static uint64_t least(uint64_t a, uint64_t b)
 
 static uint64_t checked_locked(const struct evpool_conn *conn)
 {
-    return conn->checked_ns > conn->since_ns ? conn->checked_ns : conn->since_ns;
+    return conn->checked_ns > since_of(conn) ? conn->checked_ns : since_of(conn);
 }
 
 /* When to look again. */
@@ -75,10 +75,10 @@ static uint64_t due_locked(const struct evpool_conn *conn, uint64_t now)
     const uint64_t shortest = least(options->idle_timeout_ns, least(options->health_interval_ns, options->leak_ns));
     uint64_t due = least(conn->expires_ns, time_after(now, shortest));
     if (conn->state == CONN_idle) {
-        due = least(due, time_after(conn->since_ns, options->idle_timeout_ns));
+        due = least(due, time_after(since_of(conn), options->idle_timeout_ns));
         due = least(due, time_after(checked_locked(conn), options->health_interval_ns));
     } else if (conn->state == CONN_active && !conn->leaked) {
-        due = least(due, time_after(conn->since_ns, options->leak_ns));
+        due = least(due, time_after(since_of(conn), options->leak_ns));
     }
     return due > now ? due : now + 1;
 }
@@ -90,7 +90,7 @@ static enum evpool_reason idle_over_locked(struct evpool_conn *conn, uint64_t no
     const enum evpool_reason reason = why_close_locked(conn, now);
     if (reason)
         return reason;
-    if (time_since(now, conn->since_ns) < options->idle_timeout_ns)
+    if (time_since(now, since_of(conn)) < options->idle_timeout_ns)
         return 0;
     return name->refs > 0 && name->idle <= options->min_idle ? 0 : EVPOOL_CLOSED_idle;
 }
@@ -122,7 +122,7 @@ static void stack_print(const struct stack *stack, char *text, size_t bytes)
 
 static bool leaks_locked(struct evpool_conn *conn, uint64_t now, struct stack *ret_stack)
 {
-    if (conn->state != CONN_active || conn->leaked || time_since(now, conn->since_ns) < conn->pool->options.leak_ns)
+    if (conn->state != CONN_active || conn->leaked || time_since(now, since_of(conn)) < conn->pool->options.leak_ns)
         return false;
     conn->leaked = 1;
     conn_name(conn)->figures.leaks++;
@@ -171,7 +171,7 @@ void evpool_health_done(struct evpool_conn *conn, bool ok)
     if (pool_forked(pool))
         return;
     pool_enter(pool);
-    const uint64_t now = evloop_update_now(pool->loop), since = conn->since_ns;
+    const uint64_t now = evloop_update_now(pool->loop), since = since_of(conn);
     struct evpool_request *request = NULL;
     if (ok)
         step_checking(conn, false);
@@ -182,7 +182,7 @@ void evpool_health_done(struct evpool_conn *conn, bool ok)
     if (checking && reason)
         close_locked(conn, reason);
     else if (checking && !(request = offer_locked(conn, now))) {
-        conn->since_ns = since; /* a check is no use; it stays as deep in the stack as it was */
+        since_set_locked(conn, since); /* a check is no use; it stays as deep in the stack as it was */
         list_del(&conn->place);
         list_push_back(&conn->address->lendable, &conn->place);
     }
@@ -202,7 +202,7 @@ static void examine(struct evpool_conn *conn, uint64_t now)
     struct evpool *pool = conn->pool;
     struct stack stack;
     pool_lock(pool);
-    const uint64_t since = conn->since_ns;
+    const uint64_t since = since_of(conn);
     const enum evpool_reason reason = conn->state == CONN_idle ? idle_over_locked(conn, now) : 0;
     bool begins = false, leaks = false;
     if (reason) {
@@ -304,7 +304,8 @@ int conn_new(struct evpool_conn **ret_conn, struct address *address, struct stre
     conn->stack = stack;
     conn->epoch = epoch;
     conn->id = pool_id();
-    conn->created_ns = conn->since_ns = conn->checked_ns = now;
+    conn->created_ns = conn->checked_ns = now;
+    since_set_locked(conn, now);
     conn->expires_ns = expiry(pool, now);
     conn->state = CONN_checking; /* until it is handed out */
     *ret_conn = conn;

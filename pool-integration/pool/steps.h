@@ -64,7 +64,7 @@ static inline void step_closed(const struct evpool_conn *conn, uint64_t age)
 {
     uint64_t at = pool_trace_now();
     const struct address *address = conn->address;
-    pool_trace_conn_closed_at(at, conn->id, address->name->id, address->id, conn->reason, age, conn->uses);
+    pool_trace_conn_closed_at(at, conn->id, address->name->id, address->id, conn->reason, age, uses_of(conn));
     pool_trace_conn_gone_at(at, conn->id);
 }
 
@@ -106,8 +106,8 @@ static inline void step_lent(const struct evpool_conn *conn, uint64_t span, uint
         return;
     uint64_t at = pool_trace_now();
     const struct address *address = conn->address;
-    if (conn->uses > 1)
-        pool_trace_conn_reused_at(at, conn->id, address->id, idle, conn->uses);
+    if (uses_of(conn) > 1)
+        pool_trace_conn_reused_at(at, conn->id, address->id, idle, uses_of(conn));
     pool_trace_conn_state_at(at, conn->id, address->id, CONN_active);
     pool_trace_acquire_end_at(at, span, address->name->id, conn->id, EVPOOL_OK, wait);
 }
