@@ -123,6 +123,7 @@ bool evtrail_ring_abandoned(struct evtrail_ring *ring, uintptr_t frame)
     if (now - busy >= UINT32_C(1) << 31 || above > frame || !on_own_stack(ring, frame - above, frame))
         return false;
     restart(ring);
+    /* S9: only now that its frame cannot be there any more, and what it left half done is dropped. */
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     __atomic_store_n(&ring->writer.busy, 0, __ATOMIC_RELAXED);
     return true;

@@ -446,7 +446,7 @@ static void register_point(struct evtrail_point *point, size_t bytes)
     if (id == 0 && (id = type_of(point)) == 0) {
         const bool wanted = point->name && evtrail_rules_state(rule_lines, bytes, point->name, point->level);
         if (wanted && (registry.error == -ENOMEM || registry.error == -ENOSPC))
-            __atomic_store_n(&point->enabled, &missing_byte, __ATOMIC_RELEASE);
+            __atomic_store_n(&point->enabled, &missing_byte, __ATOMIC_RELEASE); /* T2; there is no id yet */
         return;
     }
     if (id >= before)

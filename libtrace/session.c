@@ -488,7 +488,8 @@ static bool start(char *const *argv)
     if (!atomic_compare_exchange_strong_explicit(process->mine, &state, SESSION_STARTING, memory_order_acquire,
                                                  memory_order_acquire))
         return state == SESSION_READY;
-    atomic_store_explicit(&process->starter, evtrail_gettid(), memory_order_relaxed);
+    atomic_store_explicit(&process->starter, evtrail_gettid(),
+                          memory_order_relaxed); /* only this thread finds its own number in it */
     bool ready = session_create(argv);
     atomic_store_explicit(process->mine, ready ? SESSION_READY : SESSION_OFF, memory_order_release);
     if (ready && process->session_id % SIBLINGS_EVERY == 0)

@@ -162,7 +162,8 @@ int evtrail_override_set(struct evtrail_control *control, unsigned index, const 
         o.before[i] = asked & 1u << i ? old[i] : 0;
         o.set[i] = asked & 1u << i ? new[i] : 0;
     }
-    /* The word comes first: one that is killed between leaves settings that are not what it says it set, so that they stay. */
+    /* The word comes first: one that is killed between leaves settings that are not what it says it set, so that they stay.
+     * Release: who takes the word (C14) sees what we saw as `before`. */
     atomic_store_explicit(&control->consumers[index].override, pack(&o), memory_order_release);
     for (unsigned i = 0; i < OVERRIDES; i++)
         if (o.set[i])
@@ -171,7 +172,7 @@ int evtrail_override_set(struct evtrail_control *control, unsigned index, const 
     return 0;
 }
 
-/* The one that came next falls back on what was before us. */
+/* The one that came next falls back on what was before us. C14 (acq_rel): in one step, as somebody may end it meanwhile. */
 static void hand_down(struct evtrail_control *control, unsigned which, unsigned to, uint8_t before)
 {
     _Atomic uint64_t *word = &control->consumers[to].override;
@@ -187,6 +188,8 @@ static void hand_down(struct evtrail_control *control, unsigned which, unsigned 
 
 void evtrail_override_end(struct evtrail_control *control, unsigned index)
 {
+    /* C14 (acq_rel): who gets the word puts back, alone, what was last handed down to it; pairs with the store that set it and with hand_down().
+     * With a load and a store two would put back, the second over what was set by hand meanwhile. */
     const uint64_t word = atomic_exchange_explicit(&control->consumers[index].override, 0, memory_order_acq_rel);
     const struct override o = unpack(word);
     struct evtrail_settings_values now;
