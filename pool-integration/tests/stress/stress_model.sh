@@ -9,6 +9,8 @@ stress=$build/pool-integration/pool-stress
 folder=$(mktemp -d)
 EVTRAIL_DIR=$(mktemp -d /dev/shm/evt-stress.XXXXXX)
 export EVTRAIL_DIR
+# evtrail record preloads libevtrail.so, before the sanitizer where there is one
+export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}verify_asan_link_order=0
 trap 'rm -rf "$folder" "$EVTRAIL_DIR"' EXIT
 cd "$folder"
 
