@@ -133,7 +133,8 @@ static bool reap_rules(struct evtrail_live *live)
     char owner[EVTRAIL_OWNER_BYTES], *lines;
     bool any = false;
     if (now < started || now - started < 2 * lease_ns(live) ||
-        !atomic_load_explicit(&live->control->rules_bytes, memory_order_relaxed) || !(lines = malloc(EVTRAIL_RULES_BYTES)))
+        !atomic_load_explicit(&live->control->rules_bytes, memory_order_relaxed) ||
+        !(lines = malloc(EVTRAIL_RULES_BYTES)))
         return false;
     for (int i = 0; i < EVTRAIL_CONSUMERS_MAX; i++) {
         size_t bytes = evtrail_rules_copy(live->control, lines);

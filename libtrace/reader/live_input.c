@@ -433,9 +433,9 @@ static int attach_slot(struct evtrail_live_input *in, struct evtrail_fault *faul
         return 0;
     if (reader->watch && !reader->identity)
         reader->identity = evtrail_slot_identity(true);
-    int result = evtrail_slot_attach_as(&in->slot, &in->live,
-                                        reader->watch ? reader->identity : evtrail_slot_identity(false), reader->name,
-                                        options->hold, reader->enable, reader->settings, fault);
+    int result =
+        evtrail_slot_attach_as(&in->slot, &in->live, reader->watch ? reader->identity : evtrail_slot_identity(false),
+                               reader->name, options->hold, reader->enable, reader->settings, fault);
     /* its control file goes right after this is set; there is nothing left to control, only to read. A killed one's may be removed by others. */
     bool exiting = atomic_load_explicit(&evtrail_live_header(&in->live)->exiting, memory_order_relaxed) != 0;
     return result < 0 && needed && !exiting && evtrail_live_alive(&in->live) ? result : 0;

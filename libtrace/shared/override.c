@@ -188,8 +188,8 @@ static void hand_down(struct evtrail_control *control, unsigned which, unsigned 
 
 void evtrail_override_end(struct evtrail_control *control, unsigned index)
 {
-    /* C14 (acq_rel): who gets the word puts back, alone, what was last handed down to it; pairs with the store that set it and with hand_down().
-     * With a load and a store two would put back, the second over what was set by hand meanwhile. */
+    /* C14 (acq_rel): who gets the word puts back, alone, what was last handed down to it; pairs with the store that set it and
+     * with hand_down(). With a load and a store two would put back, the second over what was set by hand meanwhile. */
     const uint64_t word = atomic_exchange_explicit(&control->consumers[index].override, 0, memory_order_acq_rel);
     const struct override o = unpack(word);
     struct evtrail_settings_values now;
