@@ -230,6 +230,15 @@ uint64_t model_closed(const struct model *model)
     return sum_of(model->closed, 0, MODEL_REASONS);
 }
 
+uint64_t model_fair_wait_ns(const struct model *model)
+{
+    const struct histogram *const use = &model->times[TIME_use];
+    if (use->count == 0 || model->clients <= model->active_max || model->active_max == 0)
+        return 0;
+    const double others = (double)(model->clients - model->active_max) / (double)model->active_max;
+    return (uint64_t)(use->sum / (double)use->count * others);
+}
+
 double model_seconds(const struct model *model)
 {
     const bool run = model->run_from_ns != 0 && model->run_to_ns > model->run_from_ns;

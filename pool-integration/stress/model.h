@@ -98,6 +98,8 @@ uint64_t model_lost(const struct model *model);
 uint64_t model_acquires_failed(const struct model *model);
 uint64_t model_errors(const struct model *model);
 uint64_t model_closed(const struct model *model);
+/* What a request would wait if all clients had to wait alike: for the others' uses, over the connections there are. 0: not known. */
+uint64_t model_fair_wait_ns(const struct model *model);
 double model_seconds(const struct model *model); /* of the run, or of the trace */
 const char *model_code_name(unsigned code);
 const char *model_reason_name(unsigned reason);

@@ -84,11 +84,12 @@ int observe_main(int argc, char **argv)
 {
     struct recording recording = {0};
     int result = -EINVAL;
-    if (argc != 6)
+    if (argc != 7)
         return 2;
     const int tell = atoi(argv[5]);
     recording.stop = atoi(argv[4]);
     signal(SIGINT, SIG_IGN); /* the load ends by it, and then this */
+    signal(SIGPIPE, SIG_IGN);
     result = recording_open(&recording, argv[2], argv[3]);
     if (write(tell, &result, sizeof result) != sizeof result)
         return 6;
@@ -97,7 +98,11 @@ int observe_main(int argc, char **argv)
     const int closed = evtrail_file_close(recording.file, NULL);
     evtrail_reader_free(recording.reader);
     result = result < 0 ? result : closed;
-    return write(tell, &result, sizeof result) == sizeof result && result == 0 ? 0 : 6;
+    if (write(tell, &result, sizeof result) == sizeof result)
+        return result == 0 ? 0 : 6;
+    if (strcmp(argv[6], "temporary") == 0) /* whoever wanted it was killed */
+        unlink(argv[3]);
+    return 6;
 }
 
 /* ---- the traced process ---- */
@@ -162,7 +167,14 @@ static char **environment_make(void)
 static int spawn(struct observer *observer, int stop, int tell)
 {
     char pid[16], stop_text[16], tell_text[16];
-    char *const arguments[] = {"pool-stress", "--observe", pid, observer->path, stop_text, tell_text, NULL};
+    char *const arguments[] = {"pool-stress",
+                               "--observe",
+                               pid,
+                               observer->path,
+                               stop_text,
+                               tell_text,
+                               observer->temporary ? "temporary" : "kept",
+                               NULL};
     char **const environment = environment_make();
     snprintf(pid, sizeof pid, "%d", getpid());
     snprintf(stop_text, sizeof stop_text, "%d", stop);

@@ -346,6 +346,11 @@ int page_waiting_charts(FILE *out, const struct model *model)
         line->values[p] = (double)series_most(model->waiting_at, p * grouping.each, (p + 1) * grouping.each);
     snprintf(chart->summary, sizeof chart->summary, "At most %s for one name; the longest wait was %s.",
              text_count(model->waiting_max).s, text_value((double)model->wait_max_ns, UNIT_ns).s);
+    const uint64_t fair = model_fair_wait_ns(model);
+    const size_t used = strlen(chart->summary);
+    if (fair)
+        snprintf(chart->summary + used, sizeof chart->summary - used, " If all clients waited alike it would be %s.",
+                 text_value((double)fair, UNIT_ns).s);
     return finish(out, chart);
 }
 

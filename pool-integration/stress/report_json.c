@@ -99,6 +99,7 @@ static void json_pool(FILE *out, const struct model *model)
     json_number(out, "active_max", model->active_max);
     json_number(out, "waiting_max", model->waiting_max);
     json_number(out, "wait_max_ns", model->wait_max_ns);
+    json_number(out, "fair_wait_ns", model_fair_wait_ns(model));
     fputc('}', out);
 }
 

@@ -92,6 +92,10 @@ static void text_pool(FILE *out, const struct model *model)
     row(out, "requests", "%s lent, %s failed, at most %s waiting for a name, longest wait %s",
         text_count(model->acquires[0]).s, text_count(model_acquires_failed(model)).s, text_count(model->waiting_max).s,
         text_value((double)model->wait_max_ns, UNIT_ns).s);
+    if (model_fair_wait_ns(model))
+        row(out, "fair share", "a wait of %s, if all %s clients wait alike for %s connections",
+            text_value((double)model_fair_wait_ns(model), UNIT_ns).s, text_count(model->clients).s,
+            text_count(model->active_max).s);
     text_counts(out, "failed by", model->acquires, 1, MODEL_CODES, model_code_name);
     row(out, "attempts", "%s, %s lookups (%s from the cache), %s handshakes, %s retries, %s ejections",
         text_count(model->attempts).s, text_count(model->lookups).s, text_count(model->cached).s,

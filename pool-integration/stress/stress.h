@@ -58,7 +58,7 @@ int observer_start(struct observer *observer, const struct settings *settings);
 /* Ends it when all that is recorded by now was written. 0, or -errno after a message. */
 int observer_stop(struct observer *observer);
 void observer_fini(struct observer *observer); /* removes a temporary file */
-/* The hidden --observe mode: pool-stress --observe PID FILE STOP_FD RESULT_FD. */
+/* The hidden --observe mode: pool-stress --observe PID FILE STOP_FD RESULT_FD temporary|kept. */
 int observe_main(int argc, char **argv);
 
 /* ---- load/ ---- */

@@ -102,5 +102,19 @@ for bad in "--size 3" "--clients none" "nothing-such" "--backend x" "--connect n
     r=0; "$stress" $bad >/dev/null 2>&1 || r=$?
     [ $r = 2 ] || fail "$bad: exit code $r"
 done
+# Killed: the recorder ends, and takes the temporary trace with it. Interrupted: it ends early, and well.
+"$stress" high-reuse --duration 30s >/dev/null 2>&1 &
+killed=$!
+for _ in $(seq 100); do [ -n "$(find "$folder" -name 'pool-stress.*')" ] && break; sleep 0.05; done
+sleep 0.3
+kill -KILL $killed
+wait $killed 2>/dev/null || true
+for _ in $(seq 100); do [ -z "$(find "$folder" -name 'pool-stress.*')" ] && break; sleep 0.05; done
+"$stress" high-reuse --duration 60s --json >interrupted.json 2>/dev/null &
+interrupted=$!
+sleep 1
+kill -INT $interrupted
+wait $interrupted || fail "interrupted: exit code $?"
+value interrupted 'g["well"] and g["messages"]["right"] > 0 and g["run"]["seconds"] < 30'
 [ -z "$(find "$folder" -name 'pool-stress.*')" ] || fail "a temporary trace is left"
 echo "stress_presets: good"
