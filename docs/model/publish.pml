@@ -5,7 +5,7 @@
  *   0  point->head         before  point->enabled (T2)             registry.c        trace.h (T1)
  *   1  a ring's geometry   before  its state (W7)                  thread.c          reader/ring_reader.c (R1)
  *   2  a session's header  before  its magic (W8)                  session.c         reader/live.c (R8)
- *   3  settings            before  their generation (C1)           shared/rules.c    policy.c (C1A)
+ *   3  settings            before  their generation (C1)           shared/settings.c policy.c (C1A)
  *   4  a thread's ring     before  its state (T4)                  thread.c          thread.c (T3), by compare and exchange
  */
 #define PAIRS 5
