@@ -229,8 +229,7 @@ const struct subcommand subcommands[] = {
      .operands = "[CASE]",
      .summary = "measure what tracing costs on this machine",
      .text = "CASE is a name or a pattern ('emit/*'); without it, all of them. Each figure stands beside its limit, a "
-             "clock "
-             "read and a 16-byte store, measured in the same run.",
+             "clock read and a 16-byte store, measured in the same run.",
      .run = run_bench,
      .options = bench_options,
      .examples = bench_examples},

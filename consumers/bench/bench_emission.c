@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
  * evtrail bench: what an event costs the thread that emits it.
- * */
+ */
 #include "measure.h"
 
 #include <evtrail/evtrail.h>

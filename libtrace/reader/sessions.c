@@ -157,7 +157,7 @@ static int not_found(const struct find *find, const char *directory, const char 
     const uint32_t pid = find->pid;
     char proc[64];
     struct stat status;
-    const char * or = *other ? " or in " : "";
+    const char *joint = *other ? " or in " : "";
     snprintf(proc, sizeof(proc), "/proc/%u", pid);
     bool runs = pid && stat(proc, &status) == 0;
     if (runs && status.st_uid != geteuid() && geteuid() != 0)
@@ -166,12 +166,12 @@ static int not_found(const struct find *find, const char *directory, const char 
     if (find->unreadable)
         return evtrail_fault_set(fault, -EBADMSG,
                                  "process %u: its session in %s%s%s cannot be read: it is just being made, or damaged",
-                                 pid, directory, or, other);
+                                 pid, directory, joint, other);
     if (runs)
         return evtrail_fault_set(fault, -ESRCH,
                                  "process %u has no session in %s%s%s: link it with libevtrail, or start it by "
                                  "evtrail record --with libc",
-                                 pid, directory, or, other);
+                                 pid, directory, joint, other);
     return evtrail_fault_set(fault, -ESRCH, "no session of '%s' in %s: `evtrail ls` shows those there are",
                              find->wanted, directory);
 }
