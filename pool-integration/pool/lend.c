@@ -153,7 +153,7 @@ int evpool_try(struct evpool_name *name, struct evpool_conn **ret_conn)
         stack_take(taken = &stack, 1);
     const uint64_t now = pool_now(pool);
     struct evpool_conn *conn;
-    uint64_t idle;
+    uint64_t idle = 0;
     bool look, warm;
     do {
         pool_lock(pool);
