@@ -55,12 +55,12 @@ enum {
  * counted in committed's upper half; the ticks of META, LABEL, THREAD and LOST are those of what follows, or near. */
 enum evtrail_record_id {
     EVTRAIL_RECORD_TIME = 1, /* [ticks, 64 bits]: what the 44 bits of the records after it are relative to */
-    EVTRAIL_RECORD_META =
-        2, /* about the next event (only TIME may stand between): [flags] then, by flag and in this order: cpu, caller, stack */
+    /* About the next event (only TIME may stand between): [flags] then, by flag and in this order: cpu, caller, stack. */
+    EVTRAIL_RECORD_META = 2,
     EVTRAIL_RECORD_LOST = 3,   /* events were lost here: [cumulative count by cause] x EVTRAIL_LOST_CAUSES */
     EVTRAIL_RECORD_THREAD = 4, /* another thread writes from here on: [tid][16 bytes of name] */
-    EVTRAIL_RECORD_LABEL =
-        5, /* the thread's label from here on: [slot] then string key, string value (NULL: cleared) */
+    /* The thread's label from here on: [slot] then string key, string value (NULL: cleared). */
+    EVTRAIL_RECORD_LABEL = 5,
 };
 enum evtrail_meta_flag {
     EVTRAIL_META_CUT = 1,     /* the next event was too large: its last strings were shortened or left empty */
@@ -134,8 +134,8 @@ struct evtrail_ring_header {
     uint32_t blocks;         /* power of two */
     _Atomic uint32_t tid;    /* of the owner */
     _Atomic uint32_t policy; /* in force at the last block change, enum evtrail_policy */
-    _Atomic uint64_t
-        head_block;           /* W4 (release): open block's sequence number + 1; lower ones are sealed; pairs with R1 */
+    /* W4 (release): open block's sequence number + 1; lower ones are sealed; pairs with R1. */
+    _Atomic uint64_t head_block;
     _Atomic uint32_t waiting; /* B1: the writer waits for a block (block policy); pairs with B4 */
     uint32_t reserved0;
     _Atomic uint64_t tail_block; /* lowest block that drop, block or shed still keep, as the writer last saw it */
@@ -187,11 +187,11 @@ struct evtrail_session_header {
     _Atomic uint32_t types_count;  /* next free event id */
     _Atomic uint64_t lost_no_ring; /* events of threads for which no ring could be had (cause: memory) */
     _Atomic uint64_t lost_nested;  /* events of signal handlers before their thread had a ring (cause: nested) */
-    _Atomic uint32_t
-        exiting;    /* 1: the process passed the end of main or exit(); 2: and left its files to those who watch */
+    /* 1: the process passed the end of main or exit(); 2: and left its files to those who watch. */
+    _Atomic uint32_t exiting;
     uint32_t flags; /* EVTRAIL_SESSION_* */
-    _Atomic uint32_t
-        anchor_number; /* anchors written so far; the first is [0], the newest of n > 1 is [1 + (n - 2) mod (EVTRAIL_ANCHORS - 1)] */
+    /* Anchors written so far; the first is [0], the newest of n > 1 is [1 + (n - 2) mod (EVTRAIL_ANCHORS - 1)]. */
+    _Atomic uint32_t anchor_number;
     uint32_t reserved0;
     struct evtrail_anchor anchors[EVTRAIL_ANCHORS]; /* [0] is the start and stays */
     char command[64];                               /* comm */
@@ -230,10 +230,9 @@ struct evtrail_meta_header {
     uint16_t flags;
 };
 enum evtrail_meta_kind {
-    EVTRAIL_META_EVENT_TYPE =
-        1,                   /* u32 id, u32 line, u8 level, u8 kind, u16 fields, strings name doc file function, then
+    EVTRAIL_META_EVENT_TYPE = 1, /* u32 id, u32 line, u8 level, u8 kind, u16 fields, strings name doc file function, then
                                     per field: u8 type, u8[3] 0, strings name unit doc enums */
-    EVTRAIL_META_MODULE = 2, /* u64 start, u64 end (addresses), u64 file offset of start, strings build-id(hex) path */
+    EVTRAIL_META_MODULE = 2,     /* u64 start, u64 end (addresses), u64 file offset of start, strings build-id(hex) path */
 };
 
 /* ---- control --------------------------------------------------------------------------------------------------- */

@@ -99,9 +99,9 @@ struct evtrail_file_cursor {
 #define EVTRAIL_CURSOR_SCHEMA_BYTES_MAX ((size_t)512 << 20) /* of all its sources together */
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
-/* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
 /* A single file, no set, that has its end. */
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
+/* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 /* The batch that is at hand, also while `wanted` is asked. */
 const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);
@@ -126,15 +126,16 @@ int evtrail_part_add_damage(struct evtrail_part *part, uint64_t offset, uint64_t
 const char *evtrail_part_take(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
                               const struct evtrail_frame *frame);
 int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index_entry *entry, uint32_t source);
+/* Creation time of a file, without the rest. */
+int evtrail_part_created(const char *path, int64_t *ret_created_ns);
 
 /* ---- index_load.c ---- */
 /* 1: the index gave all items; 0: there is none, or it does not fit the file. */
 int evtrail_part_load_index(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
+
 /* ---- table_check.c ---- */
 /* Whether the seek table of a closed part lists the file's frames end to end. */
 bool evtrail_part_table_fits(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
-/* Creation time of a file, without the rest. */
-int evtrail_part_created(const char *path, int64_t *ret_created_ns);
 
 /* ---- file_sources.c ---- */
 int evtrail_cursor_add_source(struct evtrail_file_cursor *cursor, struct evtrail_part *part,

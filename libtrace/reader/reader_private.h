@@ -26,8 +26,7 @@ struct evtrail_piece {
     struct evtrail_chunk chunk;
     struct evtrail_words words;
     uint64_t torn;
-    bool
-        based; /* of what was lost before the chunk, these were told in another file; the last record there was at base_ticks */
+    bool based; /* of what was lost before the chunk, these were told in another file; the last record there was at base_ticks */
     uint64_t lost_base[EVTRAIL_CAUSES], base_ticks;
 };
 

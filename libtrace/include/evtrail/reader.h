@@ -136,8 +136,8 @@ struct evtrail_chunk {
     uint64_t lost_before[EVTRAIL_CAUSES]; /* the writer's cumulative counts before its first record */
     uint64_t missed; /* events recorded in this ring just before this chunk that nobody can read any more */
     struct evtrail_stream_state state;
-    const uint64_t
-        *words; /* records as in the ring (layout.h); at a block's join a TIME record states the new reference */
+    /* Records as in the ring (layout.h); at a block's join a TIME record states the new reference. */
+    const uint64_t *words;
     size_t words_count; /* may be 0: a chunk that only reports loss */
 };
 
@@ -218,16 +218,15 @@ struct evtrail_reader_options {
     const char *name;      /* of the consumer, shown by `evtrail ls`; at most 23 bytes */
     const char *directory; /* of sessions; NULL: $EVTRAIL_DIR, else /dev/shm/evtrail-<uid> */
     const char *enable;    /* rules in force while this reader is attached, separated by ',' or ' '; NULL: none */
-    const struct evtrail_filter
-        *filter;            /* borrowed; events that do not match are skipped, whole blocks where possible */
+    const struct evtrail_filter *filter; /* borrowed; events that do not match are skipped, whole blocks where possible */
     int64_t from_ns, to_ns; /* time range, ns since 1970; 0: open */
     size_t memory_bytes;    /* most this reader may allocate for held records; 0: 48 MiB */
     bool living;            /* evtrail_reader_add_process() finds no session of a process that has ended */
-    const char *
-        settings; /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or
-                               stopped for longer than its lease. Of several readers' the latest counts. NULL: none */
+    /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or stopped for
+     * longer than its lease. Of several readers' the latest counts. NULL: none. */
+    const char *settings;
 };
-/* Whether all of `rules` are rules: -EINVAL, and why in *ret_error, which the caller frees. */
+/* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
@@ -269,8 +268,7 @@ struct evtrail_session_info {
     uint32_t policy, block_bytes, blocks;
     uint32_t rings, threads, types, types_enabled, consumers;
     uint64_t start_realtime_ns;
-    uint64_t events, lost[EVTRAIL_CAUSES],
-        ring_bytes; /* emitted so far = events + sum of lost; ring_bytes: allocated */
+    uint64_t events, lost[EVTRAIL_CAUSES], ring_bytes; /* emitted so far = events + sum of lost; ring_bytes: allocated */
     char command[65], program[513], path[512];
 };
 /* Calls `visit` for each session in `directory` (NULL: the default); stops when it returns nonzero and returns that. */
