@@ -84,6 +84,7 @@ void evtrail_anchor_add(bool always)
 {
     struct evtrail_process *process = &evtrail_process;
     uint32_t free = 0;
+    /* G7 (acquire) pairs with G8 (release): when the next anchor is due, as the last thread left it. */
     if (!atomic_compare_exchange_strong_explicit(&process->anchor_lock, &free, 1, memory_order_acquire,
                                                  memory_order_relaxed))
         return;
@@ -101,5 +102,5 @@ void evtrail_anchor_add(bool always)
         atomic_store_explicit(&header->anchor_number, number + 1, memory_order_release);
         process->anchor_next_ns = now + ANCHOR_EVERY_NS;
     }
-    atomic_store_explicit(&process->anchor_lock, 0, memory_order_release);
+    atomic_store_explicit(&process->anchor_lock, 0, memory_order_release); /* G8 */
 }

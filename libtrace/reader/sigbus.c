@@ -41,8 +41,9 @@ static bool replace(struct guard *guard, uintptr_t address, uintptr_t end)
 
 static bool handle(uintptr_t address)
 {
-    unsigned high = atomic_load_explicit(&guards_high, memory_order_acquire);
+    unsigned high = atomic_load_explicit(&guards_high, memory_order_acquire); /* G6 */
     for (unsigned i = 0; i < high; i++) {
+        /* G4 (acquire) pairs with G3: the bounds are those of this start. */
         uintptr_t start = atomic_load_explicit(&guards[i].start, memory_order_acquire);
         uintptr_t end = atomic_load_explicit(&guards[i].end, memory_order_relaxed);
         if (start > 1 && address >= start && address < end)
@@ -108,9 +109,10 @@ int evtrail_guard_add(void *start, size_t bytes, int protection)
         atomic_store_explicit(&guards[i].end, (uintptr_t)start + bytes, memory_order_relaxed);
         atomic_store_explicit(&guards[i].protection, protection, memory_order_relaxed);
         atomic_store_explicit(&guards[i].tripped, false, memory_order_relaxed);
-        /* release: the handler sees the bounds with the start */
+        /* G3 (release): the bounds before the start; pairs with G4. */
         atomic_store_explicit(&guards[i].start, (uintptr_t)start, memory_order_release);
         unsigned high = atomic_load_explicit(&guards_high, memory_order_relaxed);
+        /* G5 (release): the guard before the count that covers it; pairs with G6. */
         while (high < i + 1 && !atomic_compare_exchange_weak_explicit(&guards_high, &high, i + 1, memory_order_release,
                                                                       memory_order_relaxed))
             ;
