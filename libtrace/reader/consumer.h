@@ -20,8 +20,8 @@ struct evtrail_slot {
 };
 
 /* Claims a slot: with `hold`, writers wait for us from here on. `rules` and `settings` (borrowed; may be NULL: none) are in
- * force while we are attached; settings are those that evtrail_override_check() takes. -EACCES: the control page is not ours to write; -EBUSY: all slots are taken, or the rules are
- * locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
+ * force while we are attached; settings are those that evtrail_override_check() takes. -EACCES: the control page is not ours
+ * to write; -EBUSY: all slots are taken, or the rules are locked; -EINVAL: not a rule; -ENOSPC: no room for rules. */
 int evtrail_slot_attach(struct evtrail_slot *slot, struct evtrail_live *live, const char *name, bool hold,
                         const char *rules, const char *settings, struct evtrail_fault *fault);
 /* The same for one who attaches to new sessions as they appear, to all under one identity: children begin with its rules. */

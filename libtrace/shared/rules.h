@@ -37,7 +37,8 @@ const char *evtrail_policy_name(unsigned policy);
 
 /* The enable byte of a type under a list of lines "owner rule\n", as the control page holds them. Owner "0" is the session's own list,
  * others are consumers (their identity in hexadecimal). Within an owner's list the last match counts. The session's own
- * "off" beats what stands before it and rules for everything ("*"), so that only who asks for those events later gets them; else what any owner wants is on, contexts add up. Lines that do not parse are skipped. */
+ * "off" beats what stands before it and rules for everything ("*"), so that only who asks for those events later gets them; else
+ * what any owner wants is on, contexts add up. Lines that do not parse are skipped. */
 unsigned evtrail_rules_state(const char *lines, size_t bytes, const char *name, unsigned level);
 
 /* A copy of the rules in force; at most EVTRAIL_RULES_BYTES. Returns the bytes used. */

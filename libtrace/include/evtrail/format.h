@@ -58,8 +58,9 @@ size_t evtrail_format_text(const struct evtrail_event *event, const struct evtra
 
 /* One event as one JSON object and '\n'. Of `options` only `symbols` counts. Members: time (UTC), ns, pid, process, tid, thread, level, kind, name, id
  * (where the schema lacks the type, with `words`), fields {}, and where there are: dur (ns), cpu, caller, stack [],
- * labels {}, cut (true: the process had to shorten the event; what string_max cuts is text only). Loss: {"time","ns","pid","process","tid","thread","lost":1234,"cause":"overwritten","since_ns":...}; sources:
- * {"time","ns","pid","process","source":"joined"|"ended"}.
+ * labels {}, cut (true: the process had to shorten the event; what string_max cuts is text only).
+ * Loss: {"time","ns","pid","process","tid","thread","lost":1234,"cause":"overwritten","since_ns":...};
+ * sources: {"time","ns","pid","process","source":"joined"|"ended"}.
  * Integers are numbers with all their digits, also beyond 2^53: read them with a parser that keeps 64 bits. Pointers and code addresses are
  * strings "0x...", byte arrays are strings of hex digits, NULL, NaN and infinities are null, what is not UTF-8 in a string becomes
  * U+FFFD, enum values with a name are that name, and a field that was cut off altogether is left out. */
