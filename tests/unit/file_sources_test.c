@@ -182,7 +182,8 @@ static void cursor__many_sources_of_one_type__little_memory(void **state)
         ;
     assert_int_equal(evtrail_file_cursor_sources(cursor, &sources), SOURCES);
     assert_string_equal(evtrail_source_type(sources[SOURCES - 1], type.id)->name, "a");
-    assert_true(resident_bytes() - before < (size_t)SOURCES * 16384);
+    if (!getenv("VALGRIND")) /* which has a shadow of each byte */
+        assert_true(resident_bytes() - before < (size_t)SOURCES * 16384);
     evtrail_file_cursor_close(cursor);
     free(bytes);
     free(path);
