@@ -276,10 +276,27 @@ void evtrail_count_nested(struct evtrail_ring *ring)
     ring->writer.limit = 0;
 }
 
+/* Signals wait while the thread's rings are set up: a handler that left by longjmp() would leave `starting` set for good. What is
+ * called meanwhile may emit (functions that libevtrail-libc.so stands before): `starting` keeps that out. */
+static void starting_begin(sigset_t *ret_signals)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, ret_signals);
+    starting = 1;
+}
+
+static void starting_end(const sigset_t *signals)
+{
+    starting = 0;
+    pthread_sigmask(SIG_SETMASK, signals, NULL);
+}
+
 /* A signal handler may have come between the caller's look at `starting` and here, and got the ring. */
 static struct evtrail_ring *start_ring(void)
 {
-    starting = 1;
+    sigset_t signals;
+    starting_begin(&signals);
     struct evtrail_ring *ring = evtrail_thread_ring();
     if (!ring)
         ring = evtrail_session_start() ? evtrail_ring_acquire(0, NULL) : NULL;
@@ -292,7 +309,7 @@ static struct evtrail_ring *start_ring(void)
     } else {
         failures++;
     }
-    starting = 0;
+    starting_end(&signals);
     return ring;
 }
 
@@ -333,15 +350,16 @@ static void take_labels(struct evtrail_ring *ring, const struct evtrail_ring *fr
 struct evtrail_ring *evtrail_thread_extra(struct evtrail_ring *ring, uint32_t kind)
 {
     struct evtrail_ring **place = kind == 1 ? &ring->signal : &ring->channel[kind - 2];
+    sigset_t signals;
     if (*place || starting)
         return *place;
-    starting = 1;
+    starting_begin(&signals);
     struct evtrail_ring *extra = *place; /* a handler's that came in between */
     if (!extra && (extra = evtrail_ring_acquire(kind, ring))) {
         take_labels(extra, ring);
         *place = extra;
     }
-    starting = 0;
+    starting_end(&signals);
     return extra;
 }
 
@@ -364,9 +382,10 @@ static struct evtrail_ring *take_older(struct evtrail_ring *ring, struct geometr
 struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
 {
     struct geometry g = geometry_for(0);
+    sigset_t signals;
     if (starting || (g.block_bytes == ring->block_bytes && g.blocks == ring->blocks))
         return ring;
-    starting = 1;
+    starting_begin(&signals);
     struct evtrail_ring *now = evtrail_thread_ring();
     struct evtrail_ring *larger = now == ring ? take_older(ring, g) : NULL;
     if (now == ring && !larger)
@@ -383,7 +402,7 @@ struct evtrail_ring *evtrail_thread_migrate(struct evtrail_ring *ring)
         ring->writer.limit = 0; /* whoever still holds it comes to evtrail_reserve() */
         ring = larger;
     }
-    starting = 0;
+    starting_end(&signals);
     return ring;
 }
 

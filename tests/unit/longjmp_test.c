@@ -16,8 +16,10 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include "support/child.h"
 #include "support/trail.h"
@@ -110,6 +112,46 @@ static void scenario_thread(void)
     check(501 + published, 0);
 }
 
+/* Stands before the C library's: the library asks for the thread's name as it makes a ring. */
+static volatile int raise_in_prctl;
+int prctl(int option, ...) __attribute__((visibility("default")));
+
+int prctl(int option, ...)
+{
+    va_list list;
+    va_start(list, option);
+    const unsigned long argument = va_arg(list, unsigned long);
+    va_end(list);
+    if (raise_in_prctl) {
+        raise_in_prctl = 0;
+        raise(SIGUSR1);
+    }
+    return (int)syscall(SYS_prctl, option, argument, 0, 0, 0);
+}
+
+static void *leave_the_first(void *unused)
+{
+    (void)unused;
+    if (sigsetjmp(back, 1) == 0) {
+        raise_in_prctl = 1;
+        emit(0);
+        CHECK(!"the handler left");
+    }
+    CHECK(!raise_in_prctl);
+    for (uint64_t n = 0; n < 100; n++)
+        emit(n);
+    return NULL;
+}
+
+static void scenario_first(void)
+{
+    pthread_t thread;
+    handle(leave, 0);
+    CHECK(pthread_create(&thread, NULL, leave_the_first, NULL) == 0);
+    pthread_join(thread, NULL);
+    check(100, 0);
+}
+
 /* ---- not left ---- */
 
 static void emit_inside(int signal)
@@ -189,6 +231,7 @@ static void scenario_thread_coroutines(void)
 static const struct child_scenario scenarios[] = {
     {"main", scenario_main},
     {"thread", scenario_thread},
+    {"first", scenario_first},
     {"other-stack", scenario_other_stack},
     {"coroutines", scenario_coroutines},
     {"thread-coroutines", scenario_thread_coroutines},
@@ -198,6 +241,11 @@ static void left_by_longjmp__same_stack__the_ring_goes_on(void **state)
 {
     ASSERT_CHILD(child_scenario("main", child_new_directory(), "j"));
     ASSERT_CHILD(child_scenario("thread", child_new_directory(), "j"));
+}
+
+static void left_by_longjmp__while_the_ring_is_made__the_next_events_are_recorded(void **state)
+{
+    ASSERT_CHILD(child_scenario("first", child_new_directory(), "j"));
 }
 
 static void interrupted__handler_on_its_own_stack_further_out__second_ring(void **state)
@@ -219,6 +267,7 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(left_by_longjmp__same_stack__the_ring_goes_on),
+        cmocka_unit_test(left_by_longjmp__while_the_ring_is_made__the_next_events_are_recorded),
         cmocka_unit_test(interrupted__handler_on_its_own_stack_further_out__second_ring),
         cmocka_unit_test(interrupted__handler_switches_to_another_stack_and_comes_back__second_ring),
     };
