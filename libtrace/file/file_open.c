@@ -11,9 +11,23 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+const char *evtrail_part_refusal(int error)
+{
+    return error == -EBADMSG   ? "not a trace file"
+           : error == -ENODATA ? "empty: its recorder has written nothing yet"
+                               : strerror(-error);
+}
+
+int evtrail_part_refuse(struct evtrail_file_cursor *cursor, struct evtrail_part *part, int error)
+{
+    evtrail_cursor_fault(cursor, part->path, "left out: %s", evtrail_part_refusal(error));
+    evtrail_part_close(part);
+    return -EBADMSG;
+}
+
 void evtrail_cursor_explain(char **ret_error, const char *path, int error)
 {
-    const char *what = strerror(-error), *todo = "";
+    const char *what = evtrail_part_refusal(error), *todo = "";
     if (error == -EBADMSG) {
         what = "not a trace file: no intact frame of one was found";
         todo = "; `evtrail record -o FILE` writes them";
@@ -59,8 +73,7 @@ int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
         const char *path = cursor->paths[cursor->next_path++];
         r = evtrail_part_open(cursor, &cursor->current, path);
         if (r < 0 && cursor->paths_count > 1 && r != -ENOMEM)
-            return evtrail_cursor_fault(cursor, path, "left out: %s",
-                                        r == -EBADMSG ? "not a trace file" : strerror(-r));
+            return evtrail_cursor_fault(cursor, path, "left out: %s", evtrail_part_refusal(r));
         r = r < 0 ? r : 1;
     }
     if (r == 1 && cursor->next_path < cursor->paths_count &&
@@ -127,7 +140,7 @@ int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char
     if (r <= 0) {
         evtrail_cursor_explain(ret_error, path, r == 0 ? -EBADMSG : r);
         evtrail_file_cursor_close(cursor);
-        return r == 0 ? -EBADMSG : r;
+        return r == 0 || r == -ENODATA ? -EBADMSG : r;
     }
     *ret_cursor = cursor;
     return 0;
@@ -136,7 +149,7 @@ int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor)
 {
     const struct evtrail_part *part = &cursor->current;
-    return part->open && part->closed && !cursor->following.open && !strcmp(part->path, cursor->name);
+    return cursor->paths_count == 1 && !strcmp(cursor->paths[0], cursor->name) && (!part->open || part->closed);
 }
 
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)
@@ -161,16 +174,17 @@ void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)
 void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor)
 {
     char **paths;
-    if (!cursor->current.open || !strcmp(cursor->current.path, cursor->name))
+    const char *last = cursor->paths[cursor->paths_count - 1]; /* the current part, unless that was left out */
+    if (!strcmp(last, cursor->name))
         return;
     const int count = evtrail_file_list(cursor->name, &paths);
     int next = 0;
     if (count < 0)
         return;
-    while (next < count && strcmp(paths[next], cursor->current.path))
+    while (next < count && strcmp(paths[next], last))
         next++;
     if (next == count) { /* ours was deleted: go on with what is newer by name */
-        for (next = 0; next < count && strcmp(paths[next], cursor->current.path) < 0; next++)
+        for (next = 0; next < count && strcmp(paths[next], last) < 0; next++)
             ;
         next--;
     }

@@ -167,6 +167,8 @@ static int find_more(struct evtrail_file_cursor *cursor)
     if (!cursor->following.open && cursor->next_path == cursor->paths_count)
         return 0;
     r = scan_on(cursor); /* what came before the next file was begun */
+    if (r == 0 && cursor->current.awaited)
+        r = evtrail_part_refuse(cursor, &cursor->current, -ENODATA);
     return r != 0 ? r : evtrail_cursor_next_part(cursor);
 }
 
@@ -319,7 +321,7 @@ static int find_path(const struct evtrail_file_cursor *cursor, int64_t realtime_
     int low = 0, high = cursor->paths_count;
     while (high - low > 1) {
         const int middle = low + (high - low) / 2;
-        int64_t created_ns = 0;
+        int64_t created_ns = INT64_MAX; /* not known: an earlier one will do */
         evtrail_part_created(cursor->paths[middle], &created_ns);
         if (created_ns < realtime_ns - 1000000000)
             low = middle;

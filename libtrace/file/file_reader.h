@@ -39,6 +39,7 @@ struct evtrail_part {
     uint64_t size;     /* when last asked */
     uint64_t searched; /* bytes of large frames that were looked at behind damage */
     bool open;
+    bool awaited;             /* its first frame is not yet there */
     bool complete;            /* all that there is was scanned */
     bool closed;              /* it ends with END and seek table */
     bool indexed;             /* its index gave the items */
@@ -99,7 +100,7 @@ struct evtrail_file_cursor {
 #define EVTRAIL_CURSOR_SCHEMA_BYTES_MAX ((size_t)512 << 20) /* of all its sources together */
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
-/* A single file, no set, that has its end. */
+/* A single file, no set, that has its end or turned out to be none of ours. */
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
 /* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
@@ -108,7 +109,7 @@ const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_curso
 
 /* ---- file_scan.c ---- */
 /* Opens paths[number] and finds its parts: through the index, else from header to header. -EBADMSG: not a trace
- * file. */
+ * file; -ENODATA: empty. Who follows gets a file without a whole first frame as well, and awaits that. */
 int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const char *path);
 void evtrail_part_close(struct evtrail_part *part);
 /* Looks for more items behind what was scanned. 1: there are; 0: not now; < 0: reading failed. */
@@ -171,6 +172,10 @@ void evtrail_cursor_forget_rings(struct evtrail_file_cursor *cursor);
 int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor);
 /* Looks for files that were added to the set since. */
 void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor);
+/* Why a file cannot be read, in a few words. */
+const char *evtrail_part_refusal(int error);
+/* Says so of a part that is open, and closes it. */
+int evtrail_part_refuse(struct evtrail_file_cursor *cursor, struct evtrail_part *part, int error);
 /* An owned line about a file that cannot be opened. */
 void evtrail_cursor_explain(char **ret_error, const char *path, int error);
 

@@ -380,14 +380,16 @@ static int scan_some(struct evtrail_file_cursor *cursor, struct evtrail_part *pa
     return part->items_count > had;
 }
 
-int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
-{
-    const int r = scan_some(cursor, part);
-    set_horizons(cursor, part);
-    return r;
-}
-
 /* ---- open ------------------------------------------------------------------------------------------------------- */
+
+/* Whether `bytes` bytes at `at`, all that the file has, may become a first frame: its writer is at work on it. */
+static bool begins(const uint8_t *at, size_t bytes, const struct evtrail_frame *frame, const char *what)
+{
+    const uint32_t magic = EVTRAIL_MAGIC_OTHER;
+    if (what == evtrail_ends_inside_frame)
+        return frame->tag == EVTRAIL_TAG_SUPER && frame->bytes <= EVTRAIL_HEADER_BYTES_MAX;
+    return what == evtrail_ends_inside_prefix && !memcmp(at, &magic, bytes < sizeof(magic) ? bytes : sizeof(magic));
+}
 
 static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
 {
@@ -396,6 +398,12 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     int r = evtrail_part_read_frame(cursor, part, 0, &frame, &what);
     if (r < 0)
         return r;
+    part->awaited = r == 0 && cursor->options.follow && !part->input.stream &&
+                    begins(cursor->scratch, cursor->scratch_used, &frame, what);
+    if (part->awaited)
+        return 0;
+    if (r == 0 && !cursor->scratch_used)
+        return -ENODATA;
     if (r == 1 && frame.tag == EVTRAIL_TAG_SUPER &&
         !evtrail_frame_parse_super(cursor->scratch, frame.bytes, &part->super)) {
         part->scanned = frame.bytes;
@@ -417,6 +425,23 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     return r;
 }
 
+/* Looks again at a part that had no first frame. < 0: it is none of ours, and is closed. */
+static int look_again(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
+{
+    const int r = read_super(cursor, part);
+    return r < 0 ? evtrail_part_refuse(cursor, part, r) : 0;
+}
+
+int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
+{
+    int r = part->awaited ? look_again(cursor, part) : 0;
+    if (r < 0 || part->awaited)
+        return r;
+    r = scan_some(cursor, part);
+    set_horizons(cursor, part);
+    return r;
+}
+
 static int scan_all(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
 {
     int r = 1;
@@ -434,7 +459,8 @@ int evtrail_part_open(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     part->open = r == 0;
     if (r == 0)
         r = read_super(cursor, part);
-    if (r == 0 && !part->input.stream && !part->items_count) {
+    part->complete = part->awaited;
+    if (r == 0 && !part->input.stream && !part->items_count && !part->awaited) {
         r = evtrail_part_load_index(cursor, part);
         part->complete = r == 1;
     }

@@ -71,6 +71,16 @@ has 'lost .* events (torn)'
 cp a.evt closed.evt
 run 0 cat --follow closed.evt
 equal "$(grep -c . out)" "$("$EVTRAIL_COMMAND" cat closed.evt | grep -c .)"
+: >early.evt
+run 5 cat early.evt
+says 'empty: its recorder has written nothing yet'
+(
+    sleep 0.3
+    cat closed.evt >>early.evt
+) &
+run 0 cat --follow early.evt
+wait
+equal "$(grep -c . out)" "$("$EVTRAIL_COMMAND" cat closed.evt | grep -c .)"
 mkdir empty
 run 3 stat empty
 says 'in this directory'

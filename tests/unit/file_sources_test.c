@@ -13,6 +13,7 @@
 #include "layout.h"
 #include "reader/schema.h"
 
+#include <errno.h>
 #include <malloc.h>
 
 enum { WARM_UP = 200, PROCESSES = 1000, BYTES_EACH = 1024 };
@@ -147,6 +148,98 @@ static void follow__name_current__goes_on_with_the_next_file(void **state)
     gen_directory_remove(directory);
 }
 
+static void follow__file_without_a_whole_first_frame__is_waited_for(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt"), *early = gen_path(directory, "early.evt");
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file *file;
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    size_t bytes;
+    (void)state;
+    assert_int_equal(evtrail_file_create(&file, path, &options), 0);
+    const uint64_t events = write_processes(file, 1, 10);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    uint8_t *whole = gen_read_file(path, &bytes);
+    for (size_t first = 0; first < 64; first++) {
+        gen_write_file(early, whole, first);
+        assert_int_equal(evtrail_file_cursor_open(&cursor, early, &follow, NULL), 0);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+        gen_write_file(early, whole, bytes);
+        assert_int_equal(follow_on(cursor), events);
+        evtrail_file_cursor_close(cursor);
+    }
+    free(whole);
+    free(path);
+    free(early);
+    gen_directory_remove(directory);
+}
+
+static void follow__foreign_bytes__refused_at_once_or_when_they_come(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt"), *error = NULL;
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    (void)state;
+    gen_write_file(path, (const uint8_t *)"P?", 2);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, path, &follow, NULL), -EBADMSG);
+    gen_write_file(path, (const uint8_t *)"", 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, path, NULL, &error), -EBADMSG);
+    assert_non_null(strstr(error, "empty"));
+    free(error);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, path, &follow, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    gen_write_file(path, (const uint8_t *)"These are no frames.", 20);
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), -EBADMSG);
+    assert_non_null(strstr(evtrail_file_cursor_error(cursor), "not a trace file"));
+    assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), 0);
+    evtrail_file_cursor_close(cursor);
+    free(path);
+    gen_directory_remove(directory);
+}
+
+/* Each part is met while its writer has not written it; the third stays empty, the fourth is no trace. */
+static void follow__set_whose_next_part_is_empty__no_part_is_lost(void **state)
+{
+    char *directory = gen_directory(), *set = gen_path(directory, "a"), *parts[5];
+    const struct evtrail_file_cursor_options follow = {.bytes = sizeof(follow), .follow = true};
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_file_cursor *cursor;
+    struct evtrail_batch *batch;
+    (void)state;
+    for (unsigned i = 0; i < 5; i++)
+        assert_true(asprintf(&parts[i], "%s.%05u.evt", set, i + 1) > 0);
+    gen_write_file(parts[0], (const uint8_t *)"", 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursor, set, &follow, NULL), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        struct evtrail_file *file;
+        struct evtrail_file_options forced = options;
+        gen_write_file(parts[i], (const uint8_t *)"", 0);
+        assert_int_equal(follow_on(cursor), 0);
+        assert_int_equal(follow_on(cursor), 0);
+        if (i == 2)
+            continue;
+        if (i == 3) {
+            gen_write_file(parts[i], (const uint8_t *)"These are no frames.", 20);
+            assert_int_equal(evtrail_file_cursor_next_chunk(cursor, &batch), -EBADMSG);
+            continue;
+        }
+        forced.force = true;
+        assert_int_equal(evtrail_file_create(&file, parts[i], &forced), 0);
+        const uint64_t events = write_processes(file, 1 + i * 10, 10);
+        assert_int_equal(evtrail_file_close(file, NULL), 0);
+        assert_int_equal(follow_on(cursor), events);
+    }
+    evtrail_file_cursor_close(cursor);
+    for (unsigned i = 0; i < 5; i++)
+        free(parts[i]);
+    free(set);
+    gen_directory_remove(directory);
+}
+
 static size_t resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -198,6 +291,9 @@ int main(void)
         cmocka_unit_test(source_gone__rotated_set__numbers_are_given_again_in_later_parts),
         cmocka_unit_test(source_gone__chunk_of_it_after_that__is_written_all_the_same),
         cmocka_unit_test(follow__name_current__goes_on_with_the_next_file),
+        cmocka_unit_test(follow__file_without_a_whole_first_frame__is_waited_for),
+        cmocka_unit_test(follow__foreign_bytes__refused_at_once_or_when_they_come),
+        cmocka_unit_test(follow__set_whose_next_part_is_empty__no_part_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

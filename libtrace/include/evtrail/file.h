@@ -105,7 +105,7 @@ struct evtrail_batch {
 };
 /* A trace file; "-": one on standard input; a set: NAME of NAME.00001.evt, ..., `NAME.*`, or a directory of them.
  * On failure *ret_error (may be NULL) is an owned line that says what, where, and what to do; free() it. -EBADMSG:
- * not a trace file; -EPROTONOSUPPORT: of a newer version. */
+ * not a trace file, or still empty (who follows waits for that); -EPROTONOSUPPORT: of a newer version. */
 int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char *path,
                              const struct evtrail_file_cursor_options *options, char **ret_error);
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor);
