@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * redis-server: connections that it ends for want of use are noticed; PING from many threads; PING as the health hook, also of a
+ * server that hangs.
+ */
+#include "pool_fixture.h"
+
+#include "real.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CONNS = 4, THREADS = 4, PINGS = 250 };
+
+static uint16_t port;
+static pid_t server;
+
+static int ping(struct evpool_conn *conn)
+{
+    return real_ping(conn, 20 * SECOND);
+}
+
+static void start_server(const char *timeout)
+{
+    char text[16];
+    snprintf(text, sizeof text, "%u", port);
+    server = real_start((const char *const[]){real_program("redis-server"), "--port", text, "--bind", "127.0.0.1",
+                                              "--timeout", timeout, "--save", "", "--appendonly", "no", "--dir",
+                                              real_file("."), NULL},
+                        0);
+    assert_true(server > 0);
+    assert_true(real_listens(server, "127.0.0.1", port));
+}
+
+static struct evpool_name *begin(struct pool_fixture *f, const char *timeout)
+{
+    real_stop(server, SIGKILL); /* of a test that failed */
+    port = real_port("127.0.0.1");
+    start_server(timeout);
+    f->options.retries = 200; /* a restart takes as long as it takes */
+    f->options.backoff_ns = 20 * MS;
+    f->options.backoff_max_ns = 100 * MS;
+    pool_open(f);
+    struct evpool_name *name = pool_name(f, "127.0.0.1", port);
+    pool_thread(f);
+    return name;
+}
+
+static void finish(struct evpool_name *name)
+{
+    evpool_name_put(name);
+    real_stop(server, SIGTERM);
+    server = 0;
+}
+
+static void warm(struct evpool_name *name)
+{
+    struct evpool_conn *conns[CONNS];
+    for (unsigned i = 0; i < CONNS; i++) {
+        assert_int_equal(evpool_acquire_wait(name, 0, &conns[i], NULL), 0);
+        assert_int_equal(ping(conns[i]), 0);
+    }
+    for (unsigned i = 0; i < CONNS; i++)
+        evpool_release(conns[i], true);
+}
+
+static uint64_t closed(struct evpool_name *name, enum evpool_reason reason)
+{
+    return pool_name_figures(name).closed[reason];
+}
+
+static void idle__longer_than_timeout__noticed_and_none_lent(struct pool_fixture *f)
+{
+    struct evpool_name *name = begin(f, "1");
+    struct real_tally tally = {0};
+    const unsigned before = descriptors_open();
+    for (unsigned round = 1; round <= 2; round++) {
+        warm(name);
+        assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_remote) == round * CONNS));
+        assert_int_equal(pool_name_figures(name).total, 0);
+        assert_true(REAL_UNTIL(descriptors_open() == before));
+    }
+    assert_int_equal(real_ask(name, ping, &tally), 0);
+    assert_int_equal(tally.again + tally.first_use_failed, 0);
+    finish(name);
+}
+
+static void killed__while_idle__noticed_and_reached_again(struct pool_fixture *f)
+{
+    struct evpool_name *name = begin(f, "0");
+    struct real_tally tally = {0};
+    warm(name);
+    real_stop(server, SIGKILL);
+    assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_remote) == CONNS));
+    start_server("0");
+    assert_int_equal(real_ask(name, ping, &tally), 0);
+    assert_int_equal(tally.again + tally.first_use_failed, 0);
+    finish(name);
+}
+
+/* ---- many threads ---- */
+
+struct pinger {
+    struct evpool_name *name;
+    struct real_tally tally;
+    pthread_t thread;
+};
+
+static void *ping_often(void *arg)
+{
+    struct pinger *pinger = arg;
+    for (unsigned i = 0; i < PINGS; i++)
+        (void)real_ask(pinger->name, ping, &pinger->tally);
+    return NULL;
+}
+
+static void ping__four_threads_on_two_connections__all_answered(struct pool_fixture *f)
+{
+    struct pinger pingers[THREADS] = {{.name = NULL}};
+    f->options.max_per_name = 2;
+    struct evpool_name *name = begin(f, "0");
+    for (unsigned i = 0; i < THREADS; i++) {
+        pingers[i].name = name;
+        assert_int_equal(pthread_create(&pingers[i].thread, NULL, ping_often, &pingers[i]), 0);
+    }
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(pingers[i].thread, NULL);
+        assert_int_equal(pingers[i].tally.answered, PINGS);
+        assert_int_equal(pingers[i].tally.again + pingers[i].tally.first_use_failed, 0);
+    }
+    const struct evpool_figures figures = pool_name_figures(name);
+    assert_in_range(figures.created, 1, 2);
+    assert_int_equal(figures.acquired, THREADS * PINGS);
+    assert_int_equal(figures.released, THREADS * PINGS);
+    assert_int_equal(figures.created + figures.reused, THREADS * PINGS);
+    finish(name);
+}
+
+/* ---- the health hook ---- */
+
+/* One PING, in the loop's thread; the connection's data for as long as it takes. */
+struct check {
+    struct evpool_io io;
+    struct evloop_timer timer;
+    struct pool_fixture *fixture;
+    struct evpool_conn *conn;
+    char answer[16];
+    size_t have;
+};
+
+static _Atomic unsigned checks_good, checks_bad;
+static _Atomic uint64_t patience_ns;
+
+static void check_end(struct check *check, bool ok)
+{
+    evloop_timer_stop(check->fixture->loop, &check->timer);
+    *(ok ? &checks_good : &checks_bad) += 1;
+    evpool_health_done(check->conn, ok);
+    free(check);
+}
+
+static void check_read(struct evpool_io *io, int64_t result)
+{
+    struct check *check = (struct check *)io;
+    if (result <= 0) {
+        check_end(check, false);
+        return;
+    }
+    check->have += (size_t)result;
+    if (check->have < 7)
+        evpool_read(check->conn, io, check->answer + check->have, 7 - check->have, check_read);
+    else
+        check_end(check, memcmp(check->answer, "+PONG\r\n", 7) == 0);
+}
+
+static void check_wrote(struct evpool_io *io, int64_t result)
+{
+    struct check *check = (struct check *)io;
+    if (result < 0)
+        check_end(check, false);
+    else
+        evpool_read(check->conn, io, check->answer, 7, check_read);
+}
+
+static void check_late(struct evloop_timer *timer)
+{
+    struct check *check = (struct check *)((char *)timer - offsetof(struct check, timer));
+    evpool_io_cancel(&check->io);
+}
+
+static void check_begin(struct evpool_conn *conn, void *arg)
+{
+    struct check *check = calloc(1, sizeof *check);
+    check->fixture = arg;
+    check->conn = conn;
+    evloop_timer_start(check->fixture->loop, &check->timer, evloop_now_ns(check->fixture->loop) + patience_ns, check_late);
+    evpool_write(conn, &check->io, "PING\r\n", 6, check_wrote);
+}
+
+static struct evpool_name *begin_checked(struct pool_fixture *f)
+{
+    checks_good = checks_bad = 0;
+    patience_ns = 20 * SECOND;
+    f->options.health_interval_ns = 50 * MS;
+    f->options.hooks = (struct evpool_hooks){.health = check_begin, .arg = f};
+    return begin(f, "0");
+}
+
+static void health__by_ping__connections_stay(struct pool_fixture *f)
+{
+    struct evpool_name *name = begin_checked(f);
+    warm(name);
+    assert_true(REAL_UNTIL(checks_good >= 5 * CONNS));
+    assert_int_equal(checks_bad, 0);
+    warm(name);
+    assert_int_equal(pool_name_figures(name).created, CONNS);
+    assert_int_equal(closed(name, EVPOOL_CLOSED_health), 0);
+    finish(name);
+}
+
+static void health__server_hangs__retired_and_later_renewed(struct pool_fixture *f)
+{
+    struct evpool_name *name = begin_checked(f);
+    struct real_tally tally = {0};
+    warm(name);
+    assert_true(REAL_UNTIL(checks_good >= CONNS));
+    kill(server, SIGSTOP);
+    patience_ns = 100 * MS;
+    assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_health) == CONNS));
+    patience_ns = 20 * SECOND;
+    kill(server, SIGCONT);
+    assert_true(checks_bad >= CONNS);
+    assert_int_equal(pool_name_figures(name).total, 0);
+    assert_int_equal(real_ask(name, ping, &tally), 0);
+    assert_int_equal(tally.again + tally.first_use_failed, 0);
+    finish(name);
+}
+
+int main(void)
+{
+    static const struct pool_case cases[] = {
+        POOL_CASE(idle__longer_than_timeout__noticed_and_none_lent),
+        POOL_CASE(killed__while_idle__noticed_and_reached_again),
+        POOL_CASE(ping__four_threads_on_two_connections__all_answered),
+        POOL_CASE(health__by_ping__connections_stay),
+        POOL_CASE(health__server_hangs__retired_and_later_renewed),
+    };
+    if (!real_program("redis-server"))
+        return REAL_SKIPPED;
+    assert_int_equal(real_begin(), 0);
+    const int failed = pool_fixture_run("pool real redis", cases, sizeof cases / sizeof *cases);
+    real_stop(server, SIGKILL);
+    real_end();
+    return failed;
+}
