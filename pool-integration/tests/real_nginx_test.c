@@ -38,7 +38,7 @@ static struct evpool_name *begin(struct pool_fixture *f, const char *limits)
     struct evpool_name *name = NULL;
     real_stop(server, SIGKILL); /* of a test that failed */
     port = real_port("127.0.0.1");
-    assert_int_equal(real_nginx_configure(port, NULL, limits), 0);
+    assert_int_equal(real_nginx_configure("127.0.0.1", NULL, port, limits), 0);
     start_server();
     f->options.retries = 200; /* a restart takes as long as it takes */
     f->options.backoff_ns = 20 * MS;

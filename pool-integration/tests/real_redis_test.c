@@ -7,11 +7,8 @@
 
 #include "real.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 enum { CONNS = 4, THREADS = 4, PINGS = 250 };
 
@@ -141,71 +138,15 @@ static void ping__four_threads_on_two_connections__all_answered(struct pool_fixt
 
 /* ---- the health hook ---- */
 
-/* One PING, in the loop's thread; the connection's data for as long as it takes. */
-struct check {
-    struct evpool_io io;
-    struct evloop_timer timer;
-    struct pool_fixture *fixture;
-    struct evpool_conn *conn;
-    char answer[16];
-    size_t have;
-};
-
-static _Atomic unsigned checks_good, checks_bad;
-static _Atomic uint64_t patience_ns;
-
-static void check_end(struct check *check, bool ok)
-{
-    evloop_timer_stop(check->fixture->loop, &check->timer);
-    *(ok ? &checks_good : &checks_bad) += 1;
-    evpool_health_done(check->conn, ok);
-    free(check);
-}
-
-static void check_read(struct evpool_io *io, int64_t result)
-{
-    struct check *check = (struct check *)io;
-    if (result <= 0) {
-        check_end(check, false);
-        return;
-    }
-    check->have += (size_t)result;
-    if (check->have < 7)
-        evpool_read(check->conn, io, check->answer + check->have, 7 - check->have, check_read);
-    else
-        check_end(check, memcmp(check->answer, "+PONG\r\n", 7) == 0);
-}
-
-static void check_wrote(struct evpool_io *io, int64_t result)
-{
-    struct check *check = (struct check *)io;
-    if (result < 0)
-        check_end(check, false);
-    else
-        evpool_read(check->conn, io, check->answer, 7, check_read);
-}
-
-static void check_late(struct evloop_timer *timer)
-{
-    struct check *check = (struct check *)((char *)timer - offsetof(struct check, timer));
-    evpool_io_cancel(&check->io);
-}
-
-static void check_begin(struct evpool_conn *conn, void *arg)
-{
-    struct check *check = calloc(1, sizeof *check);
-    check->fixture = arg;
-    check->conn = conn;
-    evloop_timer_start(check->fixture->loop, &check->timer, evloop_now_ns(check->fixture->loop) + patience_ns, check_late);
-    evpool_write(conn, &check->io, "PING\r\n", 6, check_wrote);
-}
+static struct real_health health;
 
 static struct evpool_name *begin_checked(struct pool_fixture *f)
 {
-    checks_good = checks_bad = 0;
-    patience_ns = 20 * SECOND;
+    health.loop = f->loop;
+    health.good = health.bad = 0;
+    health.patience_ns = 20 * SECOND;
     f->options.health_interval_ns = 50 * MS;
-    f->options.hooks = (struct evpool_hooks){.health = check_begin, .arg = f};
+    f->options.hooks = (struct evpool_hooks){.health = real_health_ping, .arg = &health};
     return begin(f, "0");
 }
 
@@ -213,8 +154,8 @@ static void health__by_ping__connections_stay(struct pool_fixture *f)
 {
     struct evpool_name *name = begin_checked(f);
     warm(name);
-    assert_true(REAL_UNTIL(checks_good >= 5 * CONNS));
-    assert_int_equal(checks_bad, 0);
+    assert_true(REAL_UNTIL(health.good >= 5 * CONNS));
+    assert_int_equal(health.bad, 0);
     warm(name);
     assert_int_equal(pool_name_figures(name).created, CONNS);
     assert_int_equal(closed(name, EVPOOL_CLOSED_health), 0);
@@ -226,13 +167,13 @@ static void health__server_hangs__retired_and_later_renewed(struct pool_fixture 
     struct evpool_name *name = begin_checked(f);
     struct real_tally tally = {0};
     warm(name);
-    assert_true(REAL_UNTIL(checks_good >= CONNS));
+    assert_true(REAL_UNTIL(health.good >= CONNS));
     kill(server, SIGSTOP);
-    patience_ns = 100 * MS;
+    health.patience_ns = 100 * MS;
     assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_health) == CONNS));
-    patience_ns = 20 * SECOND;
+    health.patience_ns = 20 * SECOND;
     kill(server, SIGCONT);
-    assert_true(checks_bad >= CONNS);
+    assert_true(health.bad >= CONNS);
     assert_int_equal(pool_name_figures(name).total, 0);
     assert_int_equal(real_ask(name, ping, &tally), 0);
     assert_int_equal(tally.again + tally.first_use_failed, 0);

@@ -4,6 +4,7 @@
  */
 #include "full_listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -49,6 +50,16 @@ int full_listener_tcp(struct full_listener *full, int family)
     else
         ((struct sockaddr_in *)(void *)&address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     return start(full, &address, family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+}
+
+int full_listener_at(struct full_listener *full, const char *address, uint16_t port)
+{
+    struct sockaddr_storage at = {.ss_family = AF_INET};
+    struct sockaddr_in *in = (struct sockaddr_in *)(void *)&at;
+    *full = (struct full_listener){0};
+    in->sin_port = htons(port);
+    inet_pton(AF_INET, address, &in->sin_addr);
+    return start(full, &at, sizeof *in);
 }
 
 int full_listener_unix(struct full_listener *full, const char *path)

@@ -16,8 +16,9 @@ struct full_listener {
     int fillers[FULL_LISTENER_FILLERS];
     unsigned fillers_count;
 };
-/* On the loopback of AF_INET or AF_INET6, or at a path: 0 or -errno. */
+/* On the loopback of AF_INET or AF_INET6, at an address, or at a path: 0 or -errno. */
 int full_listener_tcp(struct full_listener *full, int family);
+int full_listener_at(struct full_listener *full, const char *address, uint16_t port); /* IPv4 */
 int full_listener_unix(struct full_listener *full, const char *path);
 void full_listener_drain(struct full_listener *full); /* accepts and closes all that wait: there is room again */
 void full_listener_close(struct full_listener *full);

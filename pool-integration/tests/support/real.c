@@ -191,10 +191,10 @@ void real_stop(pid_t pid, int signal)
     waitpid(pid, &status, 0);
 }
 
-int real_run(const char *const *argv)
+int real_run(const char *const *argv, pid_t network_pid)
 {
     int status = 0;
-    const pid_t pid = real_start(argv, 0);
+    const pid_t pid = real_start(argv, network_pid);
     if (pid > 0 && reap(pid, 2000, &status))
         return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     real_stop(pid, SIGKILL);
@@ -203,7 +203,7 @@ int real_run(const char *const *argv)
 
 /* ---- nginx ---- */
 
-int real_nginx_configure(uint16_t port, const char *also, const char *limits)
+int real_nginx_configure(const char *address, const char *also, uint16_t port, const char *limits)
 {
     char second[64] = "";
     if (also)
@@ -214,10 +214,10 @@ int real_nginx_configure(uint16_t port, const char *also, const char *limits)
                       "http {\n  access_log off;\n"
                       "  client_body_temp_path %s/body;\n  proxy_temp_path %s/proxy;\n  fastcgi_temp_path %s/fastcgi;\n"
                       "  uwsgi_temp_path %s/uwsgi;\n  scgi_temp_path %s/scgi;\n"
-                      "  server {\n    listen 127.0.0.1:%u ssl;\n    %s\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n"
+                      "  server {\n    listen %s:%u ssl;\n    %s\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n"
                       "    %s\n    location / { return 200 \"$server_addr\"; }\n  }\n}\n",
                       geteuid() == 0 ? "user root root;\n" : "", directory, directory, directory, directory, directory,
-                      directory, directory, port, second, certificate_file("good.pem"), certificate_file("good.key"),
+                      directory, directory, address, port, second, certificate_file("good.pem"), certificate_file("good.key"),
                       limits);
 }
 

@@ -35,10 +35,11 @@ bool real_listens(pid_t pid, const char *address, uint16_t port);
 /* Waits up to 10 s, then kills. */
 void real_stop(pid_t pid, int signal);
 /* Runs argv to its end, 20 s at most: its exit status, or -1. */
-int real_run(const char *const *argv);
+int real_run(const char *const *argv, pid_t network_pid);
 
-/* nginx for https://good.test on 127.0.0.1 (and `also`, or NULL), certificates as certificates.h makes them; `limits` are lines of the server's section. */
-int real_nginx_configure(uint16_t port, const char *also, const char *limits);
+/* nginx for https://good.test on an address (and on `also`, or NULL), with the certificates of certificates.h; `limits` are lines of
+ * the server's section. It answers with the address that was asked. */
+int real_nginx_configure(const char *address, const char *also, uint16_t port, const char *limits);
 pid_t real_nginx_start(void);
 
 /* Threads that are not the loop's: 0 and the body of GET /, or -errno. An answer that is none: -EPROTO. */
@@ -52,6 +53,14 @@ struct real_tally {
 typedef int real_request(struct evpool_conn *conn);
 /* One request until it is answered: 0, or the last error. */
 int real_ask(struct evpool_name *name, real_request *request, struct real_tally *tally);
+
+/* A health hook (arg: struct real_health) that makes one PING, and gives it up after patience_ns. */
+struct real_health {
+    struct evloop *loop;
+    _Atomic uint64_t patience_ns;
+    _Atomic unsigned good, bad;
+};
+void real_health_ping(struct evpool_conn *conn, void *arg);
 
 /* True as soon as the condition holds, false after 30 s. */
 #define REAL_UNTIL(condition) \

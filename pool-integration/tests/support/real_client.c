@@ -109,3 +109,61 @@ int real_ask(struct evpool_name *name, real_request *request, struct real_tally 
         ;
     return result;
 }
+
+/* ---- the health hook ---- */
+
+/* One PING, in the loop's thread; the connection's data for as long as it takes. */
+struct check {
+    struct evpool_io io;
+    struct evloop_timer timer;
+    struct real_health *health;
+    struct evpool_conn *conn;
+    char answer[16];
+    size_t have;
+};
+
+static void check_end(struct check *check, bool ok)
+{
+    evloop_timer_stop(check->health->loop, &check->timer);
+    *(ok ? &check->health->good : &check->health->bad) += 1;
+    evpool_health_done(check->conn, ok);
+    free(check);
+}
+
+static void check_read(struct evpool_io *io, int64_t result)
+{
+    struct check *check = (struct check *)io;
+    if (result <= 0) {
+        check_end(check, false);
+        return;
+    }
+    check->have += (size_t)result;
+    if (check->have < 7)
+        evpool_read(check->conn, io, check->answer + check->have, 7 - check->have, check_read);
+    else
+        check_end(check, memcmp(check->answer, "+PONG\r\n", 7) == 0);
+}
+
+static void check_wrote(struct evpool_io *io, int64_t result)
+{
+    struct check *check = (struct check *)io;
+    if (result < 0)
+        check_end(check, false);
+    else
+        evpool_read(check->conn, io, check->answer, 7, check_read);
+}
+
+static void check_late(struct evloop_timer *timer)
+{
+    struct check *check = (struct check *)((char *)timer - offsetof(struct check, timer));
+    evpool_io_cancel(&check->io);
+}
+
+void real_health_ping(struct evpool_conn *conn, void *arg)
+{
+    struct check *check = calloc(1, sizeof *check);
+    check->health = arg;
+    check->conn = conn;
+    evloop_timer_start(check->health->loop, &check->timer, evloop_now_ns(check->health->loop) + check->health->patience_ns, check_late);
+    evpool_write(conn, &check->io, "PING\r\n", 6, check_wrote);
+}
