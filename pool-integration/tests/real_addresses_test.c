@@ -35,6 +35,19 @@ static int listen_and_be_mute(void)
     return mute_fd >= 0 && bind(mute_fd, (struct sockaddr *)&at, sizeof at) == 0 && listen(mute_fd, 500) == 0;
 }
 
+/* How often dnsmasq has said that it read the names. */
+static unsigned times_read(void)
+{
+    char line[512];
+    unsigned times = 0;
+    FILE *log = fopen(real_file("log"), "r");
+    while (log && fgets(line, sizeof line, log))
+        times += strstr(line, "/names - ") != NULL;
+    if (log)
+        fclose(log);
+    return times;
+}
+
 static bool start_names(void)
 {
     const uint16_t own = real_port("127.0.0.1");
@@ -59,8 +72,8 @@ static bool start_servers(void)
     if (real_nginx_configure(first, second, port, "") < 0)
         return false;
     web = real_nginx_start();
-    return real_listens(web, first, port) && real_listens(web, second, port) && full_listener_at(&full, hole, port) == 0 &&
-           listen_and_be_mute() && start_names();
+    return real_listens(web, first, port) && real_listens(web, second, port) &&
+           full_listener_at(&full, hole, port) == 0 && listen_and_be_mute() && start_names();
 }
 
 static void stop_servers(void)
@@ -69,19 +82,6 @@ static void stop_servers(void)
     real_stop(web, SIGTERM);
     full_listener_close(&full);
     close(mute_fd);
-}
-
-/* How often dnsmasq has said that it read the names. */
-static unsigned times_read(void)
-{
-    char line[512];
-    unsigned times = 0;
-    FILE *log = fopen(real_file("log"), "r");
-    while (log && fgets(line, sizeof line, log))
-        times += strstr(line, "/names - ") != NULL;
-    if (log)
-        fclose(log);
-    return times;
 }
 
 /* NULL-terminated. */
@@ -104,7 +104,8 @@ static struct evpool_name *begin(struct pool_fixture *f)
     struct evpool_name *name = NULL;
     f->options.dns_servers = servers;
     f->options.hosts_file = "";
-    f->options.connect_timeout_ns = 200 * MS; /* before another address is tried beside it: what never answers is blamed */
+    f->options.connect_timeout_ns =
+        200 * MS; /* before another address is tried beside it: what never answers is blamed */
     f->options.attempt_delay_ns = 2 * SECOND;
     f->options.tls_timeout_ns = 500 * MS;
     f->options.retries = 100;

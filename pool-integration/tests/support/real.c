@@ -23,7 +23,8 @@ static char directory[64];
 
 const char *real_program(const char *name)
 {
-    static const char *const folders[] = {"/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin"};
+    static const char *const folders[] = {"/usr/sbin", "/usr/bin",        "/sbin",
+                                          "/bin",      "/usr/local/sbin", "/usr/local/bin"};
     static char paths[8][64];
     static unsigned turn;
     char *path = paths[turn++ % 8];
@@ -208,17 +209,17 @@ int real_nginx_configure(const char *address, const char *also, uint16_t port, c
     char second[64] = "";
     if (also)
         snprintf(second, sizeof second, "listen %s:%u ssl;", also, port);
-    return real_write("nginx.conf",
-                      "%sworker_processes 1;\ndaemon off;\npid %s/nginx.pid;\nerror_log %s/log;\n"
-                      "events { worker_connections 256; }\n"
-                      "http {\n  access_log off;\n"
-                      "  client_body_temp_path %s/body;\n  proxy_temp_path %s/proxy;\n  fastcgi_temp_path %s/fastcgi;\n"
-                      "  uwsgi_temp_path %s/uwsgi;\n  scgi_temp_path %s/scgi;\n"
-                      "  server {\n    listen %s:%u ssl;\n    %s\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n"
-                      "    %s\n    location / { return 200 \"$server_addr\"; }\n  }\n}\n",
-                      geteuid() == 0 ? "user root root;\n" : "", directory, directory, directory, directory, directory,
-                      directory, directory, address, port, second, certificate_file("good.pem"), certificate_file("good.key"),
-                      limits);
+    return real_write(
+        "nginx.conf",
+        "%sworker_processes 1;\ndaemon off;\npid %s/nginx.pid;\nerror_log %s/log;\n"
+        "events { worker_connections 256; }\n"
+        "http {\n  access_log off;\n"
+        "  client_body_temp_path %s/body;\n  proxy_temp_path %s/proxy;\n  fastcgi_temp_path %s/fastcgi;\n"
+        "  uwsgi_temp_path %s/uwsgi;\n  scgi_temp_path %s/scgi;\n"
+        "  server {\n    listen %s:%u ssl;\n    %s\n    ssl_certificate %s;\n    ssl_certificate_key %s;\n"
+        "    %s\n    location / { return 200 \"$server_addr\"; }\n  }\n}\n",
+        geteuid() == 0 ? "user root root;\n" : "", directory, directory, directory, directory, directory, directory,
+        directory, address, port, second, certificate_file("good.pem"), certificate_file("good.key"), limits);
 }
 
 pid_t real_nginx_start(void)

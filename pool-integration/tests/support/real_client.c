@@ -164,6 +164,7 @@ void real_health_ping(struct evpool_conn *conn, void *arg)
     struct check *check = calloc(1, sizeof *check);
     check->health = arg;
     check->conn = conn;
-    evloop_timer_start(check->health->loop, &check->timer, evloop_now_ns(check->health->loop) + check->health->patience_ns, check_late);
+    evloop_timer_start(check->health->loop, &check->timer,
+                       evloop_now_ns(check->health->loop) + check->health->patience_ns, check_late);
     evpool_write(conn, &check->io, "PING\r\n", 6, check_wrote);
 }
