@@ -157,8 +157,8 @@ static void health__by_ping__connections_stay(struct pool_fixture *f)
     assert_true(REAL_UNTIL(health.good >= 5 * CONNS));
     assert_int_equal(health.bad, 0);
     warm(name);
-    assert_int_equal(pool_name_figures(name).created, CONNS);
-    assert_int_equal(closed(name, EVPOOL_CLOSED_health), 0);
+    const struct evpool_figures figures = pool_name_figures(name);
+    assert_int_equal(figures.total, figures.created); /* more than CONNS if some were just being checked */
     finish(name);
 }
 
