@@ -276,14 +276,17 @@ static void hand_out(struct evpool_conn *conn)
     struct evpool *pool = conn->pool;
     const uint64_t now = evloop_now_ns(pool->loop);
     struct evpool_request *request;
+    bool ours = true; /* once it is delivered, its borrower may have given it back: idle or closed, it has been seen to */
     do {
         pool_lock(pool);
         request = NULL;
         const enum evpool_reason reason = why_close_locked(conn, now);
-        if (!reason && (users_locked(conn) == 0 || (conn_name(conn)->first && !list_empty(&conn->place))))
+        const bool more = users_locked(conn) > 0 && conn_name(conn)->first && !list_empty(&conn->place);
+        if (!reason && (ours || more))
             request = offer_locked(conn, now);
-        else if (reason && users_locked(conn) == 0)
+        else if (reason && ours)
             close_locked(conn, reason);
+        ours = false;
         pool_unlock(pool);
         if (request)
             request_deliver(request);
