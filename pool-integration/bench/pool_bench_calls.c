@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The pool by itself: a call, many idle connections, and fairness where connections are few.
+ */
+#include "pool_bench.h"
+
+#define ROUNDS_MAX 32u
+#define CALLS 200000u
+#define IDLE_CONNECTIONS 10000u
+#define IDLE_NS UINT64_C(3000000000)
+#define CONSTRAINED_REQUESTS 5000u
+
+/* `rounds` answers of one load, or why there are none. */
+static const char *rounds_run(struct worker *worker, struct answer *answers, unsigned rounds, uint64_t count)
+{
+    struct answer warm;
+    if (worker_run(worker, count, &warm) < 0)
+        return "a load failed";
+    for (unsigned i = 0; i < rounds; i++)
+        if (worker_run(worker, count, &answers[i]) < 0)
+            return "a load failed";
+    return NULL;
+}
+
+static double median_of(const struct answer *answers, unsigned rounds, unsigned figure, double scale)
+{
+    double values[ROUNDS_MAX];
+    for (unsigned i = 0; i < rounds; i++)
+        values[i] = answers[i].figures[figure] * scale;
+    return quantile(values, rounds, 0.5);
+}
+
+/* ---- call/... ---- */
+
+static void call_case(struct bench *bench, const char *name, const char *kind, unsigned figure, int cpu, double most_ns)
+{
+    static const char *const keys[] = {"disabled_ns", "untraced_ns"};
+    struct answer answers[ROUNDS_MAX];
+    const unsigned rounds = bench_rounds(bench, 31);
+    const uint64_t count = bench_count(bench, CALLS);
+    struct worker server, worker;
+    struct load_setup setup;
+    struct result result;
+    const char *why = NULL;
+    if (!bench_wants(bench, name) || bench_echo(bench, name, &server, &setup) < 0)
+        return;
+    result_start(&result, most_ns < 100 ? "<= 60 ns" : "<= 300 ns", "%s", name);
+    for (unsigned i = 0; i < 2 && !why; i++) {
+        if (worker_start(&worker, bench, kind, i == 0, cpu, &setup) != 0)
+            why = "a load does not start";
+        else
+            why = rounds_run(&worker, answers, rounds, count);
+        worker_stop(&worker);
+        const double ns = why ? 0 : median_of(answers, rounds, figure, 1 / (double)count);
+        result_add(&result, keys[i], ns);
+        if (i == 0)
+            result_judge(&result, ns <= most_ns);
+    }
+    result_add(&result, "rounds", rounds);
+    if (why)
+        bench_failed(bench, name, why);
+    else
+        result_print(bench, &result);
+    worker_stop(&server);
+}
+
+/* ---- idle ---- */
+
+static void idle_case(struct bench *bench)
+{
+    struct worker server, worker;
+    struct load_setup setup;
+    struct result result;
+    struct answer answer;
+    if (!bench_wants(bench, "idle") || bench_echo(bench, "idle", &server, &setup) < 0)
+        return;
+    const uint64_t connections = bench_count(bench, IDLE_CONNECTIONS);
+    setup.count = connections < IDLE_CONNECTIONS ? (unsigned)connections : IDLE_CONNECTIONS;
+    if (worker_start(&worker, bench, "idle", true, CPU_client, &setup) != 0) {
+        bench_failed(bench, "idle", worker.ready.text);
+    } else if (worker_run(&worker, bench->scale < 1 ? (uint64_t)(IDLE_NS * bench->scale) : IDLE_NS, &answer) < 0) {
+        bench_failed(bench, "idle", answer.text);
+    } else {
+        const double *const own = &answer.figures[FIGURE_own];
+        const double percent = 100 * answer.figures[FIGURE_cpu_ns] / answer.figures[FIGURE_wall_ns];
+        result_start(&result,
+                     own[0] < IDLE_CONNECTIONS ? "<= 1024 bytes each, < 1 % CPU (fewer than 10,000 here)"
+                                               : "<= 1024 bytes each, < 1 % CPU",
+                     "idle");
+        result_add(&result, "connections", own[0]);
+        result_add(&result, "bytes_each", own[1]);
+        result_add(&result, "cpu_percent", percent);
+        result_judge(&result, own[1] <= 1024 && percent < 1);
+        result_print(bench, &result);
+    }
+    worker_stop(&worker);
+    worker_stop(&server);
+}
+
+/* ---- constrained ---- */
+
+/* A request's fair share of waiting is the mean: in a closed loop of equal clients everybody waits for the same number of turns. Turns are
+ * counted as well, as they tell of fairness whatever else the machine does. */
+static void constrained_report(struct bench *bench, struct answer *answers, unsigned rounds)
+{
+    struct result result;
+    double ratios[ROUNDS_MAX], longest_ratio = 0, turns = 0;
+    for (unsigned i = 0; i < rounds; i++) {
+        const double *const own = &answers[i].figures[FIGURE_own];
+        ratios[i] = own[0] / own[1];
+        longest_ratio = ratios[i] > longest_ratio ? ratios[i] : longest_ratio;
+        turns = own[3] > turns ? own[3] : turns;
+    }
+    const double fair_turns = answers[0].figures[FIGURE_own + 4], ratio = quantile(ratios, rounds, 0.5);
+    result_start(&result, "nobody waits more than 2 x the fair share", "constrained");
+    result_add(&result, "longest_to_fair", ratio);
+    result_add(&result, "longest_to_fair_worst_round", longest_ratio);
+    result_add(&result, "turns_max", turns);
+    result_add(&result, "turns_fair", fair_turns);
+    result_add(&result, "fair_us", median_of(answers, rounds, FIGURE_own + 1, 1e-3));
+    result_add(&result, "p99_us", median_of(answers, rounds, FIGURE_own + 2, 1e-3));
+    result_add(&result, "longest_us", median_of(answers, rounds, FIGURE_own, 1e-3));
+    result_add(&result, "rounds", rounds);
+    result_judge(&result, ratio <= 2 && turns <= 2 * fair_turns);
+    result_print(bench, &result);
+}
+
+static void constrained_case(struct bench *bench)
+{
+    struct answer answers[ROUNDS_MAX];
+    const unsigned rounds = bench_rounds(bench, 21);
+    struct worker server, worker;
+    struct load_setup setup;
+    const char *why;
+    if (!bench_wants(bench, "constrained") || bench_echo(bench, "constrained", &server, &setup) < 0)
+        return;
+    if (worker_start(&worker, bench, "constrained", true, CPU_client, &setup) != 0)
+        why = worker.ready.text;
+    else
+        why = rounds_run(&worker, answers, rounds, bench_count(bench, CONSTRAINED_REQUESTS));
+    if (why)
+        bench_failed(bench, "constrained", why);
+    else
+        constrained_report(bench, answers, rounds);
+    worker_stop(&worker);
+    worker_stop(&server);
+}
+
+void bench_calls(struct bench *bench)
+{
+    call_case(bench, "call/loop", "call", FIGURE_wall_ns, CPU_client, 60);
+    call_case(bench, "call/two-threads", "threads", FIGURE_own, CPU_any, 300);
+    idle_case(bench);
+    constrained_case(bench);
+}
