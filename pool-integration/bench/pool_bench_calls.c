@@ -32,35 +32,60 @@ static double median_of(const struct answer *answers, unsigned rounds, unsigned 
 
 /* ---- call/... ---- */
 
-static void call_case(struct bench *bench, const char *name, const char *kind, unsigned figure, int cpu, double most_ns)
+struct call_case {
+    const char *name, *kind, *target;
+    unsigned figure;
+    int cpu;
+    double most_ns;
+};
+
+/* NULL, or why not. */
+static const char *call_time(const struct bench *bench, const struct call_case *of, const struct load_setup *setup,
+                             bool traced, bool recorded, double *ret_ns)
 {
-    static const char *const keys[] = {"disabled_ns", "untraced_ns"};
     struct answer answers[ROUNDS_MAX];
+    struct recorder recorder = {0};
+    struct worker worker;
+    uint64_t events, lost;
     const unsigned rounds = bench_rounds(bench, 31);
     const uint64_t count = bench_count(bench, CALLS);
-    struct worker server, worker;
+    const char *why = NULL;
+    if (worker_start(&worker, bench, of->kind, traced, of->cpu, setup) != 0)
+        why = "a load does not start";
+    else if (recorded && recorder_start(&recorder, bench, worker.pid) < 0)
+        why = "the recorder does not start (EVTRAIL_DIR?)";
+    else
+        why = rounds_run(&worker, answers, rounds, count);
+    if (recorded)
+        recorder_stop(&recorder, &events, &lost);
+    worker_stop(&worker);
+    *ret_ns = why ? 0 : median_of(answers, rounds, of->figure, 1 / (double)count);
+    return why;
+}
+
+static void call_case(struct bench *bench, const struct call_case *of)
+{
+    struct worker server;
     struct load_setup setup;
     struct result result;
-    const char *why = NULL;
-    if (!bench_wants(bench, name) || bench_echo(bench, name, &server, &setup) < 0)
+    double disabled, untraced = 0, recorded = 0;
+    if (!bench_wants(bench, of->name) || bench_echo(bench, of->name, &server, &setup) < 0)
         return;
-    result_start(&result, most_ns < 100 ? "<= 60 ns" : "<= 300 ns", "%s", name);
-    for (unsigned i = 0; i < 2 && !why; i++) {
-        if (worker_start(&worker, bench, kind, i == 0, cpu, &setup) != 0)
-            why = "a load does not start";
-        else
-            why = rounds_run(&worker, answers, rounds, count);
-        worker_stop(&worker);
-        const double ns = why ? 0 : median_of(answers, rounds, figure, 1 / (double)count);
-        result_add(&result, keys[i], ns);
-        if (i == 0)
-            result_judge(&result, ns <= most_ns);
-    }
-    result_add(&result, "rounds", rounds);
-    if (why)
-        bench_failed(bench, name, why);
-    else
+    const char *why = call_time(bench, of, &setup, true, false, &disabled);
+    if (!why)
+        why = call_time(bench, of, &setup, false, false, &untraced);
+    if (!why)
+        why = call_time(bench, of, &setup, true, true, &recorded);
+    if (why) {
+        bench_failed(bench, of->name, why);
+    } else {
+        result_start(&result, of->target, "%s", of->name);
+        result_add(&result, "disabled_ns", disabled);
+        result_add(&result, "untraced_ns", untraced);
+        result_add(&result, "recorded_ns", recorded);
+        result_judge(&result, disabled <= of->most_ns);
         result_print(bench, &result);
+    }
     worker_stop(&server);
 }
 
@@ -148,8 +173,10 @@ static void constrained_case(struct bench *bench)
 
 void bench_calls(struct bench *bench)
 {
-    call_case(bench, "call/loop", "call", FIGURE_wall_ns, CPU_client, 60);
-    call_case(bench, "call/two-threads", "threads", FIGURE_own, CPU_any, 300);
+    static const struct call_case cases[] = {{"call/loop", "call", "<= 60 ns", FIGURE_wall_ns, CPU_client, 60},
+                                             {"call/two-threads", "threads", "<= 300 ns", FIGURE_own, CPU_any, 300}};
+    for (unsigned i = 0; i < 2; i++)
+        call_case(bench, &cases[i]);
     idle_case(bench);
     constrained_case(bench);
 }
