@@ -124,8 +124,8 @@ static void idle_case(struct bench *bench)
 
 /* ---- constrained ---- */
 
-/* A request's fair share of waiting is the mean: in a closed loop of equal clients everybody waits for the same number of turns. Turns are
- * counted as well, as they tell of fairness whatever else the machine does. */
+/* In a closed loop of equal clients the fair share is the same number of turns for everybody: turns are judged, since when the machine stands
+ * still all that wait do so for longer. Times stand beside, the fair one is the mean. */
 static void constrained_report(struct bench *bench, struct answer *answers, unsigned rounds)
 {
     struct result result;
@@ -137,7 +137,7 @@ static void constrained_report(struct bench *bench, struct answer *answers, unsi
         turns = own[3] > turns ? own[3] : turns;
     }
     const double fair_turns = answers[0].figures[FIGURE_own + 4], ratio = quantile(ratios, rounds, 0.5);
-    result_start(&result, "nobody waits more than 2 x the fair share", "constrained");
+    result_start(&result, "nobody waits more than 2 x the fair share of turns", "constrained");
     result_add(&result, "longest_to_fair", ratio);
     result_add(&result, "longest_to_fair_worst_round", longest_ratio);
     result_add(&result, "turns_max", turns);
@@ -146,7 +146,7 @@ static void constrained_report(struct bench *bench, struct answer *answers, unsi
     result_add(&result, "p99_us", median_of(answers, rounds, FIGURE_own + 2, 1e-3));
     result_add(&result, "longest_us", median_of(answers, rounds, FIGURE_own, 1e-3));
     result_add(&result, "rounds", rounds);
-    result_judge(&result, ratio <= 2 && turns <= 2 * fair_turns);
+    result_judge(&result, turns <= 2 * fair_turns);
     result_print(bench, &result);
 }
 
