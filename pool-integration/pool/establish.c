@@ -276,7 +276,8 @@ static void hand_out(struct evpool_conn *conn)
     struct evpool *pool = conn->pool;
     const uint64_t now = evloop_now_ns(pool->loop);
     struct evpool_request *request;
-    bool ours = true; /* once it is delivered, its borrower may have given it back: idle or closed, it has been seen to */
+    bool ours =
+        true; /* once it is delivered, its borrower may have given it back: idle or closed, it has been seen to */
     do {
         pool_lock(pool);
         request = NULL;
