@@ -149,7 +149,8 @@ int evtrail_file_cursor_open(struct evtrail_file_cursor **ret_cursor, const char
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor)
 {
     const struct evtrail_part *part = &cursor->current;
-    return cursor->paths_count == 1 && !strcmp(cursor->paths[0], cursor->name) && (!part->open || part->closed);
+    return cursor->paths_count == 1 && !strcmp(cursor->paths[0], cursor->name) &&
+           (!part->open || part->closed || (part->left && part->complete));
 }
 
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)

@@ -40,6 +40,8 @@ struct evtrail_part {
     uint64_t searched; /* bytes of large frames that were looked at behind damage */
     bool open;
     bool awaited;             /* its first frame is not yet there */
+    bool written;             /* a writer was seen to hold its lock */
+    bool left;                /* ... and holds it no longer: nothing is appended any more */
     bool complete;            /* all that there is was scanned */
     bool closed;              /* it ends with END and seek table */
     bool indexed;             /* its index gave the items */
@@ -100,7 +102,7 @@ struct evtrail_file_cursor {
 #define EVTRAIL_CURSOR_SCHEMA_BYTES_MAX ((size_t)512 << 20) /* of all its sources together */
 enum { EVTRAIL_SCRATCH_BYTES = EVTRAIL_FRAME_BYTES_MAX, EVTRAIL_ITEMS_MAX = 1 << 19 };
 
-/* A single file, no set, that has its end or turned out to be none of ours. */
+/* A single file, no set, that has its end, has lost its writer or turned out to be none of ours. */
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
 /* Of the batch that options.wanted is asked about, whether no later one of its ring is known in the file. */
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);

@@ -369,7 +369,7 @@ static int scan_some(struct evtrail_file_cursor *cursor, struct evtrail_part *pa
     while (r == 0 && part->items_count - had < most) {
         const char *what = NULL;
         r = scan_one(cursor, part, &what);
-        if (r == 0 && what && cursor->options.follow && !part->input.stream && grows(what))
+        if (r == 0 && what && cursor->options.follow && !part->left && !part->input.stream && grows(what))
             r = 1;
         else if (r == 0 && what)
             r = step_over_damage(cursor, part, what);
@@ -398,7 +398,7 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     int r = evtrail_part_read_frame(cursor, part, 0, &frame, &what);
     if (r < 0)
         return r;
-    part->awaited = r == 0 && cursor->options.follow && !part->input.stream &&
+    part->awaited = r == 0 && cursor->options.follow && !part->left && !part->input.stream &&
                     begins(cursor->scratch, cursor->scratch_used, &frame, what);
     if (part->awaited)
         return 0;
@@ -432,8 +432,18 @@ static int look_again(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     return r < 0 ? evtrail_part_refuse(cursor, part, r) : 0;
 }
 
+/* Asked before the file is read: what a writer wrote before it went is there. */
+static void watch_writer(struct evtrail_part *part)
+{
+    const bool written = !part->input.stream && evtrail_input_written(&part->input);
+    part->left = part->written && !written;
+    part->written |= written;
+}
+
 int evtrail_part_scan(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
 {
+    if (cursor->options.follow)
+        watch_writer(part);
     int r = part->awaited ? look_again(cursor, part) : 0;
     if (r < 0 || part->awaited)
         return r;

@@ -128,6 +128,12 @@ ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t
     return (ssize_t)done;
 }
 
+bool evtrail_input_written(const struct evtrail_input *input)
+{
+    struct flock whole = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    return fcntl(input->fd, F_OFD_GETLK, &whole) == 0 && whole.l_type == F_WRLCK;
+}
+
 uint64_t evtrail_input_size(const struct evtrail_input *input)
 {
     struct stat status;

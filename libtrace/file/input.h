@@ -24,6 +24,8 @@ void evtrail_input_close(struct evtrail_input *input);
 /* Up to `bytes` bytes at `offset` (stream: not before the last call's); fewer only at the end. -EINTR: a signal
  * came while a stream was waited for; -EIO. */
 ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t *out, size_t bytes);
+/* Whether a writer holds the file's lock. */
+bool evtrail_input_written(const struct evtrail_input *input);
 /* The length now; UINT64_MAX for a stream. */
 uint64_t evtrail_input_size(const struct evtrail_input *input);
 

@@ -67,6 +67,13 @@ static int open_file(const char *path, bool force)
     return fd;
 }
 
+/* Tells who follows the file that it has a writer, and ends with that. Without locks it is followed until it is closed. */
+static void lock(int fd)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    fcntl(fd, F_OFD_SETLK, &whole);
+}
+
 static int allocate(struct evtrail_output *output)
 {
     for (unsigned i = 0; i < BUFFERS; i++) {
@@ -110,6 +117,8 @@ int evtrail_output_open(struct evtrail_output **ret_output, const char *path,
     }
     /* Standard output may be a file that others append to as well. */
     output->regular = strcmp(path, "-") && fstat(output->fd, &status) == 0 && S_ISREG(status.st_mode);
+    if (output->regular)
+        lock(output->fd);
     start_uring(output, options->no_uring);
     *ret_output = output;
     return 0;

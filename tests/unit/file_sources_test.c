@@ -240,6 +240,34 @@ static void follow__set_whose_next_part_is_empty__no_part_is_lost(void **state)
     gen_directory_remove(directory);
 }
 
+static void follow__writer_gone_without_an_end__followed_no_longer(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt");
+    const struct evtrail_reader_options options = {.bytes = sizeof(options), .follow = true};
+    const struct evtrail_file_options file_options = gen_options();
+    struct evtrail_reader *reader;
+    struct evtrail_file *file;
+    struct evtrail_event *event;
+    uint64_t events = 0;
+    (void)state;
+    assert_int_equal(evtrail_reader_new(&reader, &options), 0);
+    assert_int_equal(evtrail_file_create(&file, path, &file_options), 0);
+    const uint64_t written = write_processes(file, 1, 10);
+    assert_int_equal(evtrail_file_flush(file), 0);
+    assert_int_equal(evtrail_reader_add_path(reader, path), 0);
+    while (evtrail_reader_next(reader, &event) == 1)
+        events += event->type != NULL;
+    assert_int_equal(events, written);
+    assert_false(evtrail_reader_done(reader));
+    evtrail_file_abandon(file);
+    while (evtrail_reader_next(reader, &event) == 1)
+        assert_null(event->type); /* that the processes have ended */
+    assert_true(evtrail_reader_done(reader));
+    evtrail_reader_free(reader);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 static size_t resident_bytes(void)
 {
     unsigned long pages = 0;
@@ -293,6 +321,7 @@ int main(void)
         cmocka_unit_test(follow__name_current__goes_on_with_the_next_file),
         cmocka_unit_test(follow__file_without_a_whole_first_frame__is_waited_for),
         cmocka_unit_test(follow__foreign_bytes__refused_at_once_or_when_they_come),
+        cmocka_unit_test(follow__writer_gone_without_an_end__followed_no_longer),
         cmocka_unit_test(follow__set_whose_next_part_is_empty__no_part_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

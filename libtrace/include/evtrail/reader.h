@@ -209,7 +209,7 @@ bool evtrail_filter_needs_spans(const struct evtrail_filter *filter);
 struct evtrail_reader;
 struct evtrail_reader_options {
     size_t bytes;  /* sizeof(struct evtrail_reader_options) */
-    bool follow;   /* files: wait for what is appended, one file until it is closed, a set for ever; sessions: always */
+    bool follow;   /* files: wait for what is appended, one file until it is closed or its writer is gone, a set for ever; sessions: always */
     bool hold;     /* take a consumer's slot: drop, block and shed wait for this reader */
     bool from_now; /* live: skip what is there already */
     bool low_latency;      /* live: look every 20-50 us while events come, ask to be woken when none do */
