@@ -83,7 +83,7 @@ static int drain_open(struct evtrail_reader **ret_reader, int pid, bool hold, bo
     if (result == 0)
         result = evtrail_reader_add_process(*ret_reader, text);
     if (result < 0)
-        fprintf(stderr, "evtrail bench: reader: %s\n", evtrail_reader_error(*ret_reader));
+        warn("reader", "%s", evtrail_reader_error(*ret_reader));
     return result;
 }
 
@@ -282,18 +282,14 @@ int run_bench(const struct args *args)
     int code = CODE_ok;
     if (parse(&bench, args->operands, &peer, &code))
         return code;
-    if (!case_exists(&bench, peer)) {
-        fprintf(stderr, "evtrail bench: no case '%s'%s; --list names them\n", bench.only,
-                peer ? "" : " (peer/* needs --peer)");
-        return CODE_usage;
-    }
+    if (!case_exists(&bench, peer))
+        return fail(CODE_usage, NULL, "no case '%s'%s; --list names them", bench.only,
+                    peer ? "" : " (peer/* needs --peer)");
     snprintf(self, sizeof(self), "%s", bench_command);
     bench.self = self;
     bench.libexec = find_libexec(libexec, sizeof(libexec), self);
-    if (!mkdtemp(work)) {
-        fprintf(stderr, "evtrail bench: %s: %s; it needs a directory for its files\n", work, strerror(errno));
-        return CODE_io;
-    }
+    if (!mkdtemp(work))
+        return fail(CODE_io, work, "%s; it needs a directory for its files", strerror(errno));
     bench.work = work;
     bench.ns_per_tick = tick_length_ns();
     bench_emission(&bench);

@@ -10,6 +10,7 @@ const char *bench_command;
 int main(int argc, char **argv)
 {
     bench_command = argv[0];
+    program_part = "bench";
     const struct args args = {.operands = argv + 1, .operands_count = argc - 1};
     return run_bench(&args);
 }

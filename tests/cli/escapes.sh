@@ -53,6 +53,9 @@ done
 run 0 cat --json "$name"
 sane
 json_lines
+run 2 bench "$(printf '\033[1mx\302\233')"
+sane
+one_line
 run 3 cat "$(printf 'no\342\200\256\033file')"
 sane
 one_line
