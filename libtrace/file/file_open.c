@@ -65,7 +65,7 @@ int evtrail_cursor_next_part(struct evtrail_file_cursor *cursor)
     cursor->parts++;
     cursor->unclosed += cursor->current.open && !cursor->current.closed;
     evtrail_part_close(&cursor->current);
-    cursor->header_valid = false;
+    cursor->header_valid = cursor->untold = false;
     cursor->current = cursor->following;
     cursor->following = (struct evtrail_part){0};
     int r = cursor->current.open;

@@ -37,6 +37,7 @@ static int tell_damage(struct evtrail_file_cursor *cursor, const struct evtrail_
     const bool begun = item->found == EVTRAIL_MAGIC_BATCH || item->found == EVTRAIL_MAGIC_OTHER ||
                        item->found == EVTRAIL_MAGIC_SEEK_TABLE || !item->found;
     char found[48] = "";
+    cursor->untold |= item->bytes >= EVTRAIL_ACCOUNT_BYTES;
     if (!begun) /* no frame's first bytes */
         snprintf(found, sizeof(found), "wanted a frame, found %08x: ", item->found);
     return evtrail_cursor_fault(cursor, cursor->current.path,
@@ -116,9 +117,11 @@ static int take_account(struct evtrail_file_cursor *cursor, const struct evtrail
     if (r == 1)
         what = frame.tag == EVTRAIL_TAG_ACCOUNT ? evtrail_frame_parse_account(cursor->scratch, frame.bytes, &account)
                                                 : "something else";
-    if (what)
+    if (what) {
+        cursor->untold = true;
         return evtrail_cursor_fault(cursor, cursor->current.path, "damaged at byte %llu: wanted a ring's account: %s",
                                     (unsigned long long)item->offset, what);
+    }
     evtrail_cursor_told(cursor, &account, item->source);
     return 0;
 }

@@ -95,6 +95,7 @@ struct evtrail_file_cursor {
     size_t scratch_used; /* of the last evtrail_part_read_frame(), at least its head */
     uint64_t torn, faults;
     uint64_t torn_recorded; /* in damage that was repaired: the file says so itself */
+    bool untold;            /* damage in the current part may have held what was told of rings before it */
     uint32_t parts;         /* that were opened */
     uint32_t unclosed;      /* parts that were left behind without an end */
     char error[768];

@@ -74,6 +74,15 @@ static void show_before(struct evtrail_file_cursor *cursor, struct evtrail_ring_
     state->based = false;
 }
 
+/* The ring may have been told of up to here in another part, by an ACCOUNT that is damaged: what is lost counts from here on. */
+static void begin_here(struct evtrail_ring_trail *state, const struct evtrail_chunk *chunk)
+{
+    state->expected = chunk->events_before > chunk->missed ? chunk->events_before - chunk->missed : 0;
+    memcpy(state->base, chunk->lost_before, sizeof(state->base));
+    memcpy(state->lost, chunk->lost_before, sizeof(state->lost));
+    state->known = state->based = true;
+}
+
 void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evtrail_chunk *chunk, uint32_t source,
                             uint64_t offset)
 {
@@ -82,6 +91,8 @@ void evtrail_cursor_account(struct evtrail_file_cursor *cursor, const struct evt
     cursor->before = (struct evtrail_ring_before){0};
     if (!state)
         return;
+    if (!state->known && cursor->untold)
+        begin_here(state, chunk);
     const uint64_t told = add_bounded(state->expected, chunk->missed);
     if (state->known && chunk->events_before > told)
         add_torn(state, chunk->events_before - told, &cursor->torn);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "file/frame.h"
 #include "file_gen.h"
 #include "layout.h"
 
@@ -320,6 +321,46 @@ static void lossy_set__each_part__states_only_its_own_losses(void **state)
     assert_int_equal(sum, lost);
 }
 
+/* Each byte of the ACCOUNT that a later part begins with: what was lost before the part is not told as lost in it. */
+static void account_of_a_later_part__damaged__no_loss_is_invented(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    options.rotate_bytes = 100000;
+    write_lossy(f->set, f->ring, 20, options);
+    char **paths;
+    assert_true(evtrail_file_list(f->set, &paths) >= 4);
+    const struct evtrail_file_report intact = verify(paths[3], 0, NULL);
+    assert_true(intact.lost[0] > 0);
+    size_t bytes;
+    uint8_t *content = gen_read_file(paths[3], &bytes);
+    evtrail_file_list_free(paths);
+    const uint8_t *account = memmem(content, bytes, "EvtA", 4);
+    assert_non_null(account);
+    const size_t from = (size_t)(account - content) - 8;
+    const struct evtrail_file_copy_options copy = {.bytes = sizeof(copy),
+                                                   .file = {.bytes = sizeof(copy.file), .force = true}};
+    for (size_t at = 0; at < 2 * EVTRAIL_ACCOUNT_BYTES; at++) {
+        const size_t byte = from + at % EVTRAIL_ACCOUNT_BYTES, cut = at < EVTRAIL_ACCOUNT_BYTES ? 0 : 10;
+        content[byte] ^= (uint8_t)(1 << at % 8);
+        gen_write_file(f->path, content, bytes - cut); /* with its index, and without */
+        content[byte] ^= (uint8_t)(1 << at % 8);
+        unsigned lines;
+        const struct evtrail_file_report damaged = verify(f->path, 1, &lines);
+        assert_true(lines > 0 && damaged.faults == lines);
+        assert_int_equal(damaged.events, intact.events);
+        assert_true(damaged.lost[0] <= intact.lost[0]);
+        assert_int_equal(lost_to_reader(f->path, NULL), damaged.lost[0]);
+        assert_int_equal(evtrail_file_repair(f->path, f->other, &copy, NULL, NULL), 0);
+        const struct evtrail_file_report repaired = verify(f->other, 0, NULL);
+        assert_int_equal(repaired.events, intact.events);
+        assert_int_equal(repaired.torn_recorded, 0);
+        assert_int_equal(repaired.lost[0], damaged.lost[0]);
+        assert_int_equal(lost_to_reader(f->other, NULL), damaged.lost[0]);
+    }
+    free(content);
+}
+
 static void two_files__merged__are_one_in_time_order(void **state)
 {
     struct fixture *f = *state;
@@ -583,6 +624,7 @@ int main(void)
         TEST(files_in_a_row__verified__are_intact),
         TEST(last_batch_torn__repaired__says_what_is_lost),
         TEST(lossy_set__each_part__states_only_its_own_losses),
+        TEST(account_of_a_later_part__damaged__no_loss_is_invented),
         TEST(two_files__merged__are_one_in_time_order),
         TEST(overlapping_parts__merged__keep_each_rings_order),
         TEST(split__by_source_and_time__has_just_those),
