@@ -214,11 +214,15 @@ static bool reads_output(char *const *paths, const char *output)
     return false;
 }
 
-static int check_output(const struct copy *copy, const char *output)
+static int check_output(const struct copy *copy, const char *output, char **ret_error)
 {
-    for (uint32_t i = 0; i < copy->origins_count; i++)
-        if (reads_output(copy->origins[i].cursor->paths, output))
-            return -EEXIST;
+    for (uint32_t i = 0; i < copy->origins_count; i++) {
+        if (!reads_output(copy->origins[i].cursor->paths, output))
+            continue;
+        if (asprintf(ret_error, "%s: the output is one of the inputs; choose another name", output) < 0)
+            *ret_error = NULL;
+        return -EINVAL;
+    }
     return 0;
 }
 
@@ -237,7 +241,7 @@ int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char
     copy->options = &own;
     int r = paths_count && paths_count <= PATHS_MAX ? open_origins(copy, paths, paths_count, &error) : -EINVAL;
     if (r == 0)
-        r = check_output(copy, output);
+        r = check_output(copy, output, &error);
     if (r == 0)
         r = evtrail_file_create(&copy->file, output, &own.file);
     if (r == 0)

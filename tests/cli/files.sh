@@ -22,6 +22,11 @@ run 2 merge a.evt b.evt
 run 2 merge -o m.evt a.evt
 says 'exists'
 run 3 merge -o x.evt a.evt nothing.evt
+for command in merge repair; do
+    run 2 $command --force -o a.evt a.evt
+    says 'a.evt: the output is one of the inputs'
+    one_line
+done
 
 run 0 split --time 200ms a.evt
 parts=(a.0*.evt)

@@ -206,7 +206,8 @@ struct evtrail_file_copy_options {
     struct evtrail_file_options file; /* of the output; .bytes 0: defaults */
 };
 /* Writes the whole, intact batches of `paths` (files or sets; several: merged by their first time) to `output`,
- * without compressing them again; with a time range they are cut to it event by event, and compressed again. -EEXIST. */
+ * without compressing them again; with a time range they are cut to it event by event, and compressed again. -EEXIST: the
+ * output is there and file.force is not set; -EINVAL: it is one of the inputs, which is never replaced, or none or too many are named. */
 int evtrail_file_copy(const char *const *paths, uint32_t paths_count, const char *output,
                       const struct evtrail_file_copy_options *options, struct evtrail_file_stats *ret_stats,
                       char **ret_error);
