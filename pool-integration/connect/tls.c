@@ -90,8 +90,12 @@ static int handshake_finish(struct tls *tls)
     SSL_get0_alpn_selected(tls->ssl, &name, &bytes);
     if (!bytes)
         return 1;
-    tls->alpn = strndup((const char *)name, bytes);
-    return tls->alpn ? 1 : -ENOMEM;
+    tls->alpn = malloc(bytes + 1); /* at most 255; what OpenSSL has is no string */
+    if (!tls->alpn)
+        return -ENOMEM;
+    memcpy(tls->alpn, name, bytes);
+    tls->alpn[bytes] = '\0';
+    return 1;
 }
 
 int tls_handshake_step(struct tls *tls)
