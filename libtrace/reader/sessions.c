@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* ---- finding ---- */
@@ -106,6 +107,8 @@ int evtrail_sessions(const char *directory, int (*visit)(const char *path, void 
 }
 
 /* ---- one process's sessions ---- */
+
+enum { MAKING_TRIES = 100, MAKING_NAP_NS = 2000000 };
 
 struct find {
     const char *wanted;
@@ -208,15 +211,27 @@ static int find_elsewhere(struct find *find, const char *directory, char *other,
     return result;
 }
 
+static int look(struct find *find, const char *directory, char *other, size_t bytes, struct evtrail_fault *fault)
+{
+    find->unreadable = 0;
+    int result = find_in(find, directory, fault);
+    if (result == 0 && !find->found)
+        result = find_elsewhere(find, directory, other, bytes, fault);
+    return result;
+}
+
 int evtrail_sessions_find(const char *directory, const char *pid_or_name, bool living,
                           int (*visit)(const char *path, void *context), void *context, struct evtrail_fault *fault)
 {
     struct find find = {
         .wanted = pid_or_name, .pid = pid_of(pid_or_name), .living = living, .visit = visit, .context = context};
     char other[400] = "";
-    int result = find_in(&find, directory, fault);
-    if (result == 0 && !find.found)
-        result = find_elsewhere(&find, directory, other, sizeof(other), fault);
+    int result = look(&find, directory, other, sizeof(other), fault);
+    /* It takes a process well under a millisecond to make its session, unless the machine is busy. */
+    for (int tries = 0; result == 0 && !find.found && find.unreadable && tries < MAKING_TRIES; tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = MAKING_NAP_NS}, NULL);
+        result = look(&find, directory, other, sizeof(other), fault);
+    }
     if (result < 0)
         return result;
     return find.found ? find.found : not_found(&find, directory, other, fault);
