@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What evtrail top knows of a stream of events: its parts, totals and sources. No terminal here: fed by a live reader, by a file, by what is
+ * held, it ends the same.
+ */
+#ifndef EVTRAIL_TOP_MODEL_H
+#define EVTRAIL_TOP_MODEL_H
+
+#include "part.h"
+
+#define PARTS_MAX 8u
+enum model_part { PART_types, PART_spans, PART_tree, PART_entities, PART_warnings, PARTS };
+
+struct config;
+struct model_options {
+    size_t memory_bytes; /* 0: 16 MiB */
+    const struct config *config;
+    const struct evtrail_filter *filter; /* borrowed; only events that match are counted; NULL: all */
+};
+/* What came in so far. */
+struct model_totals {
+    uint64_t events, bytes;
+    uint64_t lost[EVTRAIL_CAUSES_ALL];
+    int64_t first_ns, last_ns; /* of events; INT64_MAX and INT64_MIN if there is none */
+    uint64_t sampled_out;      /* events that were only counted, by type, for want of time */
+};
+struct source_plans;
+struct model {
+    struct part *parts[PARTS_MAX];
+    struct source_plans *sources; /* by the source's number */
+    uint32_t sources_count;
+    struct model_options options;
+    struct model_totals totals;
+    int64_t now_ns;    /* the trace's time: of the newest event, or live the clock's */
+    int64_t ticked_ns; /* of the last tick */
+    bool out_of_memory;
+};
+
+int model_new(struct model **ret_model, const struct model_options *options);
+void model_free(struct model *model);
+/* One event, loss record or source of the reader's. */
+void model_event(struct model *model, const struct evtrail_event *event);
+/* Time passes (ns since 1970). */
+void model_tick(struct model *model, int64_t now_ns);
+void model_reset(struct model *model);
+struct part *model_part(const struct model *model, enum model_part part);
+
+/* For the parts: who an event's ids belong to. The same for a process as long as it lives, in the file, too. */
+uint64_t model_source_key(const struct evtrail_source *source);
+
+#endif /* EVTRAIL_TOP_MODEL_H */
