@@ -60,16 +60,17 @@ static struct plan *plan_at(struct model *model, const struct evtrail_source *so
     return &of->plans[id];
 }
 
-static const struct plan *plan_for(struct model *model, const struct evtrail_event *event)
+static const struct plan *plan_for(struct model *model, const struct evtrail_source *source,
+                                   const struct evtrail_event_type *type)
 {
-    struct plan *plan = plan_at(model, event->source, event->id);
+    struct plan *plan = plan_at(model, source, type->id);
     if (!plan) {
         model->out_of_memory = true;
         return NULL;
     }
     for (unsigned i = 0; !plan->made && i < PARTS; i++)
-        if (part_ops[i]->kinds & KIND_BIT(event->type->kind))
-            plan->kept[i] = part_ops[i]->plan(model->parts[i], event->source, event->type);
+        if (part_ops[i]->kinds & KIND_BIT(type->kind))
+            plan->kept[i] = part_ops[i]->plan(model->parts[i], source, type);
     plan->made = true;
     return plan;
 }
@@ -102,7 +103,7 @@ static void take(struct model *model, const struct evtrail_event *event)
     if (!event->type || event->type->kind >= EVTRAIL_KINDS)
         return;
     const uint32_t bit = KIND_BIT(event->type->kind);
-    const struct plan *plan = plan_for(model, event);
+    const struct plan *plan = plan_for(model, event->source, event->type);
     for (unsigned i = 0; plan && i < PARTS; i++)
         if (plan->kept[i] && (matched || (part_ops[i]->always & bit)))
             part_ops[i]->event(model->parts[i], plan->kept[i], event, matched);
@@ -127,6 +128,21 @@ void model_event(struct model *model, const struct evtrail_event *event)
         take(model, event);
     else
         note(model, event);
+}
+
+void model_counted(struct model *model, const struct evtrail_source *source, uint32_t id, uint64_t events,
+                   uint64_t bytes)
+{
+    const struct evtrail_event_type *type = evtrail_source_type(source, id);
+    model->totals.sampled_out += events;
+    if (model->options.filter)
+        return;
+    model->totals.events += events;
+    model->totals.bytes += bytes;
+    const struct plan *plan = type && type->kind < EVTRAIL_KINDS ? plan_for(model, source, type) : NULL;
+    for (unsigned i = 0; plan && i < PARTS; i++)
+        if (plan->kept[i] && part_ops[i]->counted)
+            part_ops[i]->counted(model->parts[i], plan->kept[i], events, bytes);
 }
 
 void model_tick(struct model *model, int64_t now_ns)

@@ -40,6 +40,9 @@ int model_new(struct model **ret_model, const struct model_options *options);
 void model_free(struct model *model);
 /* One event, loss record or source of the reader's. */
 void model_event(struct model *model, const struct evtrail_event *event);
+/* Events of one type that were only counted: in the totals as sampled_out, and, without a filter, as events. */
+void model_counted(struct model *model, const struct evtrail_source *source, uint32_t id, uint64_t events,
+                   uint64_t bytes);
 /* Time passes (ns since 1970). */
 void model_tick(struct model *model, int64_t now_ns);
 void model_reset(struct model *model);

@@ -34,6 +34,9 @@ struct part_ops {
     /* One event of an interesting type. In time order, but for what the reader's merge lets slip. event->duration is of no use here: spans
      * are the part's. */
     void (*event)(struct part *part, void *plan, const struct evtrail_event *event, bool matched);
+    /* So many events of a planned type were only counted, for want of time: sampled out, or no longer held after a pause. May be
+     * NULL. */
+    void (*counted)(struct part *part, void *plan, uint64_t events, uint64_t bytes);
     /* A loss record (EVTRAIL_EVENT_LOST) or a source that came or went (EVTRAIL_EVENT_SOURCE). May be NULL. */
     void (*notice)(struct part *part, const struct evtrail_event *event);
     /* Time passes, with or without events: at each redraw, and about every 100 ms of the trace's time. May be NULL. */
