@@ -114,8 +114,22 @@ static int list_current(struct evtrail_file_cursor *cursor, const char *path)
     return 1;
 }
 
+static int list_parts(struct evtrail_file_cursor *cursor)
+{
+    const uint32_t count = cursor->options.parts_count;
+    if (count > INT32_MAX || !(cursor->paths = calloc((size_t)count + 1, sizeof(*cursor->paths))))
+        return -ENOMEM;
+    for (uint32_t i = 0; i < count; i++)
+        if (!(cursor->paths[i] = strdup(cursor->options.parts[i])))
+            return -ENOMEM;
+    return cursor->paths_count = (int)count;
+}
+
 static int list_paths(struct evtrail_file_cursor *cursor, const char *path)
 {
+    if (cursor->options.parts)
+        return list_parts(cursor);
+
     const int r = cursor->options.follow ? list_current(cursor, path) : 0;
     return r ? r : (cursor->paths_count = evtrail_file_list(path, &cursor->paths));
 }
@@ -176,7 +190,7 @@ void evtrail_cursor_list_again(struct evtrail_file_cursor *cursor)
 {
     char **paths;
     const char *last = cursor->paths[cursor->paths_count - 1]; /* the current part, unless that was left out */
-    if (!strcmp(last, cursor->name))
+    if (!strcmp(last, cursor->name) || cursor->options.parts)
         return;
     const int count = evtrail_file_list(cursor->name, &paths);
     int next = 0;

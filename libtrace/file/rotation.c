@@ -27,7 +27,7 @@ uint64_t evtrail_file_random(void)
 bool evtrail_file_rotates(const struct evtrail_file_options *options)
 {
     return options->rotate || options->rotate_bytes || options->rotate_ns > 0 || options->keep_bytes ||
-           options->keep_ns > 0 || options->keep_files;
+           options->keep_ns > 0 || options->keep_files || options->place;
 }
 
 /* NAME.current -> the newest file, in one step. What is there and is no symlink is left alone. */
@@ -45,6 +45,22 @@ static void point_current(const struct evtrail_file *file)
         unlink(temporary);
     free(link);
     free(temporary);
+}
+
+/* Where the caller wants it. */
+static int open_placed(struct evtrail_file *file)
+{
+    char path[4096] = "";
+    if (file->part == UINT32_MAX)
+        return -EOVERFLOW;
+    file->part++;
+    const int r = file->options.place(file->options.place_context, file->part, path, sizeof(path));
+    char *copy = r < 0 ? NULL : strdup(path);
+    if (!copy)
+        return r < 0 ? r : -ENOMEM;
+    free(file->path);
+    file->path = copy;
+    return evtrail_file_open_part(file, true);
 }
 
 /* Numbers that are taken meanwhile are passed over. */
@@ -68,6 +84,8 @@ static int open_next(struct evtrail_file *file)
 static int open_and_tidy(struct evtrail_file *file)
 {
     const struct evtrail_file_options *options = &file->options;
+    if (options->place)
+        return open_placed(file);
     const int r = open_next(file);
     if (r < 0)
         return r;
@@ -82,8 +100,8 @@ static int open_and_tidy(struct evtrail_file *file)
 
 int evtrail_file_rotation_start(struct evtrail_file *file)
 {
-    struct evtrail_set set;
-    const int r = evtrail_set_read(&set, file->name);
+    struct evtrail_set set = {0};
+    const int r = file->options.place ? 0 : evtrail_set_read(&set, file->name);
     if (r < 0)
         return r;
     file->part = set.count ? set.members[set.count - 1].part : 0;
@@ -109,6 +127,17 @@ int evtrail_file_rotation_step(struct evtrail_file *file, size_t more)
     const bool old = options->rotate_ns > 0 && evtrail_file_now() - file->part_opened_ns >= options->rotate_ns;
     if (!large && !old)
         return 0;
+    evtrail_file_close_part(file);
+    return file->stats.error ? file->stats.error : open_and_tidy(file);
+}
+
+int evtrail_file_next_part(struct evtrail_file *file)
+{
+    if (!evtrail_file_rotates(&file->options))
+        return -EINVAL;
+    const int r = evtrail_file_flush(file);
+    if (r < 0 || !file->part_batches)
+        return r;
     evtrail_file_close_part(file);
     return file->stats.error ? file->stats.error : open_and_tidy(file);
 }

@@ -249,3 +249,21 @@ int evtrail_decoder_next(struct evtrail_decoder *decoder)
     }
     return give_loss(decoder);
 }
+
+bool evtrail_chunk_next(const struct evtrail_chunk *chunk, struct evtrail_chunk_step *step)
+{
+    struct evtrail_walk walk;
+    if (step->at >= chunk->words_count)
+        return false;
+    evtrail_walk_init(&walk, chunk->words + step->at, chunk->words_count - step->at, 0);
+    do
+        if (!evtrail_walk_next(&walk)) {
+            step->at = chunk->words_count;
+            return false;
+        }
+    while (walk.id < EVTRAIL_EVENT_FIRST);
+    step->at = (size_t)(walk.at - chunk->words);
+    step->id = walk.id;
+    step->words = walk.words;
+    return true;
+}

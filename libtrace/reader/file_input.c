@@ -281,13 +281,18 @@ static const struct evtrail_input_operations operations = {
     .close = close_input,
 };
 
-int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault)
+int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, const char *const *parts,
+                           uint32_t parts_count, struct evtrail_fault *fault)
 {
     struct file_input *in = calloc(1, sizeof(*in));
     if (!in)
         return evtrail_fault_set(fault, -ENOMEM, "no memory");
-    struct evtrail_file_cursor_options options = {
-        .bytes = sizeof(options), .follow = reader->options.follow, .wanted = batch_wanted, .context = in};
+    struct evtrail_file_cursor_options options = {.bytes = sizeof(options),
+                                                  .follow = reader->options.follow,
+                                                  .wanted = batch_wanted,
+                                                  .context = in,
+                                                  .parts = parts,
+                                                  .parts_count = parts_count};
     char *error = NULL;
     in->input = (struct evtrail_input){.operations = &operations, .reader = reader, .frontier = INT64_MIN};
     int result = evtrail_file_cursor_open(&in->cursor, path, &options, &error);

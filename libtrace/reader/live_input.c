@@ -15,12 +15,13 @@
 #define ALIVE_EVERY_NS 2000000u
 #define ALIVE_LATEST_NS 100000000u
 #define LOSS_EVERY_NS 100000000u
+#define TAPPED_MAX 8
 
 struct ring {
     struct evtrail_ring_reader reader;
     struct evtrail_stream *stream; /* in the merge only */
     uint64_t released;
-    uint64_t counted[EVTRAIL_CAUSES]; /* losses, chunk by chunk */
+    uint64_t counted[EVTRAIL_CAUSES]; /* losses told: chunk by chunk, or to the stream */
 };
 
 struct evtrail_live_input {
@@ -225,30 +226,63 @@ static struct evtrail_stream *stream_of(struct evtrail_live_input *in, struct ri
     if (ring->stream)
         return ring->stream;
     ring->stream = evtrail_stream_new(&in->input, &in->live.source, ring->reader.index);
-    if (ring->stream && in->input.reader->options.from_now) /* what was lost before is not ours to tell */
+    if (ring->stream && in->input.reader->options.from_now) { /* what was lost before is not ours to tell */
         memcpy(ring->stream->decoder.known_lost, ring->reader.lost, sizeof(ring->reader.lost));
+        memcpy(ring->counted, ring->reader.lost, sizeof(ring->counted));
+    }
     return ring->stream;
 }
 
-static int pull(struct evtrail_live_input *in, struct ring *ring)
+/* Whether the tap wants the events for itself. */
+static bool tapped(const struct evtrail_reader *reader, const struct evtrail_chunk *chunk)
+{
+    return reader->options.tap && reader->options.tap(reader->options.tap_context, chunk) != 0;
+}
+
+/* The tap has the events: what is left of the piece says what was lost before and among them, if anything was. */
+static bool keep_loss(const struct ring *ring, struct evtrail_piece *piece)
+{
+    const bool lost = piece->chunk.missed || memcmp(ring->counted, ring->reader.lost, sizeof(ring->counted)) != 0;
+    memcpy(piece->chunk.lost_before, ring->reader.lost, sizeof(piece->chunk.lost_before));
+    piece->chunk.events = 0;
+    piece->chunk.words_count = piece->words.count = 0;
+    return lost;
+}
+
+/* One chunk to its stream. 1: merged; 2: the tap took it; 0: nothing. */
+static int pull_one(struct evtrail_live_input *in, struct ring *ring, size_t most)
 {
     struct evtrail_reader *reader = in->input.reader;
-    size_t most = evtrail_stream_limit_words(reader);
     struct evtrail_piece *piece = evtrail_piece_new(reader);
     if (!piece)
         return 0;
     bool skipping = ring->reader.skip_first;
     int got = read_ring(in, ring, &piece->words, most, true, &piece->chunk);
-    if (skipping && !ring->reader.skip_first)
-        stream_of(in, ring);
-    struct evtrail_stream *stream = got ? stream_of(in, ring) : NULL;
-    if (!stream) {
+    struct evtrail_stream *stream = got || (skipping && !ring->reader.skip_first) ? stream_of(in, ring) : NULL;
+    if (!got || !stream) {
         evtrail_piece_drop(reader, piece);
         return 0;
     }
+    const bool taken = tapped(reader, &piece->chunk);
     stream->more = evtrail_ring_reader_sealed(&ring->reader) || piece->words.count >= most;
-    evtrail_stream_push(stream, piece);
-    return 1;
+    if (taken)
+        reader->delivered += piece->chunk.events;
+    if (!taken || keep_loss(ring, piece))
+        evtrail_stream_push(stream, piece);
+    else
+        evtrail_piece_drop(reader, piece);
+    memcpy(ring->counted, ring->reader.lost, sizeof(ring->counted));
+    return taken ? 2 : 1;
+}
+
+/* What the tap takes does not fill the stream, so that nothing else asks for more of it: a bounded part is read at once. */
+static int pull(struct evtrail_live_input *in, struct ring *ring)
+{
+    const size_t most = evtrail_stream_limit_words(in->input.reader);
+    int got = pull_one(in, ring, most);
+    for (int more = got, i = 1; more == 2 && i < TAPPED_MAX && ring->stream->more; i++)
+        more = pull_one(in, ring, most);
+    return got != 0;
 }
 
 static int refill(struct evtrail_input *input, struct evtrail_stream *stream)
@@ -268,6 +302,7 @@ static int push_session_loss(struct evtrail_live_input *in)
     if (!piece)
         return 0;
     piece->chunk = chunk;
+    tapped(in->input.reader, &chunk); /* it has no events to take */
     evtrail_stream_push(in->loss_stream, piece);
     return 1;
 }

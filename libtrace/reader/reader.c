@@ -443,8 +443,16 @@ int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path)
 {
     struct evtrail_fault fault = {""};
     int result = is_session_path(path) ? evtrail_live_input_add(reader, path, &fault)
-                                       : evtrail_file_input_add(reader, path, &fault);
+                                       : evtrail_file_input_add(reader, path, NULL, 0, &fault);
     return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
+}
+
+int evtrail_reader_add_parts(struct evtrail_reader *reader, const char *const *paths, uint32_t count)
+{
+    struct evtrail_fault fault = {""};
+    if (count == 0)
+        return -EINVAL;
+    return evtrail_reader_fail(reader, evtrail_file_input_add(reader, paths[0], paths, count, &fault), &fault);
 }
 
 /* ---- reading ---- */
@@ -535,6 +543,17 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
         __builtin_sub_overflow(evtrail_realtime_now(), reader->last_time, &lag))
         return 0;
     return lag > 0 ? lag : 0;
+}
+
+unsigned evtrail_reader_fill(const struct evtrail_reader *reader)
+{
+    unsigned fullest = 0;
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        const unsigned fill = input->live && !input->done ? evtrail_live_input_fill(input) : 0;
+        fullest = fill > fullest ? fill : fullest;
+    }
+    return fullest * 100 / 8;
 }
 
 int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)

@@ -196,7 +196,9 @@ struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input);
 void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
 
 /* file_input.c */
-int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
+/* parts NULL: what `path` names. */
+int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, const char *const *parts,
+                           uint32_t parts_count, struct evtrail_fault *fault);
 
 struct evtrail_file_cursor;
 /* file_reader.c: of the batch that `wanted` is asked about, whether no later one of its ring is known in the file. */

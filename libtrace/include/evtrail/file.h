@@ -41,6 +41,10 @@ struct evtrail_file_options {
     uint64_t keep_bytes; /* retention: the oldest closed files of this set are deleted until the rest fits */
     int64_t keep_ns;     /* ... those last written to longer ago than this */
     uint32_t keep_files; /* ... and those beyond so many, the open one included */
+    /* A rotated set whose files are elsewhere, in memory say: gives part `part`'s path (part 1, 2, ...; what is there is replaced).
+     * Returns 0 or a negative errno. Then no other name is made or looked at, and nothing deleted: keep_... do nothing. */
+    int (*place)(void *context, uint32_t part, char *path, size_t size);
+    void *place_context;
 };
 struct evtrail_file_stats {
     uint64_t events; /* written */
@@ -68,6 +72,8 @@ int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_sou
 int64_t evtrail_file_idle(struct evtrail_file *file);
 /* Writes what is buffered, and waits until it is written (and synced, with `sync`). */
 int evtrail_file_flush(struct evtrail_file *file);
+/* Of a rotated set: writes what is held, closes the file and begins the next, unless nothing is in it. */
+int evtrail_file_next_part(struct evtrail_file *file);
 void evtrail_file_stats(const struct evtrail_file *file, struct evtrail_file_stats *ret_stats);
 /* Path of the file being written. */
 const char *evtrail_file_path(const struct evtrail_file *file);
@@ -89,6 +95,9 @@ struct evtrail_file_cursor_options {
     bool (*wanted)(void *context, const struct evtrail_chunk *chunk, uint64_t types);
     void *context;
     bool accounts; /* batches go to evtrail_file_write_from() */
+    /* The files of a set, in order, wherever they are; then `path` is only what it is called. NULL: `path` says. */
+    const char *const *parts;
+    uint32_t parts_count;
 };
 struct evtrail_batch {
     struct evtrail_chunk chunk; /* words NULL until evtrail_file_cursor_words(); words_count is known */

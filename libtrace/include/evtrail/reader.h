@@ -140,6 +140,14 @@ struct evtrail_chunk {
     const uint64_t *words;
     size_t words_count; /* may be 0: a chunk that only reports loss */
 };
+/* Steps through the events of a chunk without decoding them, to count them by type: 2 ns each. Begin with zeros. False: there is none
+ * any more, or what follows is no whole record. */
+struct evtrail_chunk_step {
+    size_t at;      /* the next record */
+    uint32_t id;    /* event type's */
+    uint32_t words; /* of payload */
+};
+bool evtrail_chunk_next(const struct evtrail_chunk *chunk, struct evtrail_chunk_step *step);
 
 /* ---- events ---------------------------------------------------------------------------------------------------- */
 
@@ -225,6 +233,11 @@ struct evtrail_reader_options {
     /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or stopped for
      * longer than its lease. Of several readers' the latest counts. NULL: none. */
     const char *settings;
+    /* Live: is given each chunk as it is read, before its events are merged, to keep or count what it holds; it must not call the reader. 0:
+     * the events come from evtrail_reader_next() in their time; 1: they do not come, and count as delivered (what was lost before and among
+     * them still comes). Not called by evtrail_reader_next_chunk(). NULL: none. */
+    int (*tap)(void *context, const struct evtrail_chunk *chunk);
+    void *tap_context;
 };
 /* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);
@@ -237,6 +250,8 @@ int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or
 int evtrail_reader_add_all(struct evtrail_reader *reader);
 /* A session's data file, a trace file, or "-" for a trace file on standard input. */
 int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path);
+/* Files that are the parts of one set, in this order, wherever they are. */
+int evtrail_reader_add_parts(struct evtrail_reader *reader, const char *const *paths, uint32_t count);
 /* The next event in time order. 1: an event; 0: nothing now (live, follow) or the end, see evtrail_reader_done(); < 0: a fault, after which the
  * call may be repeated and goes on behind the damage. */
 int evtrail_reader_next(struct evtrail_reader *reader, struct evtrail_event **ret_event);
@@ -253,6 +268,8 @@ uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtr
 void evtrail_reader_totals(const struct evtrail_reader *reader, uint64_t *ret_delivered, uint64_t *ret_lost);
 /* ns between the newest record known to exist and the last one returned; 0 when all is read. */
 int64_t evtrail_reader_lag(const struct evtrail_reader *reader);
+/* Live: of the ring in which most waits to be read, how much does, in percent of it (in steps of an eighth). */
+unsigned evtrail_reader_fill(const struct evtrail_reader *reader);
 /* The last fault in one line: what, where, what to do. "" if none. */
 const char *evtrail_reader_error(const struct evtrail_reader *reader);
 /* Seek: files only. The next event is the first at or after this time. */
