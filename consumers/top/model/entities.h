@@ -17,6 +17,7 @@
 #include "model.h"
 
 #define CLASS_STATES_MAX 16u
+#define STATES_INLINE 8u
 #define CLASS_NAME_BYTES 64u
 #define CLASSES_MAX 1024u
 #define STATE_NAME_BYTES 24u
@@ -25,23 +26,24 @@
 #define ENTITY_EVENT_REFS 4u /* entities that one event is about, at most */
 
 enum phase { PHASE_other, PHASE_busy, PHASE_waiting, PHASE_idle, PHASES };
+const char *phase_name(enum phase phase); /* "other", "busy", "waiting", "idle" */
+int phase_named(const char *name, enum phase *ret_phase);
 
 struct entity_class {
     char name[CLASS_NAME_BYTES];
     char ids[2][32]; /* what fields that hold its id are called; "" */
     uint16_t number;
-    uint8_t states_count, slots; /* states known; places for their times in each entity */
-    bool measured;               /* by fields in ns: has no states of its own */
-    bool fixed_parent;           /* its parent class is the configuration's */
-    uint16_t parent;             /* class number + 1; 0: not known */
+    uint8_t states_count;
+    bool measured;     /* by fields in ns: has no states of its own */
+    bool fixed_parent; /* its parent class is the configuration's */
+    uint16_t parent;   /* class number + 1; 0: not known */
     struct {
         char name[STATE_NAME_BYTES];
         uint8_t phase;
         uint32_t alive; /* entities in it now */
     } states[CLASS_STATES_MAX];
-    uint32_t alive, known;                /* known: with those gone that are still kept */
-    uint64_t seen, gone, left_out;        /* in all; left_out: had no room */
-    uint32_t record_bytes, unused, first; /* unused: list of records; first: chunk */
+    uint32_t alive, known;         /* known: with those gone that are still kept */
+    uint64_t seen, gone, left_out; /* in all; left_out: had no room */
 };
 struct entity_source {
     uint64_t key;
@@ -56,19 +58,20 @@ struct entity_error {
 };
 /* What an entity that is a parent has besides: sums over all below it, by entities_sum(). */
 struct entity_family {
-    uint64_t past_uses, past_bytes, past_errors, past_children; /* of children that were forgotten, and all below those */
-    uint64_t uses, bytes, errors;                               /* with its own and all past */
-    uint64_t uses_before, uses_window;                          /* for rules: sums at a window's begin, and within the last one */
-    uint32_t phases[PHASES];                                    /* of direct children, now */
-    uint32_t alive, waiters;                                    /* all below, now */
+    uint64_t past_uses, past_bytes, past_errors,
+        past_children;                 /* of children that were forgotten, and all below those */
+    uint64_t uses, bytes, errors;      /* with its own and all past */
+    uint64_t uses_before, uses_window; /* for rules: sums at a window's begin, and within the last one */
+    uint32_t phases[PHASES];           /* of direct children, now */
+    uint32_t alive, waiters;           /* all below, now */
 };
 enum entity_flag {
     ENTITY_GONE = 1,
-    ENTITY_ENDED = 2,   /* its process has ended, not it itself */
-    ENTITY_IMPLIED = 4, /* known only because of events about it: it was never said to exist */
-    ENTITY_MATCHED = 8, /* an event about it matched the filter */
-    ENTITY_NAMED = 16,
-    ENTITY_USED = 32, /* the record is in use */
+    ENTITY_ENDED = 2,     /* its process has ended, not it itself */
+    ENTITY_IMPLIED = 4,   /* known only because of events about it: it was never said to exist */
+    ENTITY_MATCHED = 8,   /* an event about it matched the filter */
+    ENTITY_OUTLIVED = 16, /* another one has its id now */
+    ENTITY_USED = 32,     /* the record is in use */
 };
 struct entity {
     uint64_t id, parent_id;
@@ -86,11 +89,11 @@ struct entity {
     uint16_t class, source;
     uint8_t state; /* of its class */
     uint8_t flags;
-    uint16_t chunk_class;
     char *label; /* NULL: none */
     struct entity_error *error;
     struct entity_family *family;
-    uint64_t times[]; /* ns in each state, up to since_ns */
+    uint64_t *more_times;          /* of the states from STATES_INLINE on */
+    uint64_t times[STATES_INLINE]; /* ns in each state, up to since_ns: see entity_state_ns() */
 };
 
 struct entities; /* the part */
