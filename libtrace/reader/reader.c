@@ -556,6 +556,13 @@ unsigned evtrail_reader_fill(const struct evtrail_reader *reader)
     return fullest * 100 / 8;
 }
 
+int evtrail_reader_follow_spans(struct evtrail_reader *reader)
+{
+    if (!reader->spans)
+        reader->spans = evtrail_spans_new();
+    return reader->spans ? 0 : -ENOMEM;
+}
+
 int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns)
 {
     if (reader->ended_count)

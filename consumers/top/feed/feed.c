@@ -54,14 +54,20 @@ int feed_say(char **ret_error, int code, const char *format, ...)
 
 /* ---- making and ending ---- */
 
+/* Without memory that can be a file, or without /proc, nothing is held: all else works. */
 static int open_all(struct feed *feed)
 {
     struct evtrail_reader_options reader = feed->options.reader;
     struct model_options model = feed->options.model;
+    const size_t memory = feed->options.memory_bytes;
     reader.bytes = sizeof reader;
-    reader.memory_bytes = feed->options.memory_bytes / 8;
+    reader.memory_bytes = memory / 8;
     reader.filter = NULL; /* the model's */
-    model.memory_bytes = feed->options.memory_bytes / 4;
+    reader.tap = feed->options.live ? feed_tap : NULL;
+    reader.tap_context = feed;
+    model.memory_bytes = memory / 4;
+    if (feed->options.live && hold_new(&feed->hold, memory / 16 * 5, feed_dropped, feed) < 0)
+        feed->hold = NULL;
     const int r = evtrail_reader_new(&feed->reader, &reader);
     return r < 0 ? r : model_new(&feed->model, &model);
 }
@@ -75,6 +81,7 @@ int feed_new(struct feed **ret_feed, const struct feed_options *options, char **
     if (feed->options.memory_bytes == 0)
         feed->options.memory_bytes = MEMORY_BYTES;
     feed->replay.speed = options->live ? 0 : options->speed;
+    feed->sample.one_in = 1;
     const int r = open_all(feed);
     if (r < 0) {
         feed_free(feed);
@@ -88,8 +95,17 @@ void feed_free(struct feed *feed)
 {
     if (!feed)
         return;
+    feed_past_fini(feed);
+    feed_catch_fini(feed);
     evtrail_reader_free(feed->reader);
+    hold_free(feed->hold);
     model_free(feed->model);
+    feed_tap_fini(feed);
+    evtrail_filter_free(feed->filter);
+    for (size_t i = 0; i < feed->paths_count; i++)
+        free(feed->paths[i]);
+    free(feed->paths);
+    free(feed->filter_text);
     free(feed->error);
     free(feed);
 }
@@ -99,6 +115,24 @@ struct evtrail_reader *feed_reader(struct feed *feed)
     return feed->reader;
 }
 
+int feed_add_path(struct feed *feed, const char *path)
+{
+    char **paths = realloc(feed->paths, (feed->paths_count + 1) * sizeof *paths);
+    if (!paths)
+        return -ENOMEM;
+    feed->paths = paths;
+    if (!feed->options.live && strcmp(path, "-") != 0 && !(paths[feed->paths_count] = strdup(path)))
+        return -ENOMEM;
+    const int r = evtrail_reader_add_path(feed->reader, path);
+    if (feed->options.live || strcmp(path, "-") == 0)
+        return r;
+    if (r < 0)
+        free(paths[feed->paths_count]);
+    else
+        feed->paths_count++;
+    return r;
+}
+
 const char *feed_error(const struct feed *feed)
 {
     return feed->error ? feed->error : "";
@@ -106,7 +140,7 @@ const char *feed_error(const struct feed *feed)
 
 struct model *feed_model(const struct feed *feed)
 {
-    return feed->model;
+    return feed->past.model ? feed->past.model : feed->model;
 }
 
 unsigned feed_generation(const struct feed *feed)
@@ -118,11 +152,11 @@ unsigned feed_generation(const struct feed *feed)
 
 static void take(struct feed *feed, const struct evtrail_event *event)
 {
-    if (event->what == EVTRAIL_EVENT) {
+    if (event->what == EVTRAIL_EVENT && !feed->options.live) {
         feed->events++;
         feed->bytes += (uint64_t)(event->words + 1) * sizeof(uint64_t);
     }
-    model_event(feed->model, event);
+    feed_take(feed, event);
 }
 
 /* When an event is due at the speed of the replay, by CLOCK_MONOTONIC. */
@@ -151,10 +185,13 @@ static int64_t now_ns(const struct feed *feed)
 static void tick(struct feed *feed)
 {
     const int64_t now = feed_monotonic();
-    if (now - feed->ticked_ns < TICK_NS || feed->paused)
+    if (now - feed->ticked_ns < TICK_NS)
         return;
     feed->ticked_ns = now;
     feed_meter_look(feed);
+    feed_balance(feed);
+    if (feed->paused || feed->catch.active)
+        return;
     const int64_t trace = now_ns(feed);
     if (trace > 0)
         model_tick(feed->model, trace);
@@ -179,17 +216,37 @@ static int next(struct feed *feed)
     return 1;
 }
 
-int feed_run(struct feed *feed, int64_t until_ns)
+/* A file is not read while it is paused; a live stream always is, but for the moment in which the model comes to its end. */
+static bool may_read(const struct feed *feed)
+{
+    return feed->options.live ? !feed->catch.last : !feed->paused && !feed->catch.active;
+}
+
+static int read_on(struct feed *feed, int64_t until_ns)
 {
     int r = 1;
-    for (unsigned count = 1; r == 1 && !feed->paused; count++) {
+    if (!may_read(feed))
+        return 0;
+    for (unsigned count = 1; r == 1; count++) {
         r = next(feed);
         if (count % LOOK_EVERY == 0 && feed_monotonic() >= until_ns)
             break;
     }
     feed->ended = r == -ENODATA;
+    return r;
+}
+
+int feed_run(struct feed *feed, int64_t until_ns)
+{
+    const bool other = feed->catch.active || feed->past.replay;
+    const int64_t now = feed_monotonic(), half = now + (until_ns - now) / 2;
+    const int r = read_on(feed, other && half > now ? half : until_ns);
+    bool more = feed_catch_up(feed, until_ns);
+    if (!feed->catch.active && !feed->paused)
+        feed_tell_counts(feed);
+    more |= feed_build_past(feed, until_ns);
     tick(feed);
-    return feed->paused ? 0 : r;
+    return more && (r == 0 || r == -ENODATA) ? 1 : r;
 }
 
 static void sleep_until(int64_t until_ns)
@@ -202,47 +259,15 @@ static void sleep_until(int64_t until_ns)
 void feed_wait(struct feed *feed, int64_t until_ns)
 {
     const int64_t now = feed_monotonic();
-    if (now >= until_ns)
+    if (now >= until_ns || feed->catch.active || feed->past.replay)
         return;
-    if (feed->ended || feed->paused)
+    if (feed->ended || (feed->paused && !feed->options.live))
         sleep_until(until_ns);
     else if (feed->replay.event) {
         const int64_t due = due_ns(feed, feed->replay.event->time);
         sleep_until(due < until_ns ? due : until_ns);
     } else
         evtrail_reader_wait(feed->reader, until_ns - now);
-}
-
-/* ---- time ---- */
-
-int feed_pause(struct feed *feed, bool paused)
-{
-    feed->paused = paused;
-    return 0;
-}
-
-int feed_show(struct feed *feed, int64_t from_ns, int64_t to_ns)
-{
-    (void)feed, (void)from_ns, (void)to_ns;
-    return -ENODATA;
-}
-
-int feed_show_now(struct feed *feed)
-{
-    (void)feed;
-    return 0;
-}
-
-int feed_filter(struct feed *feed, const char *expression, char **ret_error)
-{
-    (void)feed, (void)expression;
-    return feed_say(ret_error, -EINVAL, "there is no filter yet");
-}
-
-const char *feed_filter_text(const struct feed *feed)
-{
-    (void)feed;
-    return "";
 }
 
 int feed_speed(struct feed *feed, double speed)
@@ -254,46 +279,5 @@ int feed_speed(struct feed *feed, double speed)
         feed->replay.started_ns = feed_monotonic();
     }
     feed->replay.speed = speed;
-    return 0;
-}
-
-int feed_write(struct feed *feed, const char *path, uint64_t *ret_events, char **ret_error)
-{
-    (void)feed, (void)path, (void)ret_events;
-    return feed_say(ret_error, -ENODATA, "nothing is held");
-}
-
-/* ---- the log ---- */
-
-struct feed_lines {
-    struct feed *feed;
-};
-
-int feed_lines_new(struct feed_lines **ret_lines, struct feed *feed)
-{
-    struct feed_lines *lines = calloc(1, sizeof *lines);
-    if (!lines)
-        return -ENOMEM;
-    lines->feed = feed;
-    *ret_lines = lines;
-    return 0;
-}
-
-void feed_lines_free(struct feed_lines *lines)
-{
-    free(lines);
-}
-
-int feed_lines_last(struct feed_lines *lines, int64_t to_ns, unsigned count, const struct evtrail_filter *filter,
-                    void (*visit)(void *context, const struct evtrail_event *event), void *context)
-{
-    (void)lines, (void)to_ns, (void)count, (void)filter, (void)visit, (void)context;
-    return 0;
-}
-
-int feed_lines_from(struct feed_lines *lines, int64_t from_ns, unsigned count, const struct evtrail_filter *filter,
-                    void (*visit)(void *context, const struct evtrail_event *event), void *context)
-{
-    (void)lines, (void)from_ns, (void)count, (void)filter, (void)visit, (void)context;
     return 0;
 }

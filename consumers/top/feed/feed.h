@@ -22,8 +22,10 @@ struct feed_options {
 };
 int feed_new(struct feed **ret_feed, const struct feed_options *options, char **ret_error);
 void feed_free(struct feed *feed);
-/* The reader, for adding processes and paths, and for its sources and errors. */
+/* The reader, for adding processes, and for its sources and errors. */
 struct evtrail_reader *feed_reader(struct feed *feed);
+/* A trace file or set, or a session's data file: as evtrail_reader_add_path(); and known to be read again. */
+int feed_add_path(struct feed *feed, const char *path);
 /* Reads and feeds until there is nothing more or `until_ns` (CLOCK_MONOTONIC). 1: there may be more now; 0: nothing for now; -ENODATA: the
  * end; else a fault, told in feed_error(): reading goes on with the next call. */
 int feed_run(struct feed *feed, int64_t until_ns);
@@ -52,14 +54,18 @@ struct feed_state {
     int64_t held_from_ns, held_to_ns; /* what is held */
     uint64_t held_bytes, held_events;
     double speed;
-    unsigned progress; /* of building a model of the past, percent; 100: done */
+    unsigned progress; /* of building a model of the past, or of catching up, percent; 100: done */
+    bool past;         /* a model of the past is shown: */
+    int64_t past_from_ns, past_to_ns;
+    uint64_t not_held; /* events that could not be kept: for want of memory */
 };
 void feed_state(struct feed *feed, struct feed_state *ret_state);
 
 /* ---- time ---- */
 
 int feed_pause(struct feed *feed, bool paused);
-/* Paused: shows the state at this time; zoomed: only what happened in the range. Built in slices by feed_run(). -ENODATA: it is not held. */
+/* Another model is shown: only of what happened from from_ns to to_ns, both included; from_ns 0: from the beginning of what is held, the state
+ * at to_ns. Built in slices by feed_run(): see `progress`. -ENODATA: nothing of it is held. */
 int feed_show(struct feed *feed, int64_t from_ns, int64_t to_ns);
 int feed_show_now(struct feed *feed);
 /* Takes another filter: what is held is counted anew. NULL: none. -EINVAL: *ret_error says why (owned). */

@@ -105,11 +105,44 @@ static void processes(const struct feed *feed, struct feed_state *state)
     state->processes = count - state->ended;
 }
 
+static void held(const struct feed *feed, struct feed_state *state)
+{
+    struct hold_account account;
+    if (!feed->hold) {
+        const struct model_totals *totals = &feed->model->totals;
+        state->held_from_ns = totals->first_ns < totals->last_ns ? totals->first_ns : 0;
+        state->held_to_ns = totals->first_ns < totals->last_ns ? totals->last_ns : 0;
+        return;
+    }
+    hold_account(feed->hold, &account);
+    state->held_from_ns = account.events ? account.from_ns : 0;
+    state->held_to_ns = account.events ? account.to_ns : 0;
+    state->held_bytes = account.bytes;
+    state->held_events = account.events;
+    state->not_held = account.missing;
+}
+
+static unsigned progress(const struct feed *feed)
+{
+    if (feed->past.model)
+        return feed_past_progress(feed);
+    if (!feed->catch.active)
+        return 100;
+    const uint64_t percent = feed->catch.all ? feed->catch.done * 100 / feed->catch.all : 0;
+    return percent < 99 ? (unsigned)percent : 99;
+}
+
 void feed_state(struct feed *feed, struct feed_state *ret_state)
 {
-    struct feed_state state = {.events = feed->events, .bytes = feed->bytes, .sampled = 1, .progress = 100};
+    struct feed_state state = {.events = feed->events, .bytes = feed->bytes, .sampled = feed->sample.one_in};
     evtrail_reader_totals(feed->reader, NULL, state.lost);
-    state.lag_ns = evtrail_reader_lag(feed->reader);
+    state.lag_ns = feed_defers(feed) ? 0 : evtrail_reader_lag(feed->reader);
+    state.ring_fill = evtrail_reader_fill(feed->reader);
+    state.progress = progress(feed);
+    held(feed, &state);
+    state.past = feed->past.model != NULL;
+    state.past_from_ns = feed->past.from_ns;
+    state.past_to_ns = feed->past.to_ns;
     look_at_sessions(feed);
     state.policy = policy(feed);
     rates(feed, &state);

@@ -272,6 +272,8 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader);
 unsigned evtrail_reader_fill(const struct evtrail_reader *reader);
 /* The last fault in one line: what, where, what to do. "" if none. */
 const char *evtrail_reader_error(const struct evtrail_reader *reader);
+/* From here on as with the option `spans`. -ENOMEM. */
+int evtrail_reader_follow_spans(struct evtrail_reader *reader);
 /* Seek: files only. The next event is the first at or after this time. */
 int evtrail_reader_seek(struct evtrail_reader *reader, int64_t realtime_ns);
 
