@@ -26,6 +26,10 @@ LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
 LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
 LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
+LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_enable,
+     OPT_with, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval, OPT_top_speed, OPT_top_memory,
+     OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration, OPT_top_ascii, OPT_top_no_mouse,
+     OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
@@ -57,6 +61,13 @@ EXAMPLES(stat_examples, {"evtrail stat trace.evt", "one table each for events, s
          {"evtrail stat -p myserver --every 2s", "live, every two seconds"});
 EXAMPLES(hist_examples, {"evtrail hist pool.request trace.evt", "how long spans of that name took"},
          {"evtrail hist pool.read.bytes trace.evt", "values of a field"});
+EXAMPLES(top_examples, {"evtrail top", "choose from the traced processes"},
+         {"evtrail top -p myserver", "what it is doing right now"},
+         {"evtrail top trace.evt", "the same views of a file"},
+         {"evtrail top --with libc -- sqlite3 x.db", "start an unmodified program and watch it"},
+         {"evtrail top --once --view spans trace.evt", "one screen as text"},
+         {"evtrail top --json --fail-on any --fail-on-loss -- ./tests",
+          "in CI: figures, and 1 if something was wrong"});
 EXAMPLES(verify_examples, {"evtrail verify trace.evt && echo sound", "checks every byte"});
 EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
          {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
@@ -179,6 +190,25 @@ const struct subcommand subcommands[] = {
      .options = hist_options,
      .examples = hist_examples,
      .completes = COMPLETES_event,
+     .program = true},
+    {.name = "top",
+     .operands = "[FILE...]",
+     .summary = "watch live processes or a trace file in the terminal",
+     .text =
+         "Views of event types, spans, the tree of spans, entities, the log of events, and warnings, for any traced "
+         "program, from its schema alone; ? lists keys and views. Without a source it shows the traced processes to "
+         "choose from. The top lines always say who is watched, the rates, how full the rings are, and what was lost, "
+         "by cause, in all and now. A process that ends leaves its figures on the screen.\n\n"
+         "With -- PROGRAM its output is kept in a view; the exit code is the program's own, as with record. Leaving "
+         "ends only a program that was started here, after asking, with SIGTERM; signals that are sent to evtrail go "
+         "on to it. If the terminal goes away, the program gets SIGHUP and evtrail ends with it. Processes that were "
+         "attached to are never touched.\n\n"
+         "Colours follow TERM and NO_COLOR; nothing is told by colour alone. --ascii is for terminals without "
+         "line-drawing characters. Without a terminal, or with TERM=dumb, it prints one screen as with --once.",
+     .run = run_top,
+     .options = top_options,
+     .examples = top_examples,
+     .completes = COMPLETES_file,
      .program = true},
     {.name = "verify",
      .operands = "FILE...",

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -124,14 +125,34 @@ int program_check(const char *name)
 
 /* ---- starting ---------------------------------------------------------------------------------------------------------- */
 
-static void child_run(char **argv, const char *directory, const char *settings, const char *preload,
+/* Keys are its starter's: it reads nothing, unless it is given a file or a pipe. */
+static int child_terminal(int terminal_fd)
+{
+    const int null_fd = isatty(STDIN_FILENO) ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -1;
+    if (setsid() < 0 || ioctl(terminal_fd, TIOCSCTTY, 0) < 0 || dup2(terminal_fd, STDERR_FILENO) < 0 ||
+        (null_fd >= 0 && dup2(null_fd, STDIN_FILENO) < 0))
+        return -errno;
+    return 0;
+}
+
+static int child_output(const struct program *program)
+{
+    if (program->output_fd <= 0)
+        return 0;
+    const int r = program->terminal ? child_terminal(program->output_fd) : 0;
+    return r == 0 && dup2(program->output_fd, STDOUT_FILENO) < 0 ? -errno : r;
+}
+
+static void child_run(char **argv, const struct program *program, const char *settings, const char *preload,
                       const sigset_t *mask, int report)
 {
     signals_inherit(mask);
-    int r = environment_join("EVTRAIL", getenv("EVTRAIL"), ' ', settings);
+    int r = child_output(program);
+    if (r == 0)
+        r = environment_join("EVTRAIL", getenv("EVTRAIL"), ' ', settings);
     if (r == 0)
         r = environment_join("LD_PRELOAD", preload, ':', getenv("LD_PRELOAD"));
-    if (r == 0 && setenv("EVTRAIL_DIR", directory, 1) < 0)
+    if (r == 0 && setenv("EVTRAIL_DIR", program->directory, 1) < 0)
         r = -errno;
     if (r == 0) {
         execvp(argv[0], argv);
@@ -172,7 +193,7 @@ int program_start(struct program *program, char **argv, const char *settings, co
     const pid_t pid = fork();
     const int refused = errno;
     if (pid == 0)
-        child_run(argv, program->directory, settings, preload, &mask, ends[1]);
+        child_run(argv, program, settings, preload, &mask, ends[1]);
     signals_release(&mask, pid > 0 ? pid : 0);
     close(ends[1]);
     int error = pid < 0 ? -refused : 0;

@@ -14,6 +14,8 @@ struct program {
     int code;  /* its exit code, 128 + signal */
     bool ended;
     bool failed;         /* it could not be run at all */
+    int output_fd;       /* > 0: its standard output */
+    bool terminal;       /* ... which is a terminal, for its standard error, too; the program gets a session of its own */
     char directory[512]; /* of its sessions and its children's; "" if none was made */
 };
 
