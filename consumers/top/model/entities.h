@@ -17,7 +17,7 @@
 #include "model.h"
 
 #define CLASS_STATES_MAX 16u
-#define STATES_INLINE 8u
+#define STATES_INLINE 4u
 #define CLASS_NAME_BYTES 64u
 #define CLASSES_MAX 1024u
 #define STATE_NAME_BYTES 24u
@@ -44,6 +44,7 @@ struct entity_class {
     } states[CLASS_STATES_MAX];
     uint32_t alive, known;         /* known: with those gone that are still kept */
     uint64_t seen, gone, left_out; /* in all; left_out: had no room */
+    int64_t newest_ns;             /* of their events, by entities_sum() */
 };
 struct entity_source {
     uint64_t key;
@@ -61,6 +62,7 @@ struct entity_family {
     uint64_t past_uses, past_bytes, past_errors,
         past_children;                 /* of children that were forgotten, and all below those */
     uint64_t uses, bytes, errors;      /* with its own and all past */
+    int64_t newest_ns;                 /* of its children's events */
     uint64_t uses_before, uses_window; /* for rules: sums at a window's begin, and within the last one */
     uint32_t phases[PHASES];           /* of direct children, now */
     uint32_t alive, waiters;           /* all below, now */

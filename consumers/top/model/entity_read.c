@@ -160,8 +160,13 @@ static void sum_up(const struct entities *entities, const struct entity *entity)
     if (entity->family)
         sum_into(entity->family, entity, false);
     const struct entity *above = entity_at(entities, entity->parent);
-    if (above && above->family && !(entity->flags & (ENTITY_GONE | ENTITY_ENDED)))
+    struct entity_class *const class = entities->classes[entity->class];
+    class->newest_ns = entity->last_ns > class->newest_ns ? entity->last_ns : class->newest_ns;
+    if (above && above->family && !(entity->flags & (ENTITY_GONE | ENTITY_ENDED))) {
         above->family->phases[entity_phase(entities, entity)]++;
+        if (entity->last_ns > above->family->newest_ns)
+            above->family->newest_ns = entity->last_ns;
+    }
     for (unsigned depth = 0; above && depth <= ENTITY_DEPTH_MAX; depth++) {
         if (above->family)
             sum_into(above->family, entity, true);

@@ -25,8 +25,8 @@ struct warning {
     int64_t since_ns; /* of the present time that it is so; past: of the last */
     int64_t last_ns;  /* when it was last seen to be so */
     int64_t first_ns; /* the first time */
-    uint64_t count;   /* how often it began; of losses: events; of rules with more_than: events that matched */
-    double value;     /* measured last, in the rule's unit */
+    uint64_t count;   /* how often it began */
+    double value;     /* measured last, in the rule's unit; of losses: all so far */
     double worst;
     uint32_t entities_count;
     struct warning_entity entities[WARNING_ENTITIES];
@@ -38,11 +38,11 @@ struct warning_rule {
     const char *say;  /* the sentence: %s the subject, %v the value, %t the threshold, %d since when */
     enum warning_unit unit;
     bool off;
-    double threshold;     /* ns, percent, events a second, times */
-    const char *of;       /* classes, names or event types it is for: patterns separated by blanks; "*": all */
-    int64_t clear_ns;     /* how long it must be over to be past */
-    uint64_t others;      /* subjects that had no row */
-    uint64_t fired;       /* how often it began, in all */
+    double threshold;      /* ns, percent, events a second, times */
+    const char *of;        /* classes, names or event types it is for: patterns separated by blanks; "*": all */
+    int64_t clear_ns;      /* how long it must be over to be past */
+    uint64_t others;       /* subjects that had no row */
+    uint64_t fired;        /* how often it began, in all */
     uint32_t rows, custom; /* rows of it; of a [warning NAME]: its place + 1 */
 };
 
