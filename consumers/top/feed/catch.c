@@ -326,6 +326,7 @@ int feed_filter(struct feed *feed, const char *expression, char **ret_error)
     evtrail_filter_free(feed->filter);
     free(feed->filter_text);
     feed->filter = filter;
+    feed->filters++;
     feed->filter_text = text;
     feed->catch.lost_kept = false;
     if (feed->hold || feed->paths_count)

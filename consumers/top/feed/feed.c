@@ -82,6 +82,8 @@ int feed_new(struct feed **ret_feed, const struct feed_options *options, char **
         feed->options.memory_bytes = MEMORY_BYTES;
     feed->replay.speed = options->live ? 0 : options->speed;
     feed->sample.one_in = 1;
+    feed->first_ns = INT64_MAX;
+    feed->last_ns = INT64_MIN;
     const int r = open_all(feed);
     if (r < 0) {
         feed_free(feed);
@@ -155,6 +157,8 @@ static void take(struct feed *feed, const struct evtrail_event *event)
     if (event->what == EVTRAIL_EVENT && !feed->options.live) {
         feed->events++;
         feed->bytes += (uint64_t)(event->words + 1) * sizeof(uint64_t);
+        feed->first_ns = event->time < feed->first_ns ? event->time : feed->first_ns;
+        feed->last_ns = event->time > feed->last_ns ? event->time : feed->last_ns;
     }
     feed_take(feed, event);
 }

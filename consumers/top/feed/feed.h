@@ -77,15 +77,20 @@ int feed_write(struct feed *feed, const char *path, uint64_t *ret_events, char *
 
 /* ---- the log ---- */
 
-/* A cursor over the events that are held, for the log: lines around a time, matching the filter. Reads from the hold on demand. */
+/* A cursor over the events that are held, for the log: lines around a time, matching the filter. Reads from the hold on demand, and keeps what
+ * it found. A call takes some milliseconds at most: if that was not enough, it gives what it has, and the next call goes on searching. */
 struct feed_lines;
 int feed_lines_new(struct feed_lines **ret_lines, struct feed *feed);
 void feed_lines_free(struct feed_lines *lines);
-/* Visits up to `count` events that match (the feed's filter, and `filter` if not NULL), the last ones at or before to_ns, oldest first; or from from_ns
- * on. Returns how many. The event is valid in the visit only. */
+/* Visits up to `count` events (at most 512) that match (the feed's filter, and `filter` if not NULL), the last ones at or before to_ns, oldest first; or from from_ns
+ * on. Returns how many. The event is valid in the visit only; its source is of feed_reader(), and strings of more than 4 KiB are cut. For another
+ * `filter` than that of the last call feed_lines_forget() comes first. */
 int feed_lines_last(struct feed_lines *lines, int64_t to_ns, unsigned count, const struct evtrail_filter *filter,
                     void (*visit)(void *context, const struct evtrail_event *event), void *context);
 int feed_lines_from(struct feed_lines *lines, int64_t from_ns, unsigned count, const struct evtrail_filter *filter,
                     void (*visit)(void *context, const struct evtrail_event *event), void *context);
+/* Whether the last call did not come to its end, and how far back it has looked. */
+bool feed_lines_searching(const struct feed_lines *lines, int64_t *ret_from_ns);
+void feed_lines_forget(struct feed_lines *lines);
 
 #endif /* EVTRAIL_TOP_FEED_H */

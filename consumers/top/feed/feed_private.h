@@ -47,9 +47,11 @@ struct feed {
     char *filter_text;
     char *error;
     unsigned generation;
+    unsigned filters; /* counts up with each new one */
     bool paused, ended;
-    uint64_t events, bytes; /* read */
-    int64_t ticked_ns;      /* CLOCK_MONOTONIC */
+    uint64_t events, bytes;    /* read */
+    int64_t first_ns, last_ns; /* files: of events that were read */
+    int64_t ticked_ns;         /* CLOCK_MONOTONIC */
     struct feed_meter meter;
     struct {
         int64_t looked_ns;

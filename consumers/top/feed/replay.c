@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPANS_NS (5 * FEED_SECOND)
 #define FAULTS_MAX 1000 /* one after the other, and nothing between */
 
 struct replay {
@@ -18,11 +19,13 @@ struct replay {
     uint32_t live_count;
 };
 
+/* Durations are known of spans whose begin was seen: for them reading begins earlier. */
 static bool overlaps(const struct hold_segment *segment, const struct replay_range *range)
 {
+    const int64_t from_ns = range->spans && range->from_ns > 0 ? range->from_ns - SPANS_NS : range->from_ns;
     if (segment->number < range->first_segment || (range->end_segment && segment->number >= range->end_segment))
         return false;
-    return segment->events ? segment->to_ns >= range->from_ns && segment->from_ns <= range->to_ns
+    return segment->events ? segment->to_ns >= from_ns && segment->from_ns <= range->to_ns
                            : range->from_ns == INT64_MIN; /* it may tell of losses */
 }
 
@@ -143,18 +146,28 @@ static struct evtrail_source *live_source(struct replay *replay, const struct ev
     return *place && *place <= count ? sources[*place - 1] : NULL;
 }
 
-void replay_feed(struct replay *replay, struct model *model, const struct evtrail_event *event)
+bool replay_as_live(struct replay *replay, const struct evtrail_event *event, struct evtrail_event *ret_event)
 {
-    struct evtrail_source *source = live_source(replay, event->source), as_then;
+    struct evtrail_source *source = live_source(replay, event->source);
     if (!source)
-        return; /* of a process that the live reader never met: it cannot be */
-    struct evtrail_event copy = *event;
-    copy.source = source;
+        return false;
+    *ret_event = *event;
+    ret_event->source = source;
     if (event->what == EVTRAIL_EVENT) {
         const struct evtrail_event_type *type = evtrail_source_type(source, event->id);
-        copy.type = type ? type : event->type;
-    } else if (event->what == EVTRAIL_EVENT_SOURCE) {
-        as_then = *source;
+        ret_event->type = type ? type : event->type;
+    }
+    return true;
+}
+
+void replay_feed(struct replay *replay, struct model *model, const struct evtrail_event *event)
+{
+    struct evtrail_event copy;
+    struct evtrail_source as_then;
+    if (!replay_as_live(replay, event, &copy))
+        return;
+    if (event->what == EVTRAIL_EVENT_SOURCE) {
+        as_then = *copy.source;
         as_then.gone = event->source->gone;
         copy.source = &as_then;
     }

@@ -23,6 +23,8 @@ int replay_next(struct replay *replay, struct evtrail_event **ret_event);
 void replay_lost(const struct replay *replay, uint64_t *ret_lost);
 /* Events that the segments were said to have; 0: not known. */
 uint64_t replay_expected(const struct replay *replay);
+/* The event as one of the same process's source in the feed's own reader: *ret_event is a copy. False: that never met the process. */
+bool replay_as_live(struct replay *replay, const struct evtrail_event *event, struct evtrail_event *ret_event);
 /* Gives an event of the replay to a model, as one of the same process's source in the feed's own reader. */
 void replay_feed(struct replay *replay, struct model *model, const struct evtrail_event *event);
 

@@ -109,9 +109,8 @@ static void held(const struct feed *feed, struct feed_state *state)
 {
     struct hold_account account;
     if (!feed->hold) {
-        const struct model_totals *totals = &feed->model->totals;
-        state->held_from_ns = totals->first_ns < totals->last_ns ? totals->first_ns : 0;
-        state->held_to_ns = totals->first_ns < totals->last_ns ? totals->last_ns : 0;
+        state->held_from_ns = feed->events ? feed->first_ns : 0;
+        state->held_to_ns = feed->events ? feed->last_ns : 0;
         return;
     }
     hold_account(feed->hold, &account);
