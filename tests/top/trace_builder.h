@@ -25,6 +25,7 @@ struct trace {
     const struct evtrail_event_type *table[TRACE_TYPES];
     int64_t now_ns;
     uint64_t payload[64];
+    char texts[TRACE_TYPES][160]; /* of the fields */
 };
 
 static inline void trace_begin(struct trace *trace, struct model *model, uint64_t session)
@@ -67,7 +68,8 @@ static inline uint32_t trace_type(struct trace *trace, unsigned kind, unsigned l
         [EVTRAIL_TYPE_string] = "string", [EVTRAIL_TYPE_enum] = "enum"};
     const uint32_t id = trace->source.types_count;
     struct evtrail_event_type *const type = &trace->types[id];
-    char *const copy = strdup(fields), *save = NULL; /* kept for the test's life */
+    char *const copy = trace->texts[id], *save = NULL;
+    snprintf(copy, sizeof trace->texts[id], "%s", fields);
     *type = (struct evtrail_event_type){.id = id,
                                         .level = (uint8_t)level,
                                         .kind = (uint8_t)kind,

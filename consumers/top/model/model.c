@@ -122,7 +122,7 @@ static void note(struct model *model, const struct evtrail_event *event)
 
 void model_event(struct model *model, const struct evtrail_event *event)
 {
-    if (event->time - model->ticked_ns >= TICK_NS)
+    if (event->time > model->ticked_ns && (uint64_t)event->time - (uint64_t)model->ticked_ns >= TICK_NS)
         model_tick(model, event->time);
     if (event->what == EVTRAIL_EVENT)
         take(model, event);
