@@ -158,7 +158,7 @@ static void quit_done(struct top *top, void *context, const char *text)
 {
     (void)context;
     struct monitor *const monitor = monitor_of(top);
-    if (!text || (text[0] | 0x20) != 'y' || !monitor->program.pid)
+    if (!text || !monitor->program.pid)
         return;
     kill(monitor->program.pid, SIGTERM);
     monitor->quitting = true;
@@ -175,10 +175,7 @@ static void quit(struct monitor *monitor)
         kill(monitor->program.pid, SIGKILL);
         return;
     }
-    prompt_open(monitor,
-                &(struct prompt){.title = "the program runs; end it (SIGTERM) and leave? y, or Esc to stay: ",
-                                 .done = quit_done},
-                false);
+    prompt_ask(monitor, &(struct prompt){.title = "end the program and leave? y/n ", .done = quit_done});
 }
 
 /* ---- all ---- */

@@ -288,7 +288,7 @@ static void draw_prompt(struct monitor *monitor, struct area area, int row)
 {
     const struct prompt_state *const state = &monitor->prompt;
     char head[PROMPT_BYTES];
-    const int title = area_text(area, row, 0, area.columns / 2, STYLE_title, state->title);
+    const int title = area_text(area, row, 0, area.columns * 3 / 4, STYLE_title, state->title);
     const char *text = state->text;
     snprintf(head, sizeof head, "%.*s", (int)state->cursor, state->text);
     const char *shown = head;

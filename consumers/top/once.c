@@ -155,7 +155,7 @@ static int print_all(struct monitor *monitor, struct output *out)
 {
     const struct args *const args = monitor->top.args;
     const int64_t count = args->set[OPT_top_batch] ? args->number[OPT_top_batch] : 1;
-    const bool live = args->list[OPT_read].count == 0 && args->operands_count == 0;
+    const bool live = sources_live(monitor);
     const int64_t interval = args->set[OPT_top_interval] ? args->number[OPT_top_interval] : LIVE_NS;
     int64_t until = top_clock_ns();
     int r = 0;

@@ -23,6 +23,12 @@ void top_prompt(struct top *top, const struct prompt *prompt)
     prompt_open(monitor_of(top), prompt, false);
 }
 
+void prompt_ask(struct monitor *monitor, const struct prompt *prompt)
+{
+    prompt_open(monitor, prompt, false);
+    monitor->prompt.one_key = true;
+}
+
 /* ---- editing ---- */
 
 static bool continues(char byte)
@@ -160,7 +166,11 @@ void prompt_key(struct monitor *monitor, uint32_t key)
     struct prompt_state *const state = &monitor->prompt;
     struct view *const view = monitor->top.view;
     monitor->message[0] = '\0';
-    if (key == KEYCODE_enter || key == KEYCODE_escape || key == 3) {
+    if (state->one_key) {
+        snprintf(state->text, sizeof state->text, "y");
+        state->used = 1;
+        finish(monitor, key == 'y' || key == 'Y');
+    } else if (key == KEYCODE_enter || key == KEYCODE_escape || key == 3) {
         finish(monitor, key == KEYCODE_enter);
     } else if (key == KEYCODE_backspace && state->used == 0) {
         finish(monitor, false);

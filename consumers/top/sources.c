@@ -21,10 +21,22 @@ bool sources_named(const struct monitor *monitor)
            args->set[OPT_all] || args->program || args->operands_count > 0;
 }
 
-static bool is_live(const struct monitor *monitor)
+/* A path may be that of a session, too. */
+static bool is_session(const char *path)
+{
+    const size_t bytes = strlen(path);
+    return bytes > 6 && strcmp(path + bytes - 6, ".trail") == 0;
+}
+
+bool sources_live(const struct monitor *monitor)
 {
     const struct args *const args = monitor->top.args;
-    return args->list[OPT_read].count == 0 && args->operands_count == 0;
+    bool files = false;
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        files = files || !is_session(args->list[OPT_read].items[i]);
+    for (int i = 0; i < args->operands_count; i++)
+        files = files || !is_session(args->operands[i]);
+    return !files;
 }
 
 /* ---- the feed ---- */
@@ -48,7 +60,7 @@ static int join_rules(struct monitor *monitor)
 static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret_error)
 {
     const struct args *const args = monitor->top.args;
-    struct feed_options options = {.live = is_live(monitor), .memory_bytes = (size_t)args->number[OPT_top_memory]};
+    struct feed_options options = {.live = sources_live(monitor), .memory_bytes = (size_t)args->number[OPT_top_memory]};
     struct evtrail_reader_options *const reader = &options.reader;
     reader->bytes = sizeof *reader;
     reader->name = "top";

@@ -294,7 +294,7 @@ static bool screen_open(struct monitor *monitor)
     char *error = NULL;
     const struct screen_options options = {.mono = !colors_wanted(monitor), .mouse = monitor->top.mouse};
     const int r = screen_new(&monitor->screen, &options, &error);
-    if (r < 0)
+    if (r < 0 && sources_named(monitor))
         warn(NULL, "%s: shown once, as with --once", error ? error : strerror(-r));
     free(error);
     return r == 0;

@@ -24,6 +24,7 @@ struct prompt_state {
     size_t completion;   /* the next one */
     char typed[PROMPT_BYTES];
     bool open, search;
+    bool one_key; /* any key but y is no */
 };
 struct monitor {
     struct top top;        /* first: what views see */
@@ -74,6 +75,8 @@ int sources_add(struct monitor *monitor, const char *name);
 /* Looks again for what --wait waits for. */
 void sources_look(struct monitor *monitor);
 bool sources_named(const struct monitor *monitor);
+/* Processes, not files. */
+bool sources_live(const struct monitor *monitor);
 /* The program: prepared before the feed is made, started behind it. 0 or an exit code. */
 int sources_program_prepare(struct monitor *monitor);
 int sources_program_start(struct monitor *monitor);
@@ -100,6 +103,8 @@ void views_close(struct monitor *monitor);
 
 void prompt_key(struct monitor *monitor, uint32_t key);
 void prompt_open(struct monitor *monitor, const struct prompt *prompt, bool search);
+/* A question: `done` gets "y" or NULL. */
+void prompt_ask(struct monitor *monitor, const struct prompt *prompt);
 
 /* ---- actions.c ---- */
 

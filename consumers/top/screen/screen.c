@@ -86,10 +86,8 @@ static const short rich[STYLES_COUNT] = {
 
 static void styles_set(struct screen *screen, const struct screen_options *options)
 {
-    int colors = options->mono || !has_colors() ? 0 : COLORS;
-    if (colors > 0 && (start_color() == ERR || use_default_colors() == ERR))
-        colors = 0;
-    colors = colors > 0 ? COLORS : 0;
+    const bool wanted = !options->mono && has_colors();
+    int colors = wanted && start_color() == OK && use_default_colors() == OK ? COLORS : 0;
     if (options->colors > 0 && colors > options->colors)
         colors = options->colors;
     for (short i = 0; i < STYLES_COUNT; i++) {
