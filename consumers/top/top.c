@@ -4,6 +4,8 @@
  */
 #include "top_private.h"
 
+#include "model/warnings.h"
+
 #include "run.h"
 #include "skeleton.h"
 
@@ -233,6 +235,23 @@ static int config_read(struct monitor *monitor)
     return code;
 }
 
+/* Rules and views of the configuration. */
+static int config_use(struct monitor *monitor)
+{
+    char *error = NULL;
+    int r = warnings_config_check(monitor->top.config, &error);
+    if (r == 0)
+        r = custom_views_new(&monitor->custom, monitor->top.config, &error);
+    if (r < 0) {
+        const int code = fail(CODE_usage, NULL, "%s", error ? error : strerror(-r));
+        free(error);
+        return code;
+    }
+    for (unsigned i = 0; custom_view(monitor->custom, i); i++)
+        views_add(custom_view(monitor->custom, i));
+    return CODE_ok;
+}
+
 static int keys_set(struct monitor *monitor)
 {
     const char *action, *text;
@@ -268,6 +287,8 @@ static int settings(struct monitor *monitor)
 {
     const struct args *const args = monitor->top.args;
     int code = config_read(monitor);
+    if (code == CODE_ok)
+        code = config_use(monitor);
     if (code == CODE_ok)
         code = keys_set(monitor);
     if (code == CODE_ok)
@@ -370,6 +391,7 @@ int top_run(const struct args *args)
     sources_close(&monitor);
     surface_fini(&monitor.top.surface);
     keys_free(monitor.top.keys);
+    custom_views_free(monitor.custom);
     config_free(monitor.top.config);
     return code;
 }

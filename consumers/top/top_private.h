@@ -10,9 +10,10 @@
 #include "child.h"
 #include "program.h"
 #include "screen/screen.h"
+#include "views/custom_views.h"
 #include "views/view.h"
 
-#define TABS_MAX 24u
+#define TABS_MAX VIEWS_MAX
 #define PROMPT_BYTES 512u
 #define MESSAGE_BYTES 512u
 #define PROGRAM_SETTINGS "* policy=drop keep=1"
@@ -31,6 +32,7 @@ struct monitor {
     struct screen *screen; /* NULL: for scripts */
     bool scripts;
     struct view *tabs[TABS_MAX]; /* as views[], opened when first shown */
+    struct custom_views *custom; /* of the configuration */
     unsigned tab;
     unsigned generation;
     /* what is looked at */

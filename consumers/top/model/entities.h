@@ -112,6 +112,14 @@ struct entity *entity_at(const struct entities *entities, uint32_t index);
 struct entity *entity_with(const struct entities *entities, uint32_t index, uint32_t serial);
 /* The newest of that id; NULL: not known. */
 struct entity *entity_find(const struct entities *entities, uint32_t source, uint32_t class, uint64_t id);
+/* The same in another model: by process, class and id. */
+struct entity_identity {
+    uint64_t source, id;
+    char class[CLASS_NAME_BYTES];
+};
+void entity_identify(const struct entities *entities, const struct entity *entity,
+                     struct entity_identity *ret_identity);
+struct entity *entity_identified(const struct entities *entities, const struct entity_identity *identity);
 uint32_t entities_alive(const struct entities *entities);
 uint64_t entities_left_out(const struct entities *entities);
 

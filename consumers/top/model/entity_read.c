@@ -33,6 +33,21 @@ uint64_t entities_left_out(const struct entities *entities)
     return entities->part.left_out;
 }
 
+void entity_identify(const struct entities *entities, const struct entity *entity, struct entity_identity *ret_identity)
+{
+    *ret_identity = (struct entity_identity){.source = entities->sources[entity->source].key, .id = entity->id};
+    memcpy(ret_identity->class, entities->classes[entity->class]->name, sizeof ret_identity->class);
+}
+
+struct entity *entity_identified(const struct entities *entities, const struct entity_identity *identity)
+{
+    const struct entity_class *const class = entity_class_named(entities, identity->class);
+    for (uint32_t i = 0; class && i < entities->sources_count; i++)
+        if (entities->sources[i].used && entities->sources[i].key == identity->source)
+            return entity_find(entities, i, class->number, identity->id);
+    return NULL;
+}
+
 /* ---- text ---- */
 
 size_t entity_name(const struct entities *entities, const struct entity *entity, char *buffer, size_t size)

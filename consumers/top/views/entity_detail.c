@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * One entity: what is known of it, where its time went, its children, and its own log out of what is held.
+ */
+#include "entity_rows.h"
+#include "view.h"
+
+#include <evtrail/format.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define LINES_MAX 64u
+#define LINE_BYTES 320u
+#define LOG_NS INT64_C(500000000) /* the log is looked up again after this */
+#define COST_SHARE 20             /* ... or more, so that it takes a twentieth of the time */
+
+struct entity_detail {
+    struct view view;
+    struct table *table; /* of its children */
+    struct table_ops ops;
+    struct entity_rows rows;
+    uint32_t index, serial;
+    struct entity_identity identity;
+    struct evtrail_filter *filter;
+    struct feed_lines *lines;
+    char log[LINES_MAX][LINE_BYTES];
+    unsigned log_count, log_next;
+    int64_t looked_ns, cost_ns;
+    int table_row;
+};
+
+static struct entity_detail *of_view(struct view *view)
+{
+    return (struct entity_detail *)(void *)view;
+}
+
+static struct entities *entities_in(const struct entity_detail *detail)
+{
+    return entities_of(top_model(detail->view.top));
+}
+
+static struct entity *entity_in(const struct entity_detail *detail)
+{
+    return detail->serial ? entity_with(entities_in(detail), detail->index, detail->serial)
+                          : entity_identified(entities_in(detail), &detail->identity);
+}
+
+/* ---- children ---- */
+
+static size_t rows(void *context)
+{
+    struct entity_detail *const detail = context;
+    const struct entity *const entity = entity_in(detail);
+    const struct entity_query query = {.parent = entity ? entity->index : UINT32_MAX};
+    entity_rows_make(&detail->rows, entities_in(detail), &query);
+    return detail->rows.count;
+}
+
+static void *row_at(void *context, size_t index)
+{
+    return &((struct entity_detail *)context)->rows.rows[index];
+}
+
+static uint64_t id_of(void *context, const void *row)
+{
+    (void)context;
+    const struct entity_row *const at = row;
+    return (uint64_t)at->serial << 32 | at->entity->index;
+}
+
+static void value_of(void *context, const void *row, unsigned column, struct value *value)
+{
+    entity_value(&((struct entity_detail *)context)->rows, row, column, value);
+}
+
+static enum style style_of(void *context, const void *row)
+{
+    return entity_row_style(&((struct entity_detail *)context)->rows, row);
+}
+
+/* ---- opening ---- */
+
+/* Its events are those that carry its id. */
+static void make_filter(struct entity_detail *detail)
+{
+    const struct entity *const entity = entity_in(detail);
+    char text[512];
+    if (!entity || detail->filter)
+        return;
+    entity_filter_text(entities_in(detail), entity, text, sizeof text);
+    evtrail_filter_new(&detail->filter, text, NULL);
+    entity_identify(entities_in(detail), entity, &detail->identity);
+}
+
+static int detail_open(struct view *at)
+{
+    struct entity_detail *const detail = of_view(at);
+    detail->index = (uint32_t)at->target;
+    detail->serial = (uint32_t)(at->target >> 32);
+    detail->ops = (struct table_ops){.name = "entities",
+                                     .columns = entity_columns,
+                                     .rows = rows,
+                                     .row = row_at,
+                                     .id = id_of,
+                                     .value = value_of,
+                                     .style = style_of};
+    make_filter(detail);
+    if (at->top->feed && feed_lines_new(&detail->lines, at->top->feed) < 0)
+        detail->lines = NULL;
+    return table_new(&detail->table, &detail->ops, detail, at->top->config);
+}
+
+static void detail_close(struct view *at)
+{
+    struct entity_detail *const detail = of_view(at);
+    table_free(detail->table);
+    entity_rows_fini(&detail->rows);
+    evtrail_filter_free(detail->filter);
+    feed_lines_free(detail->lines);
+}
+
+/* In another model it has another place. */
+static void model_changed(struct view *at)
+{
+    struct entity_detail *const detail = of_view(at);
+    detail->looked_ns = 0;
+    detail->serial = 0;
+    table_update(detail->table);
+}
+
+/* ---- the log ---- */
+
+static void keep_line(void *context, const struct evtrail_event *event)
+{
+    struct entity_detail *const detail = context;
+    const struct evtrail_format_options options = {.bytes = sizeof options, .time = EVTRAIL_TIME_clock, .human = true};
+    char *const line = detail->log[detail->log_next];
+    size_t bytes = evtrail_format_text(event, &options, line, LINE_BYTES - 1);
+    bytes = bytes < LINE_BYTES - 1 ? bytes : LINE_BYTES - 1;
+    line[bytes] = '\0';
+    line[strcspn(line, "\n")] = '\0';
+    detail->log_next = (detail->log_next + 1) % LINES_MAX;
+    detail->log_count += detail->log_count < LINES_MAX;
+}
+
+static int64_t clock_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static void look_up(struct entity_detail *detail)
+{
+    const int64_t now_ns = clock_ns();
+    const int64_t wait_ns = detail->cost_ns * COST_SHARE > LOG_NS ? detail->cost_ns * COST_SHARE : LOG_NS;
+    if (!detail->lines || !detail->filter || (detail->looked_ns && now_ns - detail->looked_ns < wait_ns))
+        return;
+    detail->log_count = detail->log_next = 0;
+    feed_lines_last(detail->lines, top_model(detail->view.top)->now_ns, LINES_MAX, detail->filter, keep_line, detail);
+    detail->looked_ns = clock_ns();
+    detail->cost_ns = detail->looked_ns - now_ns;
+}
+
+static const char *log_line(const struct entity_detail *detail, unsigned from_newest)
+{
+    return detail->log[(detail->log_next + LINES_MAX - 1 - from_newest) % LINES_MAX];
+}
+
+/* ---- drawing ---- */
+
+/* All columns that say something, as "title value", in as many columns as there is room for. */
+static int draw_fields(struct entity_detail *detail, struct area area, const struct entity_row *row)
+{
+    const int wide = 36, across = area.columns / wide > 0 ? area.columns / wide : 1;
+    int place = 0;
+    for (unsigned i = 0; i < entity_columns_count() && place / across < area.rows; i++) {
+        struct value value = {.kind = VALUE_none};
+        char text[sizeof value.text + 32];
+        entity_value(&detail->rows, row, i, &value);
+        const bool is_long = strcmp(entity_columns[i].name, "error") == 0;
+        if (value.kind == VALUE_none || (value.kind == VALUE_text && !value.text[0]))
+            continue;
+        if (is_long)
+            place = (place + across - 1) / across * across;
+        value_text(&value, text, sizeof text);
+        const int column = place % across * wide + 1, width = is_long ? area.columns - 14 : wide - 13;
+        area_text(area, place / across, column, 11, STYLE_dim, entity_columns[i].title);
+        area_text(area, place / across, column + 11, width, value.style, text);
+        place += is_long ? across : 1;
+    }
+    return (place + across - 1) / across;
+}
+
+static int draw_states(const struct entity_detail *detail, struct area area, const struct entity *entity)
+{
+    const struct entities *const entities = entities_in(detail);
+    const struct entity_class *const class = entity_class_of(entities, entity);
+    uint64_t all = 0;
+    int y = 0;
+    for (unsigned i = 0; i < class->states_count; i++)
+        all += entity_state_ns(entities, entity, i);
+    for (unsigned i = 0; i < class->states_count && y < area.rows; i++) {
+        const uint64_t ns = entity_state_ns(entities, entity, i);
+        char text[64];
+        struct value value = {.kind = VALUE_duration, .exact = ns, .number = (double)ns};
+        if (ns == 0)
+            continue;
+        value_text(&value, text, sizeof text);
+        area_text(area, y, 1, 16, i == entity->state ? STYLE_title : STYLE_plain, class->states[i].name);
+        area_text(area, y, 18, 8, STYLE_dim, phase_name(class->states[i].phase));
+        area_right(area, y, 26, 9, STYLE_number, text);
+        area_print(area, y, 36, 6, STYLE_number, "%5.1f%%", 100.0 * (double)ns / (double)(all ? all : 1));
+        area_bar(area, y++, 44, area.columns - 45, STYLE_bar, (double)ns, (double)all);
+    }
+    return y;
+}
+
+static void draw_log(struct entity_detail *detail, struct area area)
+{
+    if (area.rows < 2)
+        return;
+    area_style(area, 0, STYLE_heading);
+    area_print(area, 0, 1, -1, STYLE_heading, "its events%s",
+               detail->log_count ? ""
+               : detail->lines   ? ": none that is held"
+                                 : "");
+    for (int y = 1; y < area.rows && (unsigned)y <= detail->log_count; y++) {
+        const unsigned shown =
+            detail->log_count < (unsigned)(area.rows - 1) ? detail->log_count : (unsigned)(area.rows - 1);
+        area_text(area, y, 1, -1, STYLE_plain, log_line(detail, shown - (unsigned)y));
+    }
+}
+
+static int part_rows(const struct entity_detail *detail, int rows_left)
+{
+    const int want = (int)detail->rows.count + 1, most = rows_left / 2;
+    return detail->rows.count == 0 ? 0 : want < most ? want : most;
+}
+
+static void detail_draw(struct view *at, struct area area)
+{
+    struct entity_detail *const detail = of_view(at);
+    struct entity *const entity = entity_in(detail);
+    table_update(detail->table);
+    look_up(detail);
+    if (!entity) {
+        area_print(area, 0, 1, -1, STYLE_notice, "%s is not known any more, or not at this time", at->target_name);
+        draw_log(detail, area_part(area, 2, 0, -1, -1));
+        return;
+    }
+    make_filter(detail);
+    const struct entity_row row = {.entity = entity, .serial = entity->serial};
+    int y = draw_fields(detail, area_part(area, 0, 0, area.rows / 2, -1), &row);
+    y += draw_states(detail, area_part(area, y, 0, -1, -1), entity);
+    const int children = part_rows(detail, area.rows - y);
+    detail->table_row = y;
+    if (children > 1)
+        table_draw(detail->table, area_part(area, y, 0, children, -1));
+    draw_log(detail, area_part(area, y + children, 0, -1, -1));
+}
+
+/* ---- actions ---- */
+
+static bool open_child(struct entity_detail *detail)
+{
+    const struct entity_row *const row = table_selected(detail->table);
+    struct entity *const entity = row ? entity_row_entity(&detail->rows, row) : NULL;
+    char name[ENTITY_LABEL_BYTES + 32];
+    if (!entity)
+        return true;
+    entity_name(detail->rows.entities, entity, name, sizeof name);
+    top_open_view(detail->view.top, &entity_detail, (uint64_t)entity->serial << 32 | entity->index, name);
+    return true;
+}
+
+static bool detail_action(struct view *at, enum action action)
+{
+    struct entity_detail *const detail = of_view(at);
+    return action == ACTION_enter ? open_child(detail) : table_action(detail->table, action);
+}
+
+static bool detail_click(struct view *at, int row, int column)
+{
+    struct entity_detail *const detail = of_view(at);
+    return row >= detail->table_row && table_click(detail->table, row - detail->table_row, column);
+}
+
+static void detail_search(struct view *at, const char *text)
+{
+    table_search(of_view(at)->table, text);
+}
+
+static size_t detail_status(struct view *at, char *buffer, size_t size)
+{
+    const struct entity_detail *const detail = (const struct entity_detail *)(const void *)at;
+    const int n = snprintf(buffer, size, "%s; %zu below it, %u of its last events", at->target_name, detail->rows.count,
+                           detail->log_count);
+    return n < 0 ? 0 : (size_t)n;
+}
+
+static size_t detail_copy(struct view *at, char *buffer, size_t size)
+{
+    const struct entity_detail *const detail = (const struct entity_detail *)(const void *)at;
+    const struct entity *const entity = entity_in(detail);
+    return entity ? entity_filter_text(entities_in(detail), entity, buffer, size) : 0;
+}
+
+static int detail_json(struct view *at, struct output *out)
+{
+    struct entity_detail *const detail = of_view(at);
+    struct entity *const entity = entity_in(detail);
+    const char *separator = "";
+    if (!entity)
+        return output_text(out, "null");
+    const struct entity_class *const class = entity_class_of(entities_in(detail), entity);
+    output_text(out, "{\"name\":");
+    output_json_text(out, at->target_name);
+    output_print(out, ",\"id\":%llu,\"states_ns\":{", (unsigned long long)entity->id);
+    for (unsigned i = 0; i < class->states_count; i++) {
+        output_text(out, separator);
+        output_json_text(out, class->states[i].name);
+        output_print(out, ":%llu", (unsigned long long)entity_state_ns(entities_in(detail), entity, i));
+        separator = ",";
+    }
+    output_text(out, "},\"children\":");
+    table_json(detail->table, out);
+    return output_text(out, "}");
+}
+
+const struct view_ops entity_detail = {
+    .name = "entity",
+    .title = "Entity",
+    .text = "One entity: all that is known of it, where its time went, its children, and its own events. Enter opens a "
+            "child; y copies a filter for its events.",
+    .bytes = sizeof(struct entity_detail),
+    .open = detail_open,
+    .close = detail_close,
+    .model_changed = model_changed,
+    .draw = detail_draw,
+    .action = detail_action,
+    .click = detail_click,
+    .search = detail_search,
+    .status = detail_status,
+    .copy = detail_copy,
+    .json = detail_json,
+};
