@@ -93,7 +93,7 @@ static int refuse(struct monitor *monitor, const char *name, int error, const ch
 static int add_one(struct monitor *monitor, struct feed *feed, const char *name, bool process)
 {
     struct evtrail_reader *const reader = feed_reader(feed);
-    const int r = process ? evtrail_reader_add_process(reader, name) : evtrail_reader_add_path(reader, name);
+    const int r = process ? evtrail_reader_add_process(reader, name) : feed_add_path(feed, name);
     if (r >= 0)
         return 0;
     if (process && r == -ESRCH && monitor->top.args->set[OPT_wait]) {

@@ -260,12 +260,28 @@ static void begin_pause(struct feed *feed)
     keep_lost(feed);
 }
 
+/* A file that was stepped back in goes on from there: the model of the past is the model now. */
+static void go_back(struct feed *feed)
+{
+    if (!feed->past.model || !feed->past.complete || feed->past.from_ns > feed->first_ns || !feed->paths_count ||
+        feed->past.to_ns >= feed->last_ns || evtrail_reader_seek(feed->reader, feed->past.to_ns + 1) < 0)
+        return;
+    model_free(feed->model);
+    feed->model = feed->past.model;
+    feed->past.model = NULL;
+    feed->replay.event = NULL;
+    feed->ended = false;
+    feed->events = feed->past.done;
+    feed->last_ns = feed->past.to_ns;
+    feed->generation++;
+}
+
 static void end_pause(struct feed *feed)
 {
+    if (!feed->options.live)
+        go_back(feed);
     feed_show_now(feed);
-    if (feed->replay.started_ns != 0) { /* the replay goes on from where it stands */
-        feed->replay.started_ns = 0;
-    }
+    feed->replay.started_ns = 0; /* the replay goes on from where it stands */
     if (!feed->hold)
         return;
     feed->catch.pause = 0;

@@ -97,6 +97,7 @@ void feed_free(struct feed *feed)
 {
     if (!feed)
         return;
+    feed_lines_orphan(feed);
     feed_past_fini(feed);
     feed_catch_fini(feed);
     evtrail_reader_free(feed->reader);

@@ -80,6 +80,7 @@ int feed_write(struct feed *feed, const char *path, uint64_t *ret_events, char *
 /* A cursor over the events that are held, for the log: lines around a time, matching the filter. Reads from the hold on demand, and keeps what
  * it found. A call takes some milliseconds at most: if that was not enough, it gives what it has, and the next call goes on searching. */
 struct feed_lines;
+/* When the feed is freed first, nothing more is found. */
 int feed_lines_new(struct feed_lines **ret_lines, struct feed *feed);
 void feed_lines_free(struct feed_lines *lines);
 /* Visits up to `count` events (at most 512) that match (the feed's filter, and `filter` if not NULL), the last ones at or before to_ns, oldest first; or from from_ns

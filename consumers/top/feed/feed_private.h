@@ -36,6 +36,7 @@ struct feed_counts {
     bool any;
 };
 struct replay;
+struct feed_lines;
 struct feed {
     struct feed_options options;
     struct evtrail_reader *reader;
@@ -78,7 +79,8 @@ struct feed {
         uint64_t lost[EVTRAIL_CAUSES_ALL]; /* when the pause began: the model's less the reader's, modulo 2^64 */
         bool lost_kept;
     } catch;
-    uint32_t *gone; /* sources that ended meanwhile */
+    struct feed_lines *lines; /* that read from it */
+    uint32_t *gone;           /* sources that ended meanwhile */
     size_t gone_count, gone_room;
     struct {
         struct model *model; /* of the past; NULL: the live one is shown */
@@ -127,6 +129,9 @@ void feed_take(struct feed *feed, const struct evtrail_event *event);
 bool feed_catch_up(struct feed *feed, int64_t until_ns);
 void feed_dropped(void *context, const struct hold_segment *segment);
 void feed_catch_fini(struct feed *feed);
+
+/* lines.c: its feed goes */
+void feed_lines_orphan(struct feed *feed);
 
 /* past.c */
 bool feed_build_past(struct feed *feed, int64_t until_ns);

@@ -25,7 +25,8 @@ struct scan {
     int64_t from_ns, to_ns, seen_ns;
 };
 struct feed_lines {
-    struct feed *feed;
+    struct feed *feed;       /* NULL: it is no more */
+    struct feed_lines *next; /* of the same feed */
     unsigned generation;
     const struct evtrail_filter *filter;
     struct line_store store, older; /* older: of the scan back, so far */
@@ -41,6 +42,8 @@ int feed_lines_new(struct feed_lines **ret_lines, struct feed *feed)
     if (!lines)
         return -ENOMEM;
     lines->feed = feed;
+    lines->next = feed->lines;
+    feed->lines = lines;
     feed_lines_forget(lines);
     *ret_lines = lines;
     return 0;
@@ -63,10 +66,24 @@ void feed_lines_free(struct feed_lines *lines)
 {
     if (!lines)
         return;
+    struct feed_lines **link = lines->feed ? &lines->feed->lines : NULL;
     end_scans(lines);
+    while (link && *link != lines)
+        link = &(*link)->next;
+    if (link)
+        *link = lines->next;
     line_store_fini(&lines->store);
     line_store_fini(&lines->older);
     free(lines);
+}
+
+void feed_lines_orphan(struct feed *feed)
+{
+    for (struct feed_lines *lines = feed->lines; lines; lines = lines->next) {
+        end_scans(lines);
+        lines->store.count = 0; /* its events point to the feed's sources */
+        lines->feed = NULL;
+    }
 }
 
 /* Nothing is searched: from here on to the left and to the right. */
@@ -82,7 +99,7 @@ static void start_at(struct feed_lines *lines, int64_t from_ns)
 void feed_lines_forget(struct feed_lines *lines)
 {
     start_at(lines, INT64_MAX);
-    lines->generation = lines->feed->filters;
+    lines->generation = lines->feed ? lines->feed->filters : 0;
 }
 
 bool feed_lines_searching(const struct feed_lines *lines, int64_t *ret_from_ns)
@@ -305,8 +322,10 @@ int feed_lines_last(struct feed_lines *lines, int64_t to_ns, unsigned count, con
     const int64_t now = feed_monotonic(), until = now + SLICE_NS;
     int64_t from, to, held_to;
     count = count < COUNT_MAX ? count : COUNT_MAX;
-    check(lines, filter);
     lines->searching = false;
+    if (!lines->feed)
+        return 0;
+    check(lines, filter);
     if (!held_range(lines->feed, &from, &held_to))
         return 0;
     to = to_ns < held_to ? to_ns : held_to;
@@ -326,8 +345,10 @@ int feed_lines_from(struct feed_lines *lines, int64_t from_ns, unsigned count, c
                     void (*visit)(void *context, const struct evtrail_event *event), void *context)
 {
     int64_t from, to;
-    check(lines, filter);
     lines->searching = false;
+    if (!lines->feed)
+        return 0;
+    check(lines, filter);
     if (!held_range(lines->feed, &from, &to))
         return 0;
     from_ns = from_ns > from ? from_ns : from;
