@@ -6,6 +6,7 @@
 
 const struct view_ops *views[VIEWS_MAX + 1] = {
     &entities_view,
+    &log_view,
     &warnings_view,
     &processes_view,
     &output_view,
