@@ -130,7 +130,7 @@ static int escape(char **argv)
     if (!wait_for("events/s"))
         return 1;
     (void)!write(master, "?", 1);
-    if (!wait_for("MOVING"))
+    if (!wait_for("VIEWS"))
         return 1;
     while (take(300) > 0)
         seen_bytes = 0;
