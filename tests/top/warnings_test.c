@@ -253,6 +253,33 @@ static void busy_loop__measured__over_a_window(void **state)
     end(&w);
 }
 
+static void open_span__one_row_a_name__until_it_ends(void **state)
+{
+    (void)state;
+    struct world w;
+    const struct warning *row = NULL;
+    begin(&w, "[warnings]\nopen-span.of = * !server.run\n");
+    const uint32_t begins = trace_type(&w.trace, EVTRAIL_KIND_begin, 5, "db.query", "span:u64 parent:u64");
+    const uint32_t ends = trace_type(&w.trace, EVTRAIL_KIND_end, 5, "db.query", "span:u64");
+    const uint32_t runs = trace_type(&w.trace, EVTRAIL_KIND_begin, 5, "server.run", "span:u64 parent:u64");
+    trace_event(&w.trace, runs, U(1), U(0));
+    trace_event(&w.trace, begins, U(2), U(1));
+    trace_event(&w.trace, begins, U(3), U(1));
+    trace_pass(&w.trace, 8 * SECOND);
+    assert_int_equal(rows_of(&w, "open-span", NULL), 0);
+    trace_pass(&w.trace, 4 * SECOND);
+    assert_int_equal(rows_of(&w, "open-span", &row), 1);
+    assert_string_equal(row->subject, "db.query (2 spans)");
+    assert_in_range(row->since_ns, TRACE_START_NS - 100 * MS, TRACE_START_NS + 100 * MS);
+    trace_event(&w.trace, ends, U(2));
+    trace_pass(&w.trace, SECOND);
+    assert_string_equal(row->subject, "db.query (span 3 of made-up:4001)");
+    trace_event(&w.trace, ends, U(3));
+    trace_pass(&w.trace, 5 * SECOND);
+    assert_false(row->active);
+    end(&w);
+}
+
 static void config__rules__are_switched_and_added(void **state)
 {
     (void)state;
@@ -349,6 +376,7 @@ int main(void)
         cmocka_unit_test(retry_storm__of_one_type__clears_with_hysteresis),
         cmocka_unit_test(unbalanced__siblings_that_are_parents__by_their_sums),
         cmocka_unit_test(busy_loop__measured__over_a_window),
+        cmocka_unit_test(open_span__one_row_a_name__until_it_ends),
         cmocka_unit_test(config__rules__are_switched_and_added),
         cmocka_unit_test(config__faults__are_told_with_their_place),
         cmocka_unit_test(storm__of_subjects__has_few_rows_and_a_count),

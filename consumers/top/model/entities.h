@@ -66,6 +66,7 @@ struct entity_family {
     uint64_t uses_before, uses_window; /* for rules: sums at a window's begin, and within the last one */
     uint32_t phases[PHASES];           /* of direct children, now */
     uint32_t alive, waiters;           /* all below, now */
+    uint64_t gone;                     /* all below: gone, known still or forgotten */
 };
 enum entity_flag {
     ENTITY_GONE = 1,

@@ -157,6 +157,7 @@ static void sums_begin(const struct entities *entities)
         family->uses = family->bytes = family->errors = 0;
         memset(family->phases, 0, sizeof family->phases);
         family->alive = family->waiters = 0;
+        family->gone = 0;
     }
 }
 
@@ -168,6 +169,7 @@ static void sum_into(struct entity_family *family, const struct entity *entity, 
     family->errors += entity->errors + (own ? own->past_errors : 0);
     family->waiters += entity->waiters;
     family->alive += below && !(entity->flags & (ENTITY_GONE | ENTITY_ENDED));
+    family->gone += (below && entity->flags & ENTITY_GONE) + (own ? own->past_children : 0);
 }
 
 static void sum_up(const struct entities *entities, const struct entity *entity)

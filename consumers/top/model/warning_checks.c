@@ -2,14 +2,18 @@
  *
  * Rules that are looked at as time passes: a part of the entities at each tick, all within a second.
  */
+#include "spans.h"
 #include "warning_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define SCAN_PARTS 10u
 #define SCAN_LEAST 512u
 #define SIBLINGS_MAX 65536u
+#define SPANS_NS 500000000 /* open spans are looked at so often */
+#define OPEN_ASKED 64u
 #define NEARLY 0.9 /* of the threshold: a row stays */
 
 static uint64_t subject_key(uint32_t rule, const struct entity *entity)
@@ -178,6 +182,50 @@ static void check_watches(struct warnings *warnings, int64_t now_ns)
     }
 }
 
+/* ---- spans ---- */
+
+/* One row for all spans of a name: the oldest says for how long. */
+static void check_spans_of(struct warnings *warnings, uint32_t number, const struct span_row *row, int64_t now_ns)
+{
+    const double threshold = warnings->rules[number].shown.threshold;
+    struct open_view views[OPEN_ASKED];
+    const size_t asked = row->open < OPEN_ASKED ? row->open : OPEN_ASKED;
+    const size_t count = spans_open(model_part(warnings->part.model, PART_spans), row, views, asked);
+    const struct open_view *oldest = NULL;
+    size_t late = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (views[i].gone || (double)(now_ns - views[i].begin_ns) <= threshold)
+            continue;
+        oldest = oldest ? oldest : &views[i];
+        late++;
+    }
+    if (!oldest)
+        return;
+    struct warning *const warning =
+        warning_raise(warnings, number, warning_key(number, row->number, 1), (double)(now_ns - oldest->begin_ns));
+    if (warning && late == 1)
+        snprintf(warning->subject, sizeof warning->subject, "%.40s (span %llu of %.20s:%u)", row->name,
+                 (unsigned long long)oldest->id, oldest->command, oldest->pid);
+    else if (warning)
+        snprintf(warning->subject, sizeof warning->subject, "%.50s (%s%zu spans)", row->name,
+                 late == OPEN_ASKED ? "more than " : "", late);
+}
+
+static void check_spans(struct warnings *warnings, int64_t now_ns)
+{
+    const struct part *const spans = model_part(warnings->part.model, PART_spans);
+    if (warnings->spans_ns != INT64_MIN && now_ns - warnings->spans_ns < SPANS_NS)
+        return;
+    warnings->spans_ns = now_ns;
+    for (uint32_t i = 0; i < spans_count(spans); i++) {
+        const struct span_row *const row = spans_row(spans, i);
+        for (uint32_t rule = 0; row->open > 0 && rule < warnings->rules_count; rule++)
+            if (warnings->rules[rule].kind == RULE_open_span && !warnings->rules[rule].shown.off &&
+                warning_of(&warnings->rules[rule], row->name))
+                check_spans_of(warnings, rule, row, now_ns);
+    }
+}
+
 /* ---- siblings ---- */
 
 struct sibling {
@@ -305,5 +353,6 @@ void warning_checks(struct warnings *warnings, int64_t now_ns)
     for (uint32_t i = 0; i < entity_classes_count(warnings->entities); i++)
         check_class(warnings, entity_class_at(warnings->entities, i), now_ns);
     check_watches(warnings, now_ns);
+    check_spans(warnings, now_ns);
     check_siblings(warnings, now_ns);
 }

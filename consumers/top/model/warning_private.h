@@ -22,7 +22,7 @@ enum rule_kind {
 struct rule {
     struct warning_rule shown;
     enum rule_kind kind;
-    bool named; /* `of` names something */
+    bool named; /* `of` names something: not all, or all but some */
     int64_t over_ns;
     double least;
     uint64_t others_now; /* subjects without a row, in the pass that is under way */
@@ -61,6 +61,7 @@ struct warnings {
     uint32_t plans_count, plans_size;
     uint32_t scan_next;                 /* the entity that is looked at next */
     int64_t waiting_since[CLASSES_MAX]; /* some of the class wait; INT64_MIN: none */
+    int64_t spans_ns;                   /* the last time that open spans were looked at */
     int64_t window_ns;                  /* the last time that siblings were compared */
 };
 

@@ -64,15 +64,30 @@ __attribute__((format(printf, 2, 3))) static int fault(struct reading *reading, 
 
 /* ---- values ---- */
 
+/* "pool.* !pool.queue": what a later pattern with an exclamation mark takes away is not meant. */
 bool warning_of(const struct rule *rule, const char *text)
 {
     char pattern[PATTERN_BYTES];
+    bool is = false;
     for (const char *at = rule->shown.of + strspn(rule->shown.of, " \t"); *at; at += strspn(at, " \t")) {
         const size_t bytes = strcspn(at, " \t");
         snprintf(pattern, sizeof pattern, "%.*s", (int)bytes, at);
-        if (fnmatch(pattern, text, 0) == 0)
-            return true;
+        const bool not = pattern[0] == '!';
+        if (fnmatch(pattern + not, text, 0) == 0)
+            is = !not ;
         at += bytes;
+    }
+    return is;
+}
+
+/* Whether a pattern is there that says more than "all". */
+static bool names_something(const char *of)
+{
+    for (of += strspn(of, " \t"); *of; of += strspn(of, " \t")) {
+        const size_t bytes = strcspn(of, " \t");
+        if (*of != '!' && !(bytes == 1 && *of == '*'))
+            return true;
+        of += bytes;
     }
     return false;
 }
@@ -153,7 +168,7 @@ static int read_setting(struct reading *reading, struct rule *rule, const char *
         return read_time(reading, value, &rule->shown.clear_ns);
     if (strcmp(setting, "of") == 0) {
         rule->shown.of = value;
-        rule->named = strcmp(value, "*") != 0;
+        rule->named = names_something(value);
         return 0;
     }
     if (strcmp(setting, "say") == 0) {

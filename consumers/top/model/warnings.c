@@ -263,7 +263,7 @@ static int init(struct part *part)
     warnings->slots = calloc(ROW_SLOTS, sizeof *warnings->slots);
     for (uint32_t i = 0; i < CLASSES_MAX; i++)
         warnings->waiting_since[i] = INT64_MIN;
-    warnings->window_ns = INT64_MIN;
+    warnings->window_ns = warnings->spans_ns = INT64_MIN;
     part->used_bytes = WARNING_ROWS_MAX * sizeof *warnings->rows + ROW_SLOTS * sizeof *warnings->slots;
     if (!warnings->rows || !warnings->slots) {
         free(warnings->rows);

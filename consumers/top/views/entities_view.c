@@ -23,7 +23,7 @@ struct entities_view {
     struct entity_rows rows;
     struct entity_match *match;
     char fault[160];
-    bool is_tree, chosen; /* chosen: by the user */
+    bool is_tree, chosen, unfold; /* chosen: by the user; unfold: for JSON */
     struct entity_fold folds[FOLDS_MAX];
     unsigned folds_count;
     int64_t made_ns, cost_ns;
@@ -56,6 +56,7 @@ static size_t rows(void *context)
                                        .folds_count = view->folds_count,
                                        .depth = view->settings->depth,
                                        .tree = view->is_tree,
+                                       .unfold = view->unfold,
                                        .matched = top_model(view->view.top)->options.filter != NULL};
     entity_rows_make(&view->rows, entities_in(view), &query);
     return view->rows.count;
@@ -349,7 +350,10 @@ static int entities_json(struct view *at, struct output *out)
     }
     output_print(out, "],\"left_out\":%llu,\"rows\":", (unsigned long long)entities_left_out(entities));
     choose_form(view);
+    view->unfold = true;
     table_json(table_in(view), out);
+    view->unfold = false;
+    update(view, true);
     return output_text(out, "}");
 }
 

@@ -28,7 +28,7 @@
     COLUMN(children_busy, "busy", 5, 1, 0, 1, count, "children that are busy") \
     COLUMN(children_idle, "idle", 5, 1, 0, 1, count, "children that are idle") \
     COLUMN(children_waiting, "waiting", 7, 1, 1, 1, count, "children that wait") \
-    COLUMN(children_gone, "gone", 6, 1, 1, 1, count, "of those below it: gone and forgotten") \
+    COLUMN(children_gone, "gone", 6, 1, 1, 1, count, "entities below it that are gone") \
     COLUMN(last, "last", 8, 1, 0, 0, duration, "since the last event about it") \
     COLUMN(error, "last error", -20, 0, 0, 0, text, "the last event of level error or worse about it") \
     COLUMN(events, "events", 8, 1, 1, 1, count, "events about it") \
@@ -154,7 +154,7 @@ static void family_value(const struct entity *entity, unsigned column, struct va
         break;
     case COLUMN_children_gone:
         if (family)
-            put_count(value, VALUE_count, family->past_children);
+            put_count(value, VALUE_count, family->gone);
         break;
     default:
         if (family)

@@ -121,6 +121,8 @@ static size_t first_child(const struct entity_rows *rows, size_t count, uint32_t
 
 static bool is_folded(const struct entity_query *query, const struct entity *entity, size_t children)
 {
+    if (query->unfold)
+        return false;
     for (unsigned i = 0; i < query->folds_count; i++)
         if (query->folds[i].serial == entity->serial)
             return query->folds[i].folded;

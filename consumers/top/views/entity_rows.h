@@ -30,7 +30,7 @@ struct entity_query {
     unsigned folds_count;
     unsigned depth;  /* of the tree that is shown; 0: all */
     uint32_t parent; /* only its children, if not 0 */
-    bool tree, matched;
+    bool tree, matched, unfold;
 };
 struct entity_rows {
     struct entities *entities;

@@ -35,7 +35,7 @@ static struct warnings_view *of_view(struct view *view)
     COLUMN(since, "since", 9, 1, 0, 0, time, "when it began (past: for the last time)") \
     COLUMN(lasts, "for", 8, 1, 0, 0, duration, "how long it has lasted, or did") \
     COLUMN(count, "times", 6, 1, 0, 0, count, "how often it began") \
-    COLUMN(rule, "rule", 12, 0, 0, 0, text, "its rule: settings are in [warnings] of the configuration") \
+    COLUMN(rule, "rule", 16, 0, 0, 0, text, "its rule: settings are in [warnings] of the configuration") \
     COLUMN(value, "value", 9, 1, 1, 0, text, "what was measured last") \
     COLUMN(worst, "worst", 9, 1, 0, 0, text, "the most that was measured") \
     COLUMN(threshold, "limit", 8, 1, 0, 0, text, "above what it is told") \
