@@ -90,6 +90,11 @@ struct example {
     const char *line;
     const char *text;
 };
+struct manual_item {
+    const char *section; /* "KEYS": items of one follow each other */
+    char term[80];
+    const char *text;
+};
 struct subcommand {
     const char *name;
     const char *operands; /* for the synopsis */
@@ -102,7 +107,10 @@ struct subcommand {
     bool program;                   /* takes `-- PROGRAM ARGS` */
     bool hidden;
     bool raw; /* parses its own arguments: operands are the whole command line after its name */
+    /* More of its manual page: the i-th item, with its section. False behind the last. May be NULL. */
+    bool (*manual)(size_t index, struct manual_item *ret_item);
 };
+bool manual_top(size_t index, struct manual_item *ret_item);
 extern const struct subcommand subcommands[]; /* ended by a NULL name */
 const struct subcommand *subcommand_find(const char *name);
 

@@ -208,6 +208,7 @@ const struct subcommand subcommands[] = {
      .run = run_top,
      .options = top_options,
      .examples = top_examples,
+     .manual = manual_top,
      .completes = COMPLETES_file,
      .program = true},
     {.name = "verify",

@@ -197,6 +197,18 @@ static void man_environment(struct output *out)
         roff_item(out, environment[i].name, environment[i].text);
 }
 
+static void man_more(struct output *out, const struct subcommand *command)
+{
+    struct manual_item item;
+    const char *section = "";
+    for (size_t i = 0; command->manual && command->manual(i, &item); i++) {
+        if (strcmp(section, item.section) != 0)
+            output_print(out, ".SH \"%s\"\n", item.section);
+        section = item.section;
+        roff_item(out, item.term, item.text);
+    }
+}
+
 void man_command(struct output *out, const struct subcommand *command)
 {
     char text[256];
@@ -211,6 +223,7 @@ void man_command(struct output *out, const struct subcommand *command)
         option_line(text, sizeof text, &option_specs[*id]);
         roff_item(out, text + strspn(text, " "), option_specs[*id].text);
     }
+    man_more(out, command);
     if (command->examples[0].line)
         output_text(out, ".SH EXAMPLES\n");
     for (const struct example *example = command->examples; example->line; example++)

@@ -13,6 +13,7 @@ static volatile sig_atomic_t stops;
 static volatile sig_atomic_t last;
 static volatile sig_atomic_t program_pid;
 static volatile sig_atomic_t starting; /* the program may have missed what the terminal sent to us */
+static void (*volatile abandon)(void);
 static int64_t stopped_ns;
 static struct sigaction inherited[65]; /* by signal; changed[] says of which */
 static bool changed[65];
@@ -41,8 +42,11 @@ static void on_stop(int number, siginfo_t *info, void *context)
         return;
     }
     const int64_t now = monotonic_ns();
-    if (stops > 0 && now - stopped_ns > SAME_NS) /* again: at once, and as the signal says */
+    if (stops > 0 && now - stopped_ns > SAME_NS) { /* again: at once, and as the signal says */
+        if (abandon)
+            abandon();
         _exit(128 + number);
+    }
     if (stops > 0)
         return;
     stopped_ns = now;
@@ -118,6 +122,11 @@ void signals_release(const sigset_t *mask, int pid)
 void signals_program(int pid)
 {
     program_pid = pid;
+}
+
+void signals_at_abandon(void (*run)(void))
+{
+    abandon = run;
 }
 
 unsigned signals_stops(void)

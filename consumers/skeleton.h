@@ -82,6 +82,8 @@ void signals_inherit(const sigset_t *mask);
 /* In the parent: `pid` is the program, or 0: none was started. */
 void signals_release(const sigset_t *mask, int pid);
 void signals_program(int pid);
+/* Called in the handler before a second signal ends the process at once: async-signal-safe. */
+void signals_at_abandon(void (*run)(void));
 unsigned signals_stops(void);
 int signals_last(void);
 

@@ -55,7 +55,7 @@ static void step(struct monitor *monitor, int64_t ns)
     int64_t to = monitor->shown_to_ns + ns;
     to = to > state->held_to_ns ? state->held_to_ns : to < state->held_from_ns ? state->held_from_ns : to;
     monitor->zoomed = false;
-    show(monitor, state->held_from_ns, to);
+    show(monitor, 0, to);
 }
 
 /* "-10s -5s", "14:03:00 14:03:05", or one of them: from there on. */
@@ -346,8 +346,9 @@ static void click(struct monitor *monitor, const struct mouse *mouse)
 
 static bool tab_key(struct monitor *monitor, uint32_t key)
 {
-    for (unsigned i = 0; tab_ops(i); i++)
-        if (tab_exists(monitor, i) && tab_ops(i)->key && (uint32_t)(unsigned char)tab_ops(i)->key == key) {
+    for (unsigned i = 0; tab_ops(monitor, i); i++)
+        if (tab_exists(monitor, i) && tab_ops(monitor, i)->key &&
+            (uint32_t)(unsigned char)tab_ops(monitor, i)->key == key) {
             tab_show(monitor, i);
             return true;
         }

@@ -7,8 +7,6 @@
 #include "model/warnings.h"
 #include "views/value.h"
 
-#pragma weak warnings_active
-
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,13 +27,6 @@ static void who_files(struct monitor *monitor, char *buffer, size_t size)
         snprintf(buffer + n, size - (size_t)n, " and %zu more", files - 1);
 }
 
-static const char *ending(const struct monitor *monitor, uint32_t count)
-{
-    if (monitor->state.ended == 0 || count == 0)
-        return "";
-    return monitor->state.ended >= monitor->state.processes ? " ended" : "";
-}
-
 void frame_who(struct monitor *monitor, char *buffer, size_t size)
 {
     const struct args *const args = monitor->top.args;
@@ -49,7 +40,7 @@ void frame_who(struct monitor *monitor, char *buffer, size_t size)
                  : sources_named(monitor) ? "no process yet"
                                           : "nothing chosen");
     else if (count == 1)
-        snprintf(buffer, size, "%s[%u]%s", sources[0]->command, sources[0]->pid, ending(monitor, count));
+        snprintf(buffer, size, "%s[%u]%s", sources[0]->command, sources[0]->pid, sources[0]->gone ? " ended" : "");
     else if (monitor->state.ended)
         snprintf(buffer, size, "%u processes, %u ended", count, monitor->state.ended);
     else
@@ -189,8 +180,14 @@ static void draw_who(struct monitor *monitor, struct area area, int row)
     frame_who(monitor, who, sizeof who);
     if (top->paused)
         add(&pieces, 100, STYLE_notice, "PAUSED");
-    if (monitor->zoomed)
-        add(&pieces, 95, STYLE_notice, "ZOOM");
+    if (monitor->zoomed) {
+        put_value(text, sizeof text, VALUE_duration, (double)(state->past_to_ns - state->past_from_ns));
+        add(&pieces, 95, STYLE_notice, "ZOOM %s", text);
+    }
+    if (top->paused && state->held_to_ns > state->held_from_ns) {
+        put_value(text, sizeof text, VALUE_duration, (double)(state->held_to_ns - state->held_from_ns));
+        add(&pieces, 45, STYLE_plain, "held %s", text);
+    }
     if (state->progress < 100)
         add(&pieces, 90, STYLE_notice, "%u%% read", state->progress);
     if (state->sampled > 1)
@@ -214,10 +211,9 @@ static void draw_who(struct monitor *monitor, struct area area, int row)
 /* "1 Types", or where there is no room for all, the shown one's title and the keys of the others. */
 static int draw_tab(struct monitor *monitor, struct area area, int row, int column, unsigned tab, bool titles)
 {
-    const struct view_ops *const ops = tab_ops(tab);
+    const struct view_ops *const ops = tab_ops(monitor, tab);
     const bool shown = tab == monitor->tab;
-    const unsigned active =
-        warnings_active && strcmp(ops->name, "warnings") == 0 ? warnings_active(top_model(&monitor->top)) : 0;
+    const unsigned active = strcmp(ops->name, "warnings") == 0 ? warnings_active(top_model(&monitor->top)) : 0;
     char text[64] = "";
     int n = ops->key ? snprintf(text, sizeof text, "%c", ops->key) : 0;
     if (titles || shown)
@@ -234,11 +230,11 @@ static int draw_tab(struct monitor *monitor, struct area area, int row, int colu
 static void draw_tabs(struct monitor *monitor, struct area area, int row)
 {
     int titles = 0, column = 0;
-    for (unsigned i = 0; tab_ops(i); i++)
-        titles += tab_exists(monitor, i) ? text_columns(tab_ops(i)->title) + 4 : 0;
+    for (unsigned i = 0; tab_ops(monitor, i); i++)
+        titles += tab_exists(monitor, i) ? text_columns(tab_ops(monitor, i)->title) + 4 : 0;
     for (unsigned i = 0; i <= TABS_MAX; i++)
         monitor->tab_places[i] = -1;
-    for (unsigned i = 0; tab_ops(i); i++)
+    for (unsigned i = 0; tab_ops(monitor, i); i++)
         if (tab_exists(monitor, i))
             column += draw_tab(monitor, area, row, column, i, titles <= area.columns + 4);
     const struct view *const view = monitor->top.view;

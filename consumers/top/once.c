@@ -6,7 +6,6 @@
 
 #include "model/warnings.h"
 #include "skeleton.h"
-#pragma weak warnings_fired
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,7 +29,7 @@ static bool has_warned(struct monitor *monitor)
 {
     uint64_t times = 0;
     const char *const rules = monitor->top.args->text[OPT_top_fail_on];
-    return rules && warnings_fired && warnings_fired(top_model(&monitor->top), rules, &times, NULL) == 0 && times > 0;
+    return rules && warnings_fired(top_model(&monitor->top), rules, &times, NULL) == 0 && times > 0;
 }
 
 int monitor_code(struct monitor *monitor)
@@ -140,11 +139,11 @@ static int print_json(struct monitor *monitor, struct output *out)
     output_json_text(out, who);
     output_text(out, ",");
     json_totals(monitor, out);
-    for (unsigned i = 0; tab_ops(i); i++) {
-        if (!tab_exists(monitor, i) || !tab_ops(i)->json || tab_show(monitor, i) < 0)
+    for (unsigned i = 0; tab_ops(monitor, i); i++) {
+        if (!tab_exists(monitor, i) || !tab_ops(monitor, i)->json || tab_show(monitor, i) < 0)
             continue;
-        output_print(out, ",\n\"%s\":", tab_ops(i)->name);
-        tab_ops(i)->json(monitor->top.view, out);
+        output_print(out, ",\n\"%s\":", tab_ops(monitor, i)->name);
+        tab_ops(monitor, i)->json(monitor->top.view, out);
     }
     return output_text(out, "}\n");
 }

@@ -60,7 +60,7 @@ static int join_rules(struct monitor *monitor)
 static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret_error)
 {
     const struct args *const args = monitor->top.args;
-    struct feed_options options = {.live = sources_live(monitor), .memory_bytes = (size_t)args->number[OPT_top_memory]};
+    struct feed_options options = {.live = sources_live(monitor), .memory_bytes = (size_t)monitor->memory_bytes};
     struct evtrail_reader_options *const reader = &options.reader;
     reader->bytes = sizeof *reader;
     reader->name = "top";

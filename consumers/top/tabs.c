@@ -9,24 +9,33 @@
 #include <stdio.h>
 #include <string.h>
 
-const struct view_ops *tab_ops(unsigned tab)
+void tab_add(struct monitor *monitor, const struct view_ops *ops)
 {
-    for (unsigned i = 0; i < TABS_MAX && views[i]; i++)
-        if (i == tab)
-            return views[i];
-    return NULL;
+    if (monitor->tabs_count < TABS_MAX)
+        monitor->tab_ops[monitor->tabs_count++] = ops;
+}
+
+void tabs_init(struct monitor *monitor)
+{
+    for (unsigned i = 0; views[i]; i++)
+        tab_add(monitor, views[i]);
+}
+
+const struct view_ops *tab_ops(const struct monitor *monitor, unsigned tab)
+{
+    return tab < monitor->tabs_count ? monitor->tab_ops[tab] : NULL;
 }
 
 bool tab_exists(const struct monitor *monitor, unsigned tab)
 {
-    const struct view_ops *const ops = tab_ops(tab);
+    const struct view_ops *const ops = tab_ops(monitor, tab);
     return ops && (ops != &output_view || (monitor->top.args->program && !monitor->scripts));
 }
 
 int tab_named(const struct monitor *monitor, const char *name)
 {
-    for (unsigned i = 0; tab_ops(i); i++)
-        if (tab_exists(monitor, i) && strcmp(views[i]->name, name) == 0)
+    for (unsigned i = 0; i < monitor->tabs_count; i++)
+        if (tab_exists(monitor, i) && strcmp(monitor->tab_ops[i]->name, name) == 0)
             return (int)i;
     return -ENOENT;
 }
@@ -70,7 +79,7 @@ bool view_back(struct monitor *monitor)
 
 int tab_show(struct monitor *monitor, unsigned tab)
 {
-    const struct view_ops *const ops = tab_ops(tab);
+    const struct view_ops *const ops = tab_ops(monitor, tab);
     if (!ops || !tab_exists(monitor, tab))
         return -ENOENT;
     const int r = monitor->tabs[tab] ? 0 : view_new(&monitor->tabs[tab], &monitor->top, ops, 0, NULL);
@@ -87,9 +96,7 @@ int tab_show(struct monitor *monitor, unsigned tab)
 
 void tab_step(struct monitor *monitor, int step)
 {
-    unsigned count = 0;
-    while (tab_ops(count))
-        count++;
+    const unsigned count = monitor->tabs_count;
     unsigned tab = monitor->tab;
     do
         tab = (tab + count + (unsigned)step) % count;

@@ -5,7 +5,6 @@
 #include "top_private.h"
 
 #include "model/warnings.h"
-
 #include "run.h"
 #include "skeleton.h"
 
@@ -77,6 +76,7 @@ static void signals_set(const struct monitor *monitor)
 {
     const struct sigaction resize = {.sa_handler = on_resize};
     signals_install(monitor->top.args->program != NULL);
+    signals_at_abandon(screen_abandon);
     sigaction(SIGWINCH, &resize, NULL);
 }
 
@@ -210,14 +210,46 @@ static void loop(struct monitor *monitor)
 
 /* ---- setting up ---- */
 
+/* What [general] may say. */
+static const char *const general_keys[] = {"interval", "memory", "mouse", "ascii", "colors", "view"};
+static const char *const switches[] = {"mouse", "ascii", "colors"};
+/* Sections; other parts look at what is in theirs. */
+static const char *const sections[] = {"general", "keys", "columns", "warnings", "filters", "counters", "states"};
+
+static bool is_among(const char *word, const char *const *words, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(word, words[i]) == 0)
+            return true;
+    return false;
+}
+
+/* A word that is mistyped would otherwise be without effect, and without a word about it. */
+static int config_check(struct monitor *monitor)
+{
+    const struct config *const config = monitor->top.config;
+    const char *name;
+    for (size_t i = 0; (name = config_key(config, "general", i, NULL)); i++)
+        if (!is_among(name, general_keys, sizeof general_keys / sizeof *general_keys))
+            return fail(CODE_usage, config_place(config, "general", name),
+                        "no setting '%s' in [general]; there are interval, memory, mouse, ascii, colors, view", name);
+    for (size_t i = 0; i < sizeof switches / sizeof *switches; i++)
+        if ((name = config_get(config, "general", switches[i])) && strcmp(name, "on") != 0 && strcmp(name, "off") != 0)
+            return fail(CODE_usage, config_place(config, "general", switches[i]), "%s is on or off, not '%s'",
+                        switches[i], name);
+    for (size_t i = 0; (name = config_section(config, i)); i++)
+        if (!is_among(name, sections, sizeof sections / sizeof *sections) && !strchr(name, ' '))
+            return fail(CODE_usage, monitor->top.args->text[OPT_top_config],
+                        "no section [%s] is known; there are "
+                        "general, keys, columns, warnings, filters, counters, states, view NAME, warning NAME",
+                        name);
+    return CODE_ok;
+}
+
 static bool config_on(const struct monitor *monitor, const char *key, bool otherwise)
 {
     const char *const text = config_get(monitor->top.config, "general", key);
-    if (!text)
-        return otherwise;
-    if (strcmp(text, "on") == 0 || strcmp(text, "yes") == 0 || strcmp(text, "true") == 0)
-        return true;
-    return false;
+    return text ? strcmp(text, "on") == 0 : otherwise;
 }
 
 static int config_read(struct monitor *monitor)
@@ -248,7 +280,7 @@ static int config_use(struct monitor *monitor)
         return code;
     }
     for (unsigned i = 0; custom_view(monitor->custom, i); i++)
-        views_add(custom_view(monitor->custom, i));
+        tab_add(monitor, custom_view(monitor->custom, i));
     return CODE_ok;
 }
 
@@ -283,16 +315,31 @@ static int interval_set(struct monitor *monitor)
     return CODE_ok;
 }
 
+static int memory_set(struct monitor *monitor)
+{
+    const struct args *const args = monitor->top.args;
+    const char *const text = config_get(monitor->top.config, "general", "memory");
+    monitor->memory_bytes = args->number[OPT_top_memory];
+    if (!args->set[OPT_top_memory] && text && parse_size(text, &monitor->memory_bytes) < 0)
+        return fail(CODE_usage, config_place(monitor->top.config, "general", "memory"), "'%s' is no size; as in 64M",
+                    text);
+    return CODE_ok;
+}
+
 static int settings(struct monitor *monitor)
 {
     const struct args *const args = monitor->top.args;
     int code = config_read(monitor);
+    if (code == CODE_ok)
+        code = config_check(monitor);
     if (code == CODE_ok)
         code = config_use(monitor);
     if (code == CODE_ok)
         code = keys_set(monitor);
     if (code == CODE_ok)
         code = interval_set(monitor);
+    if (code == CODE_ok)
+        code = memory_set(monitor);
     const bool unicode = screen_locale();
     monitor->top.ascii = !unicode || args->set[OPT_top_ascii] || config_on(monitor, "ascii", false);
     monitor->top.mouse = !args->set[OPT_top_no_mouse] && config_on(monitor, "mouse", true);
@@ -358,12 +405,26 @@ static int interactive(struct monitor *monitor)
     return code;
 }
 
+static int rules_check(struct monitor *monitor)
+{
+    const char *const rules = monitor->top.args->text[OPT_top_fail_on];
+    uint64_t times;
+    char *error = NULL;
+    if (!rules || warnings_fired(feed_model(monitor->top.feed), rules, &times, &error) >= 0)
+        return CODE_ok;
+    const int code = fail(CODE_usage, "--fail-on", "%s", error ? error : "no such warning");
+    free(error);
+    return code;
+}
+
 static int opened(struct monitor *monitor)
 {
     const struct args *const args = monitor->top.args;
     int code = sources_program_prepare(monitor);
     if (code == CODE_ok)
         code = sources_open(monitor);
+    if (code == CODE_ok)
+        code = rules_check(monitor);
     if (code != CODE_ok)
         return code;
     monitor->scripts = for_scripts(args);
@@ -379,6 +440,7 @@ static int opened(struct monitor *monitor)
 int top_run(const struct args *args)
 {
     struct monitor monitor = {.top = {.args = args}};
+    tabs_init(&monitor);
     int code = settings(&monitor);
     if (code == CODE_ok)
         signals_set(&monitor);

@@ -13,7 +13,7 @@
 #include "views/custom_views.h"
 #include "views/view.h"
 
-#define TABS_MAX VIEWS_MAX
+#define TABS_MAX 24u
 #define PROMPT_BYTES 512u
 #define MESSAGE_BYTES 512u
 #define PROGRAM_SETTINGS "* policy=drop keep=1"
@@ -31,10 +31,13 @@ struct monitor {
     struct top top;        /* first: what views see */
     struct screen *screen; /* NULL: for scripts */
     bool scripts;
-    struct view *tabs[TABS_MAX]; /* as views[], opened when first shown */
+    const struct view_ops *tab_ops[TABS_MAX]; /* views[], then those of the configuration */
+    struct view *tabs[TABS_MAX];              /* opened when first shown */
+    unsigned tabs_count;
     struct custom_views *custom; /* of the configuration */
     unsigned tab;
     unsigned generation;
+    int64_t memory_bytes; /* 0: the default */
     /* what is looked at */
     bool picked; /* chosen in the view of processes: `picked_name`, or all if that is empty */
     char picked_name[32];
@@ -92,7 +95,10 @@ void frame_who(struct monitor *monitor, char *buffer, size_t size);
 
 /* ---- tabs.c ---- */
 
-const struct view_ops *tab_ops(unsigned tab);
+void tabs_init(struct monitor *monitor);
+void tab_add(struct monitor *monitor, const struct view_ops *ops);
+/* NULL: behind the last. */
+const struct view_ops *tab_ops(const struct monitor *monitor, unsigned tab);
 bool tab_exists(const struct monitor *monitor, unsigned tab);
 int tab_show(struct monitor *monitor, unsigned tab);
 int tab_named(const struct monitor *monitor, const char *name);

@@ -9,7 +9,7 @@ for size in 80x24 132x50 40x10 60x15 20x6 250x70; do
     wait_for 'lost 0\|LOST' && fits $size
     wait_for 'events/s'
     keys '?'
-    wait_for 'Help\|help' && fits $size
+    wait_for 'VIEWS' && fits $size
     keys Escape
     keys q
     ended 0

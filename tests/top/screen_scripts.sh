@@ -44,7 +44,21 @@ one_line
 printf '[general]\ninterval = often\n' >other.conf
 run 2 top --once --config other.conf known.evt
 says 'other.conf:2'
+bad_config() {
+    printf "$1" >bad.conf
+    run 2 top --once --config bad.conf known.evt
+    says "$2"
+    one_line
+}
+bad_config '[general]\nmuose = on\n' "bad.conf:2: no setting 'muose'"
+bad_config '[general]\nmouse = yes\n' 'bad.conf:2: mouse is on or off'
+bad_config '[general]\nmemory = lots\n' 'bad.conf:2'
+bad_config '[colums]\n' 'no section .colums.'
+bad_config '[keys]\nqiut = q\n' 'bad.conf:2: .qiut. is no action'
+bad_config '[warnings]\nnothing.threshold = 1\n' 'bad.conf:2'
 rm config/evtrail/top.conf
+run 2 top --once --fail-on nothing known.evt
+one_line
 run 3 top --once --config none.conf known.evt
 
 # live, in batches

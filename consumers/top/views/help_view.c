@@ -4,7 +4,7 @@
  */
 #include "view.h"
 
-#include "../screen/config.h"
+#include "../top_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,9 +60,10 @@ static void add_views(struct help *help)
 {
     char head[48];
     add(help, "VIEWS", NULL, 0, 0);
-    for (unsigned i = 0; views[i]; i++) {
-        snprintf(head, sizeof head, "%c  %s", views[i]->key ? views[i]->key : ' ', views[i]->title);
-        add_wrapped(help, head, views[i]->text);
+    const struct view_ops *ops;
+    for (unsigned i = 0; (ops = tab_ops(monitor_of(help->view.top), i)); i++) {
+        snprintf(head, sizeof head, "%c  %s", ops->key ? ops->key : ' ', ops->title);
+        add_wrapped(help, head, ops->text);
     }
 }
 

@@ -41,10 +41,8 @@ struct view {
     struct view *under; /* that `back` returns to */
 };
 
-/* In the order of their tabs, ended by NULL. The configuration's come last: see custom_views.h. */
-#define VIEWS_MAX 24u
-extern const struct view_ops *views[VIEWS_MAX + 1];
-bool views_add(const struct view_ops *ops);
+/* In the order of their tabs, ended by NULL. The configuration's (custom_views.h) come behind them. */
+extern const struct view_ops *const views[];
 extern const struct view_ops types_view, spans_view, tree_view, entities_view, log_view, warnings_view, processes_view,
     output_view, help_view;
 /* Details. */

@@ -4,7 +4,7 @@
  */
 #include "view.h"
 
-const struct view_ops *views[VIEWS_MAX + 1] = {
+const struct view_ops *const views[] = {
     &entities_view,
     &log_view,
     &warnings_view,
@@ -12,14 +12,3 @@ const struct view_ops *views[VIEWS_MAX + 1] = {
     &output_view,
     NULL,
 };
-
-bool views_add(const struct view_ops *ops)
-{
-    unsigned count = 0;
-    while (views[count])
-        count++;
-    if (count == VIEWS_MAX)
-        return false;
-    views[count] = ops;
-    return true;
-}
