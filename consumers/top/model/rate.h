@@ -34,11 +34,11 @@ static inline uint32_t rate_second(int64_t ns)
 /* Makes `second` the one that is counted. One that is a little before it changes nothing; one that is long before it begins anew: the one
  * that was counted was a lie. */
 void rate_move(struct rate *rate, uint32_t second);
-static inline void rate_add(struct rate *rate, uint32_t second)
+static inline void rate_add(struct rate *rate, uint32_t second, uint32_t times)
 {
     if (second != rate->second)
         rate_move(rate, second);
-    rate->current++;
+    rate->current += times;
 }
 /* As of now_ns, when counting began at start_ns. */
 struct rates rate_read(const struct rate *rate, int64_t start_ns, int64_t now_ns);

@@ -428,7 +428,7 @@ static void take_end(struct spans *spans, const struct span_plan *plan, const st
                                                            span->ticks, event->ticks);
         const uint32_t second = rate_second(event->time);
         count_duration(spans, row, ns);
-        rate_add(&row->rate, second);
+        rate_add(&row->rate, second, 1);
         if (row->latency)
             latency_add(row->latency, &spans->keep, DETAILS_PERCENT + 5, second, ns);
         take_slow(spans, plan, span, event, ns);

@@ -308,10 +308,24 @@ static void event(struct part *part, void *plan_data, const struct evtrail_event
     if (happened->time < types->start_ns)
         types->start_ns = happened->time;
     if (row->rate)
-        rate_add(row->rate, rate_second(happened->time));
+        rate_add(row->rate, rate_second(happened->time), 1);
     if (row->counter && happened->words > 0)
         count_value(row->counter, process->value_type, happened->payload[0]);
     keep_last(types, row, process, happened);
+}
+
+static void counted(struct part *part, void *plan_data, uint64_t events, uint64_t bytes)
+{
+    struct types *const types = types_of(part);
+    struct type_process *const process = plan_data;
+    struct type_row *const row = process->row;
+    process->count += events;
+    row->count += events;
+    row->bytes += bytes;
+    if (row->rate)
+        rate_add(row->rate, rate_second(part->model->now_ns), events > UINT32_MAX ? UINT32_MAX : (uint32_t)events);
+    if (part->model->now_ns && part->model->now_ns < types->start_ns)
+        types->start_ns = part->model->now_ns;
 }
 
 static void tick(struct part *part, int64_t now_ns)
@@ -399,6 +413,7 @@ const struct part_ops types_part = {.name = "types",
                                     .fini = fini,
                                     .plan = plan,
                                     .event = event,
+                                    .counted = counted,
                                     .notice = notice,
                                     .tick = tick,
                                     .reset = reset};

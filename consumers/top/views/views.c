@@ -5,6 +5,9 @@
 #include "view.h"
 
 const struct view_ops *const views[] = {
+    &types_view,
+    &spans_view,
+    &tree_view,
     &entities_view,
     &log_view,
     &warnings_view,
