@@ -65,8 +65,8 @@ static int open_all(struct feed *feed)
     reader.filter = NULL; /* the model's */
     reader.tap = feed->options.live ? feed_tap : NULL;
     reader.tap_context = feed;
-    model.memory_bytes = memory / 4;
-    if (feed->options.live && hold_new(&feed->hold, memory / 16 * 5, feed_dropped, feed) < 0)
+    model.memory_bytes = memory / 16 * 5;
+    if (feed->options.live && hold_new(&feed->hold, memory / 4, feed_dropped, feed) < 0)
         feed->hold = NULL;
     const int r = evtrail_reader_new(&feed->reader, &reader);
     return r < 0 ? r : model_new(&feed->model, &model);

@@ -14,9 +14,16 @@
 
 /* ---- the budget ---- */
 
+/* Its own budget, or what the whole model does not use. */
 bool part_room(const struct part *part, size_t bytes)
 {
-    return part->used_bytes + bytes + MALLOC_BYTES <= part->budget_bytes;
+    size_t used = 0;
+    bytes += MALLOC_BYTES;
+    if (part->used_bytes + bytes <= part->budget_bytes)
+        return true;
+    for (unsigned i = 0; i < PARTS; i++)
+        used += part->model->parts[i] ? part->model->parts[i]->used_bytes : 0;
+    return used + bytes <= part->model->options.memory_bytes;
 }
 
 void *part_take(struct part *part, size_t bytes)
