@@ -131,11 +131,51 @@ static void set_parent(struct entities *entities, struct entity *entity, const s
         find_parent(entities, entity, id);
 }
 
+/* ---- which entity an event is about ---- */
+
+static uint64_t number_of(const struct evtrail_event *event, unsigned field)
+{
+    struct evtrail_value value;
+    if (evtrail_event_value(event, field, &value) < 0 || value.cut)
+        return 0;
+    if (value.type == EVTRAIL_TYPE_f32 || value.type == EVTRAIL_TYPE_f64)
+        return value.f > 0 && value.f < 1e18 ? (uint64_t)value.f : 0;
+    const bool is_signed = value.type >= EVTRAIL_TYPE_i8 && value.type <= EVTRAIL_TYPE_i64;
+    return is_signed && value.i < 0 ? 0 : value.u;
+}
+
+static uint64_t id_of(const struct plan_ref *ref, const struct evtrail_event *event)
+{
+    struct evtrail_value value;
+    if (ref->word != UINT32_MAX)
+        return ref->word < event->words ? event->payload[ref->word] : 0;
+    return evtrail_event_value(event, ref->field, &value) == 0 && !value.cut ? value.u : 0;
+}
+
+static struct entity *about(struct entities *entities, const struct entity_plan *plan, struct plan_ref *ref,
+                            const struct evtrail_event *event)
+{
+    const uint64_t id = id_of(ref, event);
+    if (id == 0 && !ref->role)
+        return NULL;
+    struct entity *entity = id == ref->id ? entity_with(entities, ref->index, ref->serial) : NULL;
+    if (entity && !(entity->flags & ENTITY_OUTLIVED))
+        return entity;
+    entity = entity_find(entities, plan->of->source, ref->class, id);
+    if (!entity)
+        return NULL;
+    ref->id = id;
+    ref->index = entity->index;
+    ref->serial = entity->serial;
+    return entity;
+}
+
 /* ---- the kinds ---- */
 
+/* The field that says which it is comes first; it is found once for the event. */
 static struct entity *known(struct entities *entities, struct entity_plan *plan, const struct evtrail_event *event)
 {
-    return event->words > 0 ? entity_find(entities, plan->of->source, plan->class, event->payload[0]) : NULL;
+    return event->words > 0 && plan->refs_count > 0 ? about(entities, plan, &plan->refs[0], event) : NULL;
 }
 
 static struct entity *made(struct entities *entities, struct entity_plan *plan, const struct evtrail_event *event)
@@ -149,8 +189,10 @@ static struct entity *made(struct entities *entities, struct entity_plan *plan, 
         entity_outlive(entities, entity);
         entity = NULL;
     }
-    if (!entity)
+    if (!entity && plan->refs_count > 0)
         return entity_new(entities, plan->of->source, plan->class, event->payload[0], event->time);
+    if (!entity)
+        return NULL;
     if (entity->flags & ENTITY_ENDED) { /* the next file of its process */
         entity_bring_back(entities, entity);
         entity->since_ns = event->time;
@@ -197,44 +239,7 @@ static void take_gone(struct entities *entities, struct entity_plan *plan, const
     entity_put_away(entities, entity, false);
 }
 
-/* ---- what is about an entity ---- */
-
-static uint64_t number_of(const struct evtrail_event *event, unsigned field)
-{
-    struct evtrail_value value;
-    if (evtrail_event_value(event, field, &value) < 0 || value.cut)
-        return 0;
-    if (value.type == EVTRAIL_TYPE_f32 || value.type == EVTRAIL_TYPE_f64)
-        return value.f > 0 && value.f < 1e18 ? (uint64_t)value.f : 0;
-    const bool is_signed = value.type >= EVTRAIL_TYPE_i8 && value.type <= EVTRAIL_TYPE_i64;
-    return is_signed && value.i < 0 ? 0 : value.u;
-}
-
-static uint64_t id_of(const struct plan_ref *ref, const struct evtrail_event *event)
-{
-    struct evtrail_value value;
-    if (ref->word != UINT32_MAX)
-        return ref->word < event->words ? event->payload[ref->word] : 0;
-    return evtrail_event_value(event, ref->field, &value) == 0 && !value.cut ? value.u : 0;
-}
-
-static struct entity *about(struct entities *entities, const struct entity_plan *plan, struct plan_ref *ref,
-                            const struct evtrail_event *event)
-{
-    const uint64_t id = id_of(ref, event);
-    if (id == 0 && !ref->role)
-        return NULL;
-    struct entity *entity = id == ref->id ? entity_with(entities, ref->index, ref->serial) : NULL;
-    if (entity && !(entity->flags & ENTITY_OUTLIVED))
-        return entity;
-    entity = entity_find(entities, plan->of->source, ref->class, id);
-    if (!entity)
-        return NULL;
-    ref->id = id;
-    ref->index = entity->index;
-    ref->serial = entity->serial;
-    return entity;
-}
+/* ---- sums of one entity ---- */
 
 static void keep_error(struct entities *entities, struct entity *entity, const struct evtrail_event *event)
 {
