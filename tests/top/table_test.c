@@ -284,6 +284,77 @@ static void json__has_all_columns_and_exact_numbers(void **state)
     table_free(table);
 }
 
+/* ---- many rows ---- */
+
+#define MANY 20000u
+static struct thing many[MANY];
+
+static size_t many_rows(void *context)
+{
+    (void)context;
+    return MANY;
+}
+static void *many_at(void *context, size_t index)
+{
+    (void)context;
+    return &many[index];
+}
+static const struct table_ops many_ops = {.name = "many",
+                                          .columns = columns,
+                                          .rows = many_rows,
+                                          .row = many_at,
+                                          .id = id_of,
+                                          .value = value_of,
+                                          .silent = silent};
+
+static int by_rate(const void *a, const void *b)
+{
+    const struct thing *const left = a, *const right = b;
+    if (left->rate != right->rate)
+        return left->rate < right->rate ? 1 : -1;
+    return (left->id > right->id) - (left->id < right->id);
+}
+
+static void order__of_many_rows__is_right_wherever_one_looks(void **state)
+{
+    (void)state;
+    static struct thing sorted[MANY];
+    struct table *table;
+    srand(7);
+    for (unsigned i = 0; i < MANY; i++)
+        many[i] = (struct thing){.name = "x", .id = i + 1, .count = i, .rate = rand() % 500};
+    memcpy(sorted, many, sizeof sorted);
+    qsort(sorted, MANY, sizeof *sorted, by_rate);
+    assert_int_equal(table_new(&table, &many_ops, NULL, NULL), 0);
+    table_action(table, ACTION_sort_next);
+    drawn(table, 24, 60);
+    assert_true(table_action(table, ACTION_first));
+    static const enum action moves[] = {ACTION_page_down, ACTION_last,  ACTION_up,
+                                        ACTION_page_up,   ACTION_first, ACTION_down};
+    size_t at = 0;
+    for (unsigned i = 0; i < 400; i++) {
+        const enum action action = moves[(unsigned)rand() % 6];
+        table_action(table, action);
+        at = action == ACTION_first       ? 0
+             : action == ACTION_last      ? MANY - 1
+             : action == ACTION_up        ? (at > 0 ? at - 1 : 0)
+             : action == ACTION_down      ? (at + 1 < MANY ? at + 1 : MANY - 1)
+             : action == ACTION_page_down ? (at + 23 < MANY ? at + 23 : MANY - 1)
+                                          : (at > 23 ? at - 23 : 0);
+        assert_int_equal(selected(table), sorted[at].id);
+        if (i % 3 == 0)
+            drawn(table, 24, 60);
+        assert_int_equal(selected(table), sorted[at].id);
+    }
+    table_select(table, sorted[12345].id);
+    assert_int_equal(selected(table), sorted[12345].id);
+    table_action(table, ACTION_down);
+    assert_int_equal(selected(table), sorted[12346].id);
+    table_action(table, ACTION_sort_reverse);
+    assert_int_equal(selected(table), sorted[12346].id);
+    table_free(table);
+}
+
 static void value__as_text(void **state)
 {
     (void)state;
@@ -329,6 +400,7 @@ int main(void)
         cmocka_unit_test(draw__any_size__stays_inside),
         cmocka_unit_test(config__names_columns_and_order),
         cmocka_unit_test(json__has_all_columns_and_exact_numbers),
+        cmocka_unit_test(order__of_many_rows__is_right_wherever_one_looks),
         cmocka_unit_test(value__as_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

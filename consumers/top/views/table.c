@@ -199,20 +199,6 @@ static void take_rows(struct table *table)
     }
 }
 
-static int compare(const void *a, const void *b, void *context)
-{
-    const struct row *const left = a, *const right = b;
-    const struct table *const table = context;
-    int order = (left->order > right->order) - (left->order < right->order);
-    if (left->absent != right->absent)
-        return left->absent - right->absent;
-    if (order == 0 && (left->text | right->text))
-        order = strcasecmp(table->texts + left->text, table->texts + right->text);
-    if (order == 0)
-        return (left->id > right->id) - (left->id < right->id);
-    return table->descending ? -order : order;
-}
-
 /* From the last row up: which levels go on below. */
 static void find_branches(struct table *table)
 {
@@ -224,18 +210,25 @@ static void find_branches(struct table *table)
     }
 }
 
+/* Where the row that the cursor was on has gone; SIZE_MAX: it is not there any more. */
+static size_t place_of(const struct table *table, uint64_t id)
+{
+    if (!is_tree(table))
+        return table_rank(table, id);
+    for (size_t i = 0; i < table->count; i++)
+        if (table->rows[i].id == id)
+            return i;
+    return SIZE_MAX;
+}
+
 static void follow_cursor(struct table *table)
 {
-    if (!table->moved)
-        table->cursor = 0;
-    else if (table->cursor >= table->count || table->rows[table->cursor].id != table->cursor_id)
-        for (size_t i = 0; i < table->count; i++)
-            if (table->rows[i].id == table->cursor_id) {
-                table->cursor = i;
-                break;
-            }
+    const size_t place = table->moved ? place_of(table, table->cursor_id) : 0;
+    if (place != SIZE_MAX)
+        table->cursor = place;
     if (table->cursor >= table->count)
         table->cursor = table->count ? table->count - 1 : 0;
+    table_order(table, table->cursor);
     if (table->count)
         table->cursor_id = table->rows[table->cursor].id;
 }
@@ -243,10 +236,11 @@ static void follow_cursor(struct table *table)
 void table_update(struct table *table)
 {
     take_rows(table);
-    if (is_tree(table))
+    table_order_none(table);
+    if (is_tree(table)) {
         find_branches(table);
-    else if (table->count)
-        qsort_r(table->rows, table->count, sizeof *table->rows, compare, table);
+        table->ordered_to = table->count;
+    }
     follow_cursor(table);
 }
 
@@ -257,6 +251,7 @@ static void move_to(struct table *table, size_t index)
     if (table->count == 0)
         return;
     table->cursor = index < table->count ? index : table->count - 1;
+    table_order(table, table->cursor);
     table->cursor_id = table->rows[table->cursor].id;
     table->moved = table->cursor > 0;
 }
@@ -300,6 +295,7 @@ static void find(struct table *table, size_t offset, bool backwards)
     table->not_found = false;
     if (!table->search[0])
         return;
+    table_order_all(table);
     for (size_t i = 0; i < table->count; i++) {
         const size_t steps = (offset + i) % table->count;
         const size_t index = (table->cursor + (backwards ? table->count - steps : steps)) % table->count;

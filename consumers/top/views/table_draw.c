@@ -162,6 +162,7 @@ void table_draw(struct table *table, struct area area)
     table->drawn = area;
     if (area.rows < 1 || area.columns < 1)
         return;
+    table_order(table, table->cursor);
     keep_cursor_visible(table);
     choose_columns(table, area.columns);
     grow_columns(table, area.columns);
@@ -231,6 +232,7 @@ static void json_row(struct table *table, const struct row *row, struct output *
 int table_json(struct table *table, struct output *out)
 {
     table_update(table);
+    table_order_all(table);
     output_text(out, "[");
     for (size_t i = 0; i < table->count; i++) {
         if (i > 0)

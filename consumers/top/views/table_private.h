@@ -34,6 +34,7 @@ struct table {
     bool descending, hide_silent;
     struct row *rows;
     size_t count, room, silent;
+    size_t ordered_from, ordered_to; /* rows in their order; those before and behind only belong there */
     char *texts;
     size_t texts_used, texts_room;
     size_t cursor, top;
@@ -51,6 +52,12 @@ struct table {
     bool more_right;
 };
 
+/* Puts the rows around this place into their order; or all; none is any more. */
+void table_order(struct table *table, size_t index);
+void table_order_all(struct table *table);
+void table_order_none(struct table *table);
+/* The place of the row of that id; SIZE_MAX: there is none. */
+size_t table_rank(const struct table *table, uint64_t id);
 /* Rows that fit below the heading. */
 size_t table_page(const struct table *table);
 void table_value(const struct table *table, const struct row *row, unsigned column, struct value *ret_value);
