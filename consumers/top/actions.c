@@ -4,6 +4,8 @@
  */
 #include "top_private.h"
 
+#include "filter_text.h"
+
 #include <evtrail/format.h>
 
 #include <errno.h>
@@ -121,7 +123,9 @@ static void filter_done(struct top *top, void *context, const char *text)
 {
     (void)context;
     char *error = NULL;
-    const int r = text ? feed_filter(top->feed, text, &error) : 0;
+    char *const expression = text ? filter_expand(top->config, text, &error) : NULL;
+    const int r = expression ? feed_filter(top->feed, expression, &error) : text ? -EINVAL : 0;
+    free(expression);
     if (r < 0)
         monitor_bad(monitor_of(top), "filter: %s", error ? error : strerror(-r));
     free(error);
@@ -254,10 +258,12 @@ static bool asking_action(struct monitor *monitor, enum action action)
     if (action == ACTION_search) {
         prompt_open(monitor, &(struct prompt){.title = "/", .done = search_done}, true);
     } else if (action == ACTION_filter) {
-        prompt_open(
-            monitor,
-            &(struct prompt){.title = "filter: ", .text = feed_filter_text(monitor->top.feed), .done = filter_done},
-            false);
+        prompt_open(monitor,
+                    &(struct prompt){.title = "filter: ",
+                                     .text = feed_filter_text(monitor->top.feed),
+                                     .done = filter_done,
+                                     .complete = filter_complete},
+                    false);
     } else if (action == ACTION_clear_filter) {
         char *error = NULL;
         feed_filter(monitor->top.feed, NULL, &error);

@@ -4,6 +4,8 @@
  */
 #include "top_private.h"
 
+#include "filter_text.h"
+
 #include "skeleton.h"
 
 #include <errno.h>
@@ -134,7 +136,9 @@ static int add_wanted(struct monitor *monitor, struct feed *feed)
 static int filter_set(struct monitor *monitor, struct feed *feed, const char *expression)
 {
     char *error = NULL;
-    const int r = expression && *expression ? feed_filter(feed, expression, &error) : 0;
+    char *const expanded = filter_expand(monitor->top.config, expression ? expression : "", &error);
+    const int r = !expanded ? -EINVAL : *expanded ? feed_filter(feed, expanded, &error) : 0;
+    free(expanded);
     if (r < 0 && monitor->screen)
         monitor_bad(monitor, "filter: %s", error ? error : strerror(-r));
     else if (r < 0)
