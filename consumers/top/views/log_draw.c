@@ -103,7 +103,7 @@ static void draw_cell(const struct log *log, struct pen *pen, int index, enum st
 {
     const enum log_column column = log->columns[index];
     const bool last = index == log->columns_count - 1;
-    const int width = last ? pen->area.columns - pen->column : looks[column].width;
+    const int width = last ? pen->area.columns - pen->column : log->widths[column];
     if (width <= 0)
         return;
     area_text(pen->area, pen->row, pen->column, width, style,
@@ -111,9 +111,30 @@ static void draw_cell(const struct log *log, struct pen *pen, int index, enum st
     pen->column += width + 1;
 }
 
+#define NARROW 60 /* columns: below, who it was is left out */
+
 static bool is_hidden(const struct log *log, int index, bool several)
 {
-    return index < log->left || (log->columns[index] == LOG_process && !several);
+    const bool who = log->columns[index] == LOG_process || log->columns[index] == LOG_thread;
+    return index < log->left || (log->columns[index] == LOG_process && !several) || (who && log->narrow);
+}
+
+/* Columns are as wide as what was shown so far needs, within bounds: so the fields, which come last, have room at 80 columns, too. */
+static void find_widths(struct log *log)
+{
+    char cell[512];
+    for (int c = 0; c < log->columns_count; c++) {
+        const enum log_column column = log->columns[c];
+        const int most = log->narrow && looks[column].width > 16 ? 16 : looks[column].width;
+        int *const width = &log->widths[column];
+        *width = *width > 0 ? *width : text_columns(looks[column].title);
+        for (int i = 0; i < log->page && log->first + i < log->rows.count; i++) {
+            log_cell(&log->rows.rows[log->first + i], column, cell, sizeof cell);
+            const int columns = text_columns(cell);
+            *width = columns > *width ? columns : *width;
+        }
+        *width = *width < most ? *width : most;
+    }
 }
 
 static void draw_heading(const struct log *log, struct area area, bool several)
@@ -184,6 +205,8 @@ void log_draw(struct log *log, struct area area)
                                                                : log->first;
     log->first = first > 0 ? first : 0;
     const bool several = log_several(log);
+    log->narrow = area.columns < NARROW;
+    find_widths(log);
     draw_heading(log, area, several);
     for (int i = 0; i < log->page && log->first + i < log->rows.count; i++)
         draw_row(log, area, 1 + i, log->first + i, several);

@@ -37,9 +37,10 @@ struct log {
     int page;                           /* lines shown */
     int left;                           /* columns hidden at the left */
     int shift;                          /* of the fields */
+    int widths[LOG_COLUMNS_COUNT];      /* as found so far */
     uint8_t columns[LOG_COLUMNS_COUNT]; /* in this order */
     int columns_count;
-    bool follow, describe;
+    bool follow, describe, narrow;
     int64_t marks[MARKS_MAX]; /* times, oldest first */
     int marks_count;
     struct log_search search;
