@@ -3,6 +3,7 @@
  * The manual page of evtrail top: views, keys, warnings and the configuration, out of their tables.
  */
 #include "cli.h"
+#include "model/warnings.h"
 #include "screen/keys.h"
 #include "views/view.h"
 
@@ -14,8 +15,12 @@
 struct item {
     const char *term, *text;
 };
-static const struct item rules[] = {
-#define RULE(ident, name, unit, threshold, over_ns, clear_ns, say, text) {name, text},
+static const struct {
+    const char *name, *text;
+    enum warning_unit unit;
+    double threshold;
+} rules[] = {
+#define RULE(ident, name, unit, threshold, over_ns, clear_ns, say, text) {name, text, UNIT_##unit, threshold},
 #include "model/warning_rules.def"
 #undef RULE
 };
@@ -30,13 +35,18 @@ static const struct item settings[] = {
      "pgdn home end delete backspace. Actions are listed under KEYS."},
     {"[columns]", "TABLE = COLUMN...: these columns, in this order, the name first by itself; TABLE.sort = COLUMN, or "
                   "-COLUMN for the largest first. --json shows the names of tables and their columns."},
-    {"[warnings]",
-     "RULE.threshold = VALUE, RULE.over, RULE.clear, RULE.of = PATTERN..., RULE.least, RULE.say, or RULE = off; "
-     "[warning NAME] is one of your own."},
+    {"[warnings]", "RULE.threshold = VALUE, RULE.over, RULE.clear, RULE.of = PATTERN... (a ! before one: but those), "
+                   "RULE.least, RULE.say, "
+                   "or RULE = off."},
     {"[filters]", "NAME = EXPRESSION: offered by Tab in the filter's prompt."},
-    {"[states], [counters]",
-     "CLASS.STATE = busy, waiting, idle or error; NAME = waiting or errors: where the words of a schema do not "
-     "tell by themselves."},
+    {"[warning NAME]",
+     "when = EXPRESSION, more_than = COUNT per TIME, by = CLASS (a row for each), say, clear; or rule = RULE "
+     "and other settings for it than in [warnings]. In say %s is what it is about, %v the value, %t the limit."},
+    {"[states]",
+     "CLASS.STATE or STATE = busy, waiting, idle or other: where the name of a state does not tell by itself."},
+    {"[counters]", "EVENT or its last part = waiting or other: whether a counter is of what waits."},
+    {"[entities]",
+     "keep = TIME (10s): so long those that are gone stay listed; CLASS.parent = CLASS where ids alone do not tell."},
     {"[view NAME]",
      "A view of your own: entities = PATTERN... of classes; columns, sort, depth, tree, filter, title, key."},
 };
@@ -56,6 +66,16 @@ static bool key_item(size_t index, struct manual_item *ret_item)
     ret_item->section = "KEYS";
     snprintf(ret_item->term, sizeof ret_item->term, "%s (%s)", spec->keys, spec->name);
     ret_item->text = spec->text;
+    return true;
+}
+
+static bool rule_item(size_t index, struct manual_item *ret_item)
+{
+    char threshold[40];
+    warning_value_text(rules[index].unit, rules[index].threshold, threshold, sizeof threshold);
+    ret_item->section = "WARNINGS";
+    snprintf(ret_item->term, sizeof ret_item->term, "%s (%s)", rules[index].name, threshold);
+    ret_item->text = rules[index].text;
     return true;
 }
 
@@ -79,7 +99,7 @@ bool manual_top(size_t index, struct manual_item *ret_item)
         return key_item(index, ret_item);
     index -= ACTIONS - 1;
     if (index < COUNT(rules))
-        return table_item("WARNINGS", &rules[index], ret_item);
+        return rule_item(index, ret_item);
     index -= COUNT(rules);
     return index < COUNT(settings) && table_item("CONFIGURATION", &settings[index], ret_item);
 }

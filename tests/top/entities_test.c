@@ -298,7 +298,7 @@ static void sources__same_ids__are_apart_and_end_with_their_process(void **state
     trace_source(&second.trace, true);
     trace_pass(&second.trace, 100 * SECOND);
     entity_state_text(w.entities, theirs, text, sizeof text);
-    assert_string_equal(text, "ended (active)");
+    assert_string_equal(text, "active, ended");
     assert_int_equal(entity_phase(w.entities, find(&first, "pool.conn", 3)), PHASE_idle);
     model_free(w.model);
 }

@@ -41,8 +41,9 @@ struct entity_class {
         char name[STATE_NAME_BYTES];
         uint8_t phase;
         uint32_t alive; /* entities in it now */
+        uint32_t ended; /* that were in it as their process ended */
     } states[CLASS_STATES_MAX];
-    uint32_t alive, known;         /* known: with those gone that are still kept */
+    uint32_t alive, known, ended;  /* known: with those gone that are still kept; ended: with their process */
     uint64_t seen, gone, left_out; /* in all; left_out: had no room */
     int64_t newest_ns;             /* of their events, by entities_sum() */
 };
@@ -130,7 +131,7 @@ unsigned entities_touched(const struct entities *entities, const struct evtrail_
 
 /* Its name: label, else "conn 12". Untrusted. */
 size_t entity_name(const struct entities *entities, const struct entity *entity, char *buffer, size_t size);
-/* "active", "gone", "ended (active)" */
+/* "active", "gone", "active, ended" */
 size_t entity_state_text(const struct entities *entities, const struct entity *entity, char *buffer, size_t size);
 enum phase entity_phase(const struct entities *entities, const struct entity *entity);
 /* ns in a state or phase up to now. */

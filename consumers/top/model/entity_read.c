@@ -67,7 +67,7 @@ size_t entity_state_text(const struct entities *entities, const struct entity *e
     if (entity->flags & ENTITY_GONE)
         return (size_t)snprintf(buffer, size, "gone");
     if (entity->flags & ENTITY_ENDED)
-        return (size_t)snprintf(buffer, size, "ended%s%s%s", *state ? " (" : "", state, *state ? ")" : "");
+        return (size_t)snprintf(buffer, size, "%s%sended", state, *state ? ", " : "");
     return (size_t)snprintf(buffer, size, "%s", state);
 }
 

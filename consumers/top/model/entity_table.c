@@ -222,6 +222,13 @@ static struct gone_list *list_of(struct entities *entities, const struct entity 
     return entity->flags & ENTITY_ENDED ? &entities->ended : &entities->gone;
 }
 
+static void count_ended(struct entity_class *class, const struct entity *entity, uint32_t by)
+{
+    class->ended += by;
+    if (entity->state < class->states_count)
+        class->states[entity->state].ended += by;
+}
+
 void entity_put_away(struct entities *entities, struct entity *entity, bool ended)
 {
     struct entity_class *const class = entities->classes[entity->class];
@@ -230,6 +237,8 @@ void entity_put_away(struct entities *entities, struct entity *entity, bool ende
     entities->alive--;
     if (entity->state < class->states_count)
         class->states[entity->state].alive--;
+    if (ended)
+        count_ended(class, entity, 1);
     list_add(entities, ended ? &entities->ended : &entities->gone, entity);
 }
 
@@ -237,6 +246,8 @@ void entity_bring_back(struct entities *entities, struct entity *entity)
 {
     struct entity_class *const class = entities->classes[entity->class];
     list_remove(entities, list_of(entities, entity), entity);
+    if (entity->flags & ENTITY_ENDED)
+        count_ended(class, entity, UINT32_MAX); /* one less */
     entity->flags &= (uint8_t) ~(ENTITY_ENDED | ENTITY_GONE);
     class->alive++;
     entities->alive++;
@@ -268,6 +279,8 @@ static void give_label(struct entities *entities, struct entity *entity)
 static void forget(struct entities *entities, struct entity *entity)
 {
     list_remove(entities, list_of(entities, entity), entity);
+    if (entity->flags & ENTITY_ENDED)
+        count_ended(entities->classes[entity->class], entity, UINT32_MAX);
     entities->changes++;
     if (!(entity->flags & ENTITY_OUTLIVED))
         unhash(entities, entity);

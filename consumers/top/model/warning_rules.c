@@ -267,12 +267,37 @@ static int read_section(struct reading *reading, struct rule *rules, uint32_t co
     return 0;
 }
 
+/* [states], [counters] and [entities] are used where classes and counters come; here only whether they can be understood. */
+static void check_entities(struct reading *reading)
+{
+    const char *value;
+    enum phase phase;
+    int64_t ns;
+    reading->section = "states";
+    for (size_t i = 0; (reading->key = config_key(reading->config, "states", i, &value)) != NULL; i++)
+        if (phase_named(value, &phase) < 0)
+            fault(reading, "'%s' is none of busy, waiting, idle, other", value);
+    reading->section = "counters";
+    for (size_t i = 0; (reading->key = config_key(reading->config, "counters", i, &value)) != NULL; i++)
+        if (strcmp(value, "waiting") != 0 && strcmp(value, "other") != 0)
+            fault(reading, "'%s' is neither waiting nor other", value);
+    reading->section = "entities";
+    for (size_t i = 0; (reading->key = config_key(reading->config, "entities", i, &value)) != NULL; i++) {
+        const size_t bytes = strlen(reading->key);
+        if (strcmp(reading->key, "keep") == 0)
+            read_time(reading, value, &ns);
+        else if (bytes < 8 || strcmp(reading->key + bytes - 7, ".parent") != 0)
+            fault(reading, "no such setting; there are keep, and CLASS.parent");
+    }
+}
+
 int warning_rules_read(struct rule rules[RULES_MAX], uint32_t *ret_count, const struct config *config, char **ret_error)
 {
     struct reading reading = {.config = config};
     const char *section;
     uint32_t count = RULES_BUILT_IN;
     memcpy(rules, built_in, sizeof built_in);
+    check_entities(&reading);
     read_built_in(&reading, rules, count);
     for (size_t i = 0; (section = config_section(config, i)) != NULL; i++) {
         if (strncmp(section, "warning ", strlen("warning ")) != 0)

@@ -177,16 +177,21 @@ static void choose_form(struct entities_view *view)
         view->is_tree = entity_class_at(entities, i)->parent != 0;
 }
 
-/* "pool.conn 12: idle 8 active 4" */
+/* "pool.conn 12: idle 8 active 4"; those that have ended with their process count as they were. */
 static int draw_class(struct area area, int column, const struct entity_class *class)
 {
+    const uint32_t count = class->alive + class->ended;
     int at = column;
     at += area_print(area, 0, at, -1, STYLE_title, "%s", class->name);
-    at += area_print(area, 0, at, -1, STYLE_plain, " %u%s", class->alive,
-                     class->alive > 0 && !class->measured ? ":" : "");
+    at += area_print(area, 0, at, -1, STYLE_plain, " %u%s%s", count,
+                     class->ended == 0   ? ""
+                     : class->alive == 0 ? " ended"
+                                         : " some ended",
+                     count > 0 && !class->measured ? ":" : "");
     for (unsigned i = 0; i < class->states_count && !class->measured; i++)
-        if (class->states[i].alive > 0)
-            at += area_print(area, 0, at, -1, STYLE_dim, " %s %u", class->states[i].name, class->states[i].alive);
+        if (class->states[i].alive + class->states[i].ended > 0)
+            at += area_print(area, 0, at, -1, STYLE_dim, " %s %u", class->states[i].name,
+                             class->states[i].alive + class->states[i].ended);
     return at + 2;
 }
 
@@ -323,12 +328,13 @@ static void json_class(const struct entity_class *class, struct output *out)
     const char *separator = "";
     output_text(out, "{\"class\":");
     output_json_text(out, class->name);
-    output_print(out, ",\"alive\":%u,\"seen\":%llu,\"gone\":%llu,\"left_out\":%llu,\"states\":{", class->alive,
-                 (unsigned long long)class->seen, (unsigned long long)class->gone, (unsigned long long)class->left_out);
+    output_print(out, ",\"alive\":%u,\"ended\":%u,\"seen\":%llu,\"gone\":%llu,\"left_out\":%llu,\"states\":{",
+                 class->alive, class->ended, (unsigned long long)class->seen, (unsigned long long)class->gone,
+                 (unsigned long long)class->left_out);
     for (unsigned i = 0; i < class->states_count && !class->measured; i++) {
         output_text(out, separator);
         output_json_text(out, class->states[i].name);
-        output_print(out, ":%u", class->states[i].alive);
+        output_print(out, ":%u", class->states[i].alive + class->states[i].ended);
         separator = ",";
     }
     output_text(out, "}}");

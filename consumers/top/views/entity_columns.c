@@ -11,7 +11,7 @@
 #define COLUMNS(COLUMN) \
     COLUMN(name, "name", -18, 0, 0, 0, text, "what it is called, else its class and id; + before one that is folded") \
     COLUMN(class, "class", 14, 0, 0, 0, text, "what it is: the name of the events that tell of it") \
-    COLUMN(state, "state", 10, 0, 0, 0, text, "its state; gone; ended: its process has ended") \
+    COLUMN(state, "state", -11, 0, 0, 0, text, "its state; gone; ended: its process has ended") \
     COLUMN(in_state, "for", 8, 1, 0, 0, duration, "since when it is in this state") \
     COLUMN(age, "age", 8, 1, 0, 0, duration, "since it was created, or first heard of") \
     COLUMN(busy, "busy%", 5, 1, 0, 0, percent, "part of its time that it was busy (see [states])") \
