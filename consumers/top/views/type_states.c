@@ -18,7 +18,7 @@
 #define NO_SOURCE UINT32_MAX
 
 struct looked_at {
-    uint32_t source; /* its number; NO_SOURCE: unused. One without a session is looked at for its types */
+    uint32_t source; /* its number; NO_SOURCE: unused */
     uint32_t pid;
     struct evtrail_session *session;
     uint32_t *rows; /* row numbers by type */
@@ -30,6 +30,8 @@ struct type_states {
     struct type_state *states; /* by row number */
     uint32_t count;
     int64_t looked_ns;
+    uint32_t *learned; /* types that the model knows, by source */
+    uint32_t learned_count;
 };
 
 static int64_t clock_ns(void)
@@ -65,7 +67,7 @@ void type_states_forget(struct type_states *states)
         states->list[i].rows = NULL;
         states->list[i].rows_count = 0;
     }
-    states->count = 0;
+    states->count = states->learned_count = 0;
     states->looked_ns = 0;
 }
 
@@ -76,6 +78,7 @@ void type_states_free(struct type_states *states)
     for (unsigned i = 0; i < SESSIONS_MAX; i++)
         close_one(&states->list[i]);
     free(states->states);
+    free(states->learned);
     free(states);
 }
 
@@ -99,7 +102,24 @@ static struct looked_at *place_of(struct type_states *states, uint32_t source)
 }
 
 /* The model learns of types that had no event. */
-static void learn(struct type_states *states, struct looked_at *of, const struct evtrail_source *source)
+static void learn(struct type_states *states, struct evtrail_source *const *sources, uint32_t count)
+{
+    if (count > states->learned_count) {
+        uint32_t *const learned = realloc(states->learned, count * sizeof *learned);
+        if (!learned)
+            return;
+        memset(learned + states->learned_count, 0, (count - states->learned_count) * sizeof *learned);
+        states->learned = learned;
+        states->learned_count = count;
+    }
+    for (uint32_t i = 0; i < count; i++)
+        for (; states->learned[i] < sources[i]->types_count; states->learned[i]++)
+            if (sources[i]->types[states->learned[i]])
+                types_know(types_of(states), sources[i]->types[states->learned[i]]);
+}
+
+/* Finds the rows of types that are new. */
+static void find_rows(const struct type_states *states, struct looked_at *of, const struct evtrail_source *source)
 {
     if (source->types_count <= of->rows_count)
         return;
@@ -109,7 +129,7 @@ static void learn(struct type_states *states, struct looked_at *of, const struct
     of->rows = rows;
     for (; of->rows_count < source->types_count; of->rows_count++) {
         const struct evtrail_event_type *const type = source->types[of->rows_count];
-        const struct type_row *const row = type ? types_know(types_of(states), type) : NULL;
+        const struct type_row *const row = type ? types_find(types_of(states), type->name, type->kind) : NULL;
         rows[of->rows_count] = row ? row->number : 0;
     }
 }
@@ -140,34 +160,35 @@ static bool make_room(struct type_states *states)
     return true;
 }
 
+static bool is_live(const struct evtrail_source *source)
+{
+    return source->live && !source->gone && source->path;
+}
+
 static void look_at(struct type_states *states, const struct evtrail_source *source, unsigned *opened)
 {
     struct looked_at *const of = place_of(states, source->number);
     if (!of)
         return;
-    const bool live = source->live && !source->gone && source->path;
-    if (of->source == NO_SOURCE && (!live || *opened == OPENED_AT_ONCE) && source->types_count == 0)
-        return;
-    of->source = source->number;
-    of->pid = source->pid;
-    if (live && !of->session && *opened < OPENED_AT_ONCE) {
+    if (!of->session) {
+        if (*opened == OPENED_AT_ONCE)
+            return;
         ++*opened;
-        if (evtrail_session_open(&of->session, source->path, NULL) < 0)
+        if (evtrail_session_open(&of->session, source->path, NULL) < 0) {
             of->session = NULL;
+            return;
+        }
+        of->source = source->number;
+        of->pid = source->pid;
     }
-    if (!live && of->session) {
-        evtrail_session_close(of->session);
-        of->session = NULL;
-    }
-    learn(states, of, source);
+    find_rows(states, of, source);
 }
 
-/* Sources that have ended make room for others. */
-static void drop_ended(struct type_states *states, struct evtrail_source *const *sources, uint32_t count)
+static void close_ended(struct type_states *states, struct evtrail_source *const *sources, uint32_t count)
 {
     for (unsigned i = 0; i < SESSIONS_MAX; i++) {
         struct looked_at *const of = &states->list[i];
-        if (of->source != NO_SOURCE && (of->source >= count || (sources[of->source]->gone && of->rows_count > 0)))
+        if (of->source != NO_SOURCE && (of->source >= count || !is_live(sources[of->source])))
             close_one(of);
     }
 }
@@ -179,14 +200,22 @@ void type_states_look(struct type_states *states)
     if (states->looked_ns && clock_ns() - states->looked_ns < LOOK_NS)
         return;
     const uint32_t count = evtrail_reader_sources(feed_reader(states->top->feed), &sources);
-    drop_ended(states, sources, count);
-    for (uint32_t i = count > SESSIONS_MAX * 2 ? count - SESSIONS_MAX * 2 : 0; i < count; i++)
-        look_at(states, sources[i], &opened);
+    close_ended(states, sources, count);
+    learn(states, sources, count);
+    for (uint32_t i = 0; i < count; i++)
+        if (is_live(sources[i]))
+            look_at(states, sources[i], &opened);
     if (make_room(states))
         for (unsigned i = 0; i < SESSIONS_MAX; i++)
             if (states->list[i].session)
                 sum_up(states, &states->list[i]);
     states->looked_ns = clock_ns();
+}
+
+static void look_now(struct type_states *states)
+{
+    states->looked_ns = 0;
+    type_states_look(states);
 }
 
 struct type_state type_state_of(const struct type_states *states, const struct type_row *row)
@@ -259,8 +288,6 @@ static int apply(struct type_states *states, const char *rule, unsigned *ret_ses
 static void apply_and_say(struct type_states *states, const char *rule, const char *what)
 {
     unsigned sessions, changed;
-    states->looked_ns = 0;
-    type_states_look(states);
     const int r = apply(states, rule, &sessions, &changed);
     if (r == -ENOENT)
         top_say(states->top, "no live process is looked at: there is nothing to switch");
@@ -276,6 +303,7 @@ static void apply_and_say(struct type_states *states, const char *rule, const ch
 void type_states_toggle(struct type_states *states, const struct type_row *row)
 {
     char pattern[RULE_BYTES], rule[RULE_BYTES + 1];
+    look_now(states);
     pattern_for(states, row->name, pattern);
     const bool on = type_state_of(states, row).on > 0;
     snprintf(rule, sizeof rule, "%s%s", on ? "-" : "", pattern);
@@ -301,6 +329,7 @@ void type_states_level(struct type_states *states, const struct type_row *row, b
     static const char *const names[] = {"none", "critical", "error", "warning", "info", "debug", "trace"};
     char provider[RULE_BYTES], rule[RULE_BYTES + 16], what[RULE_BYTES + 32];
     provider_of(row, provider);
+    look_now(states);
     const unsigned now = level_now(states, provider);
     const unsigned level = up ? now + (now < EVTRAIL_LEVELS) : now - (now > 0);
     if (level == 0)

@@ -370,6 +370,7 @@ static bool types_action(struct view *view, enum action action)
 {
     struct types_view *const of = types_view_of(view);
     const struct type_row *const row = table_view_selected(&of->base);
+    of->rule_of = 0;
     switch (action) {
     case ACTION_describe:
         of->pane = of->pane == 2 ? 1 : of->pane == 1 ? 2 : of->base.view.top->surface.rows >= PANE_FROM + 5 ? 2 : 1;
