@@ -227,21 +227,26 @@ static int draw_tab(struct monitor *monitor, struct area area, int row, int colu
     return used + area_text(area, row, column + used, -1, shown ? STYLE_selected : STYLE_plain, shown ? "]" : " ");
 }
 
+/* The tabs' titles are left out where there is no room for all, and for what is shown over one of them. */
 static void draw_tabs(struct monitor *monitor, struct area area, int row)
 {
-    int titles = 0, column = 0;
+    const struct view *const view = monitor->top.view;
+    char over[200] = "";
+    int columns = 0, column = 0;
+    if (view && view->under)
+        snprintf(over, sizeof over, "%s %s", view->ops->title, view->target_name);
     for (unsigned i = 0; tab_ops(monitor, i); i++)
-        titles += tab_exists(monitor, i) ? text_columns(tab_ops(monitor, i)->title) + 4 : 0;
+        columns += tab_exists(monitor, i) ? text_columns(tab_ops(monitor, i)->title) + 4 : 0;
+    columns += *over ? text_columns(over) + 2 : 0;
     for (unsigned i = 0; i <= TABS_MAX; i++)
         monitor->tab_places[i] = -1;
     for (unsigned i = 0; tab_ops(monitor, i); i++)
         if (tab_exists(monitor, i))
-            column += draw_tab(monitor, area, row, column, i, titles <= area.columns + 4);
-    const struct view *const view = monitor->top.view;
-    if (!view || !view->under || column + 4 > area.columns)
+            column += draw_tab(monitor, area, row, column, i, columns <= area.columns + 2);
+    if (!*over || column + 4 > area.columns)
         return;
     column += area_glyph(area, row, column, STYLE_plain, GLYPH_arrow, 2);
-    column += area_print(area, row, column + 1, -1, STYLE_title, "%s %s", view->ops->title, view->target_name);
+    area_text(area, row, column + 1, -1, STYLE_title, over);
 }
 
 /* ---- the foot ---- */

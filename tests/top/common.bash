@@ -36,7 +36,7 @@ keys() {
     local key
     for key in "$@"; do tm send-keys -t top "$key"; done
 }
-type_text() { tm send-keys -t top -l "$1"; }
+type_text() { tm send-keys -t top -l -- "$1"; }
 capture() { tm capture-pane -p -t top; }
 # wait_for PATTERN [SECONDS]: until a line of the screen matches
 wait_for() {
