@@ -85,7 +85,7 @@ for size in 80x24 120x40; do
     keys E
     wait_for '\[E Entities\]' ; wait_for 'thing 10'
     has 'thing 1 '
-    keys Enter ; wait_for '→ Entity thing' ; wait_for 't.thing'
+    keys Enter ; wait_for '→ Entity thing' ; wait_for 't.thing' ; wait_for '@ t.thing i='
     fits $size
     keys Escape ; wait_gone '→ Entity'
     keys L

@@ -124,6 +124,8 @@ void model_event(struct model *model, const struct evtrail_event *event)
 {
     if (event->time > model->ticked_ns && (uint64_t)event->time - (uint64_t)model->ticked_ns >= TICK_NS)
         model_tick(model, event->time);
+    else if (event->time > model->now_ns)
+        model->now_ns = event->time;
     if (event->what == EVTRAIL_EVENT)
         take(model, event);
     else
