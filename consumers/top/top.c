@@ -214,7 +214,8 @@ static void loop(struct monitor *monitor)
 static const char *const general_keys[] = {"interval", "memory", "mouse", "ascii", "colors", "view"};
 static const char *const switches[] = {"mouse", "ascii", "colors"};
 /* Sections; other parts look at what is in theirs. */
-static const char *const sections[] = {"general", "keys", "columns", "warnings", "filters", "entities", "counters", "states"};
+static const char *const sections[] = {"general", "keys",     "columns",  "warnings",
+                                       "filters", "entities", "counters", "states"};
 
 static bool is_among(const char *word, const char *const *words, size_t count)
 {
@@ -239,10 +240,11 @@ static int config_check(struct monitor *monitor)
                         switches[i], name);
     for (size_t i = 0; (name = config_section(config, i)); i++)
         if (!is_among(name, sections, sizeof sections / sizeof *sections) && !strchr(name, ' '))
-            return fail(CODE_usage, monitor->top.args->text[OPT_top_config],
-                        "no section [%s] is known; there are "
-                        "general, keys, columns, warnings, filters, entities, counters, states, view NAME, warning NAME",
-                        name);
+            return fail(
+                CODE_usage, monitor->top.args->text[OPT_top_config],
+                "no section [%s] is known; there are "
+                "general, keys, columns, warnings, filters, entities, counters, states, view NAME, warning NAME",
+                name);
     return CODE_ok;
 }
 
