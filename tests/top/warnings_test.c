@@ -367,6 +367,41 @@ static void storm__of_subjects__has_few_rows_and_a_count(void **state)
     end(&w);
 }
 
+static void hostile__random_words_and_times__do_no_harm(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t seed = 7, payload[8];
+    begin(&w, "[warning pings]\nwhen = conn == 3 || depth > 5\nmore_than = 3 per 1s\nby = pool.*\n"
+              "[warning idle-waits]\nrule = exhausted\nof = pool.conn\nthreshold = 1ms\n"
+              "[warnings]\nunbalanced.of = pool.conn\nunbalanced.least = 0\nbusy-loop.of = pool.conn\n");
+    const uint32_t types[] = {w.name, w.address, w.conn, w.gone, w.queue, w.retry, w.ping, w.loop};
+    for (unsigned i = 0; i < 200000; i++) {
+        for (unsigned j = 0; j < 8; j++) {
+            seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+            payload[j] = seed >> 33 & (i & 3 ? 31 : UINT64_MAX);
+        }
+        struct evtrail_event event = trace_make(&w.trace, types[seed >> 40 & 7], "", payload);
+        event.payload = payload;
+        event.words = (uint32_t)(seed >> 50 & 7);
+        event.time += (int64_t)(seed >> 34);
+        w.trace.now_ns += MS;
+        model_event(w.model, &event);
+        if (i % 5000 == 0)
+            trace_lost(&w.trace, (unsigned)(seed >> 20 & 15), seed >> 3);
+    }
+    assert_true(warnings_count(w.model) <= WARNING_ROWS_MAX);
+    for (uint32_t i = 0; i < warnings_count(w.model); i++) {
+        char text[64];
+        warning_text(w.model, warning_at(w.model, i), text, sizeof text);
+        assert_true(strlen(text) < sizeof text);
+    }
+    trace_source(&w.trace, true);
+    trace_pass(&w.trace, 100 * SECOND);
+    model_reset(w.model);
+    end(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -379,6 +414,7 @@ int main(void)
         cmocka_unit_test(open_span__one_row_a_name__until_it_ends),
         cmocka_unit_test(config__rules__are_switched_and_added),
         cmocka_unit_test(config__faults__are_told_with_their_place),
+        cmocka_unit_test(hostile__random_words_and_times__do_no_harm),
         cmocka_unit_test(storm__of_subjects__has_few_rows_and_a_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -141,7 +141,7 @@ uint64_t entity_phase_ns(const struct entities *entities, const struct entity *e
 int64_t entity_age(const struct entities *entities, const struct entity *entity);
 /* A filter expression for the events that are about it. */
 size_t entity_filter_text(const struct entities *entities, const struct entity *entity, char *buffer, size_t size);
-/* Sums over families; at most every 100 ms of the trace's time, and as the model's end is reached. */
+/* Sums over families, if something has changed; of many entities only so often that it costs little. */
 void entities_sum(struct entities *entities);
 
 #endif /* EVTRAIL_TOP_ENTITIES_H */

@@ -44,12 +44,12 @@ struct entities {
     struct entity_source *sources;
     uint32_t sources_count;
     struct plans *plans;
-    int64_t keep_ns;          /* how long what is gone is kept */
-    int64_t reset_ns;         /* times count from here on */
-    bool to_sweep;            /* a source has ended */
-    uint64_t changes, summed; /* events, and up to which of them sums are made */
-    int64_t summed_at_ns;     /* CLOCK_MONOTONIC */
-    int64_t error_texts_ns;   /* CLOCK: of the trace; a second in which error_texts were written */
+    int64_t keep_ns;                   /* how long what is gone is kept */
+    int64_t reset_ns;                  /* times count from here on */
+    bool to_sweep;                     /* a source has ended */
+    uint64_t changes, summed;          /* events, and up to which of them sums are made */
+    int64_t summed_at_ns, sum_cost_ns; /* CLOCK_MONOTONIC */
+    int64_t error_texts_ns;            /* CLOCK: of the trace; a second in which error_texts were written */
     uint32_t error_texts;
     struct {
         const uint64_t *payload;

@@ -11,7 +11,7 @@
 #include <time.h>
 
 #define SUM_ALWAYS 4096u /* so few are summed each time they are asked for */
-#define SUM_NS INT64_C(250000000)
+#define SUM_SHARE 50     /* ... more only so often that it takes a fiftieth of the time */
 
 const struct entity_class *entity_class_of(const struct entities *entities, const struct entity *entity)
 {
@@ -203,14 +203,15 @@ void entities_sum(struct entities *entities)
     if (entities->changes == entities->summed)
         return;
     const int64_t now_ns = monotonic_ns();
-    if (entities_end(entities) > SUM_ALWAYS && now_ns - entities->summed_at_ns < SUM_NS)
+    if (entities_end(entities) > SUM_ALWAYS && now_ns - entities->summed_at_ns < entities->sum_cost_ns * SUM_SHARE)
         return;
     entities->summed = entities->changes;
-    entities->summed_at_ns = now_ns;
     sums_begin(entities);
     for (uint32_t i = 1; i < entities_end(entities); i++) {
         const struct entity *const entity = entity_at(entities, i);
         if (entity)
             sum_up(entities, entity);
     }
+    entities->summed_at_ns = monotonic_ns();
+    entities->sum_cost_ns = entities->summed_at_ns - now_ns;
 }
