@@ -163,6 +163,9 @@ static void open__listed_oldest_first_with_age(void **state)
         assert_int_equal(views[i].begin->payload[2], 100 * ids[i]);
     }
     assert_int_equal(spans_open(w.spans, row(&w, "job"), views, 2), 2);
+    int64_t oldest[1];
+    spans_oldest(w.spans, oldest, 1);
+    assert_int_equal(oldest[0], TRACE_START_NS);
     model_free(w.model);
 }
 

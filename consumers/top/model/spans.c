@@ -567,6 +567,18 @@ size_t spans_open(const struct part *part, const struct span_row *row, struct op
     return found;
 }
 
+void spans_oldest(const struct part *part, int64_t *ret_begin_ns, uint32_t rows)
+{
+    const struct open_spans *const open = &spans_of(part)->open;
+    for (uint32_t i = 0; i < rows; i++)
+        ret_begin_ns[i] = INT64_MAX;
+    for (uint32_t i = open->oldest; i != OPEN_NONE; i = open->entries[i].newer) {
+        const struct open_span *const span = &open->entries[i];
+        if (span->row < rows && span->matched && !span->gone && ret_begin_ns[span->row] == INT64_MAX)
+            ret_begin_ns[span->row] = open_span_time(open, span);
+    }
+}
+
 uint64_t spans_forgotten(const struct part *part)
 {
     return spans_of(part)->open.forgotten;

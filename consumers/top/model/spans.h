@@ -79,6 +79,8 @@ struct open_view {
 };
 /* The oldest `count` open ones of a row, oldest first. Returns how many; valid until the next event. */
 size_t spans_open(const struct part *part, const struct span_row *row, struct open_view *ret_views, size_t count);
+/* When the oldest one in flight of each row began, by number - 1; INT64_MAX: none. */
+void spans_oldest(const struct part *part, int64_t *ret_begin_ns, uint32_t rows);
 /* Open spans that were forgotten for want of room, of all names. */
 uint64_t spans_forgotten(const struct part *part);
 

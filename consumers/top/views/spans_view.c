@@ -5,11 +5,14 @@
 #include "span_detail.h"
 #include "table_view.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 struct spans_view {
     struct table_view base; /* first */
     float spark[RATE_SECONDS];
+    int64_t *oldest; /* of each row, as of the table's last update */
+    uint32_t oldest_count;
 };
 
 static struct part *part_of(void *context)
@@ -61,7 +64,13 @@ static const struct column columns[] = {
 
 static size_t rows(void *context)
 {
-    return spans_count(part_of(context));
+    struct spans_view *const view = context;
+    const uint32_t count = spans_count(part_of(view));
+    int64_t *const oldest = realloc(view->oldest, (count + 1) * sizeof *oldest);
+    view->oldest = oldest ? oldest : view->oldest;
+    view->oldest_count = oldest ? count : 0;
+    spans_oldest(part_of(view), view->oldest, view->oldest_count);
+    return count;
 }
 
 static void *row_at(void *context, size_t index)
@@ -120,12 +129,13 @@ static void sum_value(const struct span_row *row, unsigned column, struct value 
         value_put(value, VALUE_duration, column == COLUMN_total ? row->sum_ns : row->sum_ns / (double)row->count);
 }
 
-static void oldest_value(void *context, const struct span_row *row, struct value *value)
+static void oldest_value(const struct spans_view *view, const struct span_row *row, struct value *value)
 {
-    struct open_view open;
-    const int64_t now = part_of(context)->model->now_ns;
-    if (row->open > 0 && spans_open(part_of(context), row, &open, 1) > 0 && !open.gone)
-        value_count(value, VALUE_duration, now > open.begin_ns ? (uint64_t)(now - open.begin_ns) : 0);
+    const int64_t now = top_model(view->base.view.top)->now_ns;
+    if (row->open == 0 || row->number > view->oldest_count || view->oldest[row->number - 1] == INT64_MAX)
+        return;
+    const int64_t began = view->oldest[row->number - 1];
+    value_count(value, VALUE_duration, now > began ? (uint64_t)now - (uint64_t)began : 0);
 }
 
 static void value_of(void *context, const void *row_data, unsigned column, struct value *value)
@@ -197,6 +207,12 @@ static int spans_open_view(struct view *view)
     return table_new(&of->base.table, &spans_table, of, view->top->config);
 }
 
+static void spans_close(struct view *view)
+{
+    table_view_close(view);
+    free(((struct spans_view *)view)->oldest);
+}
+
 static void spans_draw(struct view *view, struct area area)
 {
     struct spans_view *const of = (struct spans_view *)view;
@@ -264,7 +280,7 @@ const struct view_ops spans_view = {
             "open.",
     .bytes = sizeof(struct spans_view),
     .open = spans_open_view,
-    .close = table_view_close,
+    .close = spans_close,
     .model_changed = table_view_changed,
     .draw = spans_draw,
     .action = spans_action,
