@@ -11,6 +11,11 @@ kill -0 "$emitter" || flop "the traced process has ended with the terminal"
 equal "$(cat how)" "exit 3" "the terminal vanished from a program that was started"
 equal "$(cat hup)" hup "the program's signal"
 
+case $("$TERMINAL" stuck "$EVTRAIL_COMMAND" top -p "$emitter") in
+"exit 0" | "exit 143" | "signal 15") ;;
+*) flop "a terminal that takes nothing keeps it" ;;
+esac
+
 milliseconds=$("$TERMINAL" first 'events/s' "$EVTRAIL_COMMAND" top -p "$emitter") || flop "no first screen"
 echo "first screen after $milliseconds ms (terminal first events/s evtrail top -p PID)"
 [ "${milliseconds%.*}" -lt $((100 * ${SLOWNESS:-5})) ] || flop "first screen after $milliseconds ms"
@@ -50,6 +55,16 @@ wait_for 'help'
 kill -TERM "$(pgrep -P "$(tm list-panes -t top -F '#{pane_pid}')")"
 ended 0
 wait_gone 'events/s'
+
+# a sequence that is no key of this terminal does nothing: its parts are keys
+screen 80x24 tmux-256color -v processes -p "$emitter"
+wait_for '\[p Processes\]'
+type_text $'\e[99;77q\e[200~\eOQ'
+sleep 0.5
+[ ! -s code ] || flop "a sequence has acted as q"
+capture >out ; lacks PAUSED ; has '\[p Processes\]'
+keys q
+ended 0
 
 # the mouse: a click on a tab, off and on
 screen 80x24 xterm-256color -p "$emitter"

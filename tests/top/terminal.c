@@ -5,6 +5,7 @@
  *     terminal first TEXT PROGRAM...   prints the ms until TEXT was written, then sends q
  *     terminal vanish PROGRAM...       half a second later the terminal goes; prints how it ended: "exit 0", "signal 1", "stays"
  *     terminal bytes SECONDS PROGRAM...  prints how many bytes it wrote from the second second on, then sends q
+ *     terminal stuck PROGRAM...        the terminal takes nothing more; prints how it ended after two SIGTERM
  *     terminal escape PROGRAM...       opens the help by ? and prints the ms that Esc takes to leave it
  */
 #include <errno.h>
@@ -90,13 +91,10 @@ static int first(char **argv)
     return found ? 0 : 1;
 }
 
-static int vanish(char **argv)
+/* Prints how it ended within 3 s. */
+static int print_end(void)
 {
     int status = 0;
-    start(argv);
-    for (const int64_t from = now_us(); now_us() - from < 500000;)
-        take(10);
-    close(master);
     for (const int64_t from = now_us(); now_us() - from < 3000000; usleep(10000))
         if (waitpid(pid, &status, WNOHANG) == pid) {
             if (WIFSIGNALED(status))
@@ -108,6 +106,31 @@ static int vanish(char **argv)
     printf("stays\n");
     kill(pid, SIGKILL);
     return 1;
+}
+
+static int vanish(char **argv)
+{
+    start(argv);
+    for (const int64_t from = now_us(); now_us() - from < 500000;)
+        take(10);
+    close(master);
+    return print_end();
+}
+
+/* What is not read fills the terminal's queue: the program waits in a write. */
+static int stuck(char **argv)
+{
+    start(argv);
+    if (!wait_for("events/s"))
+        return 1;
+    for (int i = 0; i < 400; i++) { /* each draws everything anew */
+        (void)!write(master, "\f", 1);
+        usleep(5000);
+    }
+    kill(pid, SIGTERM);
+    usleep(400000);
+    kill(pid, SIGTERM);
+    return print_end();
 }
 
 static int bytes(char **argv)
@@ -151,10 +174,12 @@ int main(int argc, char **argv)
         return first(argv + 2);
     if (strcmp(what, "vanish") == 0)
         return vanish(argv + 2);
+    if (strcmp(what, "stuck") == 0)
+        return stuck(argv + 2);
     if (strcmp(what, "bytes") == 0 && argc > 3)
         return bytes(argv + 2);
     if (strcmp(what, "escape") == 0)
         return escape(argv + 2);
-    fprintf(stderr, "usage: terminal first|vanish|bytes|escape ...\n");
+    fprintf(stderr, "usage: terminal first|vanish|stuck|bytes|escape ...\n");
     return 2;
 }

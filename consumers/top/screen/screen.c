@@ -200,7 +200,10 @@ void screen_abandon(void)
     static const char text[] = "\033[?1000l\033[?1002l\033[?1006l\033[?1049l\033[?25h\033[0m\r\n";
     if (abandon_fd < 0)
         return;
+    const int flags = fcntl(abandon_fd, F_GETFL);
+    fcntl(abandon_fd, F_SETFL, flags | O_NONBLOCK); /* a terminal that takes nothing must not keep us */
     (void)!write(abandon_fd, text, sizeof text - 1);
+    fcntl(abandon_fd, F_SETFL, flags);
     tcsetattr(abandon_fd, TCSANOW, &before);
 }
 
@@ -353,6 +356,27 @@ static bool is_gone(const struct screen *screen)
     return (fd.revents & POLLIN) && ioctl(fd.fd, FIONREAD, &waiting) < 0 && errno == EIO;
 }
 
+/* Behind an Esc: the rest of a sequence that this terminal's description does not know is passed over, so that no part of it acts as a key.
+ * False: there is none, it was Esc. */
+static bool skip_sequence(void)
+{
+    wint_t key;
+    if (get_wch(&key) != OK)
+        return false;
+    if (key != '[' && key != 'O') { /* the next key, typed at once */
+        unget_wch((wchar_t)key);
+        return false;
+    }
+    wint_t next = 0;
+    for (unsigned i = 0; i < 32 && get_wch(&next) == OK; i++)
+        if (next >= 0x40 && next <= 0x7e)
+            return true;
+    if (next != 0)
+        return true;
+    unget_wch((wchar_t)key);
+    return false;
+}
+
 int screen_key(struct screen *screen, uint32_t *ret_key, struct mouse *ret_mouse)
 {
     for (;;) {
@@ -360,6 +384,8 @@ int screen_key(struct screen *screen, uint32_t *ret_key, struct mouse *ret_mouse
         const int kind = get_wch(&key);
         if (kind == ERR)
             return is_gone(screen) ? -EIO : 0;
+        if (kind == OK && key == 27 && skip_sequence())
+            continue;
         *ret_key = kind == KEY_CODE_YES ? function_key(key) : plain_key(key);
         if (*ret_key == KEYCODE_mouse && !mouse_take(screen, ret_mouse))
             continue;
