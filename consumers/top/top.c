@@ -21,8 +21,9 @@
 #define MILLISECOND INT64_C(1000000)
 #define SLICE_NS (15 * MILLISECOND) /* of reading, between two looks at the keys */
 #define FIRST_NS (40 * MILLISECOND) /* of reading, before the first screen */
+#define FLOOD_WAIT_NS (MILLISECOND / 2) /* a ring of 1 MiB takes 5 M events/s for 7 ms */
 #define BUSY_WAIT_NS (5 * MILLISECOND)
-#define IDLE_WAIT_NS (50 * MILLISECOND)
+#define IDLE_WAIT_NS (20 * MILLISECOND)
 #define DRAW_SHARE 10 /* at most one part in so many of the time is spent on drawing */
 #define KEYS_AT_ONCE 200
 
@@ -154,7 +155,11 @@ static void wait_for(struct monitor *monitor, int64_t ns)
 static int64_t wait_ns(const struct monitor *monitor, int read)
 {
     const int64_t to_draw = monitor->next_draw_ns - top_clock_ns();
-    const int64_t most = read == 1 ? 0 : monitor->state.events_per_s > 1000 ? BUSY_WAIT_NS : IDLE_WAIT_NS;
+    const double rate = monitor->state.events_per_s;
+    const int64_t most = read == 1        ? 0
+                         : rate > 1500000 ? FLOOD_WAIT_NS
+                         : rate > 1000    ? BUSY_WAIT_NS
+                                          : IDLE_WAIT_NS;
     return to_draw < 0 ? 0 : to_draw < most ? to_draw : most;
 }
 

@@ -11,14 +11,22 @@ tm() { tmux -u -S "$folder/tmux" -f /dev/null "$@"; }
 trap 'tm kill-server 2>/dev/null; kill $load 2>/dev/null; rm -rf "$folder"' EXIT
 
 ticks() { awk '{print $14 + $15}' "/proc/$1/stat"; }
-memory() { awk '/^RssAnon|^RssShmem/ {sum += $2} END {printf "%.0f MiB", sum / 1024}' "/proc/$1/status"; }
 anonymous() { awk '/^RssAnon/ {printf "%.0f MiB", $2 / 1024}' "/proc/$1/status"; }
-# memfds: what is held
-held() { stat -Lc '%b %N' "/proc/$1/fd/"* 2>/dev/null | awk '/memfd|fd/ {print}' >/dev/null; local sum=0 b f
-    for f in /proc/"$1"/fd/*; do
-        case $(readlink "$f") in /memfd:*) b=$(stat -Lc %b "$f" 2>/dev/null) && sum=$((sum + b * 512)) ;; esac
+# What is held: files in memory.
+held() {
+    local sum=0 blocks file
+    for file in /proc/"$1"/fd/*; do
+        case $(readlink "$file") in
+        /memfd:*) blocks=$(stat -Lc %b "$file" 2>/dev/null) && sum=$((sum + blocks * 512)) ;;
+        esac
     done
-    echo "$((sum >> 20)) MiB"; }
+    echo "$((sum >> 20)) MiB"
+}
+# events that were lost so far, as the program's session says and top saw it: from the head of the screen
+lost() {
+    tm capture-pane -p -t top >"$folder/screen"
+    head -3 "$folder/screen" | grep -o 'lost 0\|LOST [0-9.,kMG]*' | sed 's/.* //'
+}
 
 # one NAME VIEW LOAD_ARGUMENT...
 one() {
@@ -29,16 +37,17 @@ one() {
     sleep 0.5
     tm new-session -d -x 120 -y 40 -s top "exec '$build/evtrail' top -i 100ms -v $view ${arguments-} -p $load 2>'$folder/err'"
     sleep 2.5
-    local top from to
+    local top from to lost
     top=$(tm list-panes -t top -F '#{pane_pid}')
+    lost=$(lost)
     from=$(ticks "$top")
     sleep "$seconds"
     to=$(ticks "$top")
-    tm capture-pane -p -t top >"$folder/screen"
-    printf '%-34s %5.1f %% of a core  %s anonymous, %s held  %s\n' "$name" \
+    lost="lost $lost..$(lost)"
+    printf '%-32s %5.1f %% of a core  %s anonymous, %s held  %s %s\n' "$name" \
         "$(awk -v t=$((to - from)) -v s="$seconds" -v h="$(getconf CLK_TCK)" 'BEGIN {print 100 * t / h / s}')" \
-        "$(anonymous "$top")" "$(held "$top")" \
-        "$(head -3 "$folder/screen" | grep -o '[0-9.]*[kMG]* events/s\|lost 0\|LOST [^ ]*\|SAMPLED 1 in [0-9]*\|lag [0-9.a-z]*\|ring [0-9]*%' | tr '\n' ' ')"
+        "$(anonymous "$top")" "$(held "$top")" "$lost" \
+        "$(head -3 "$folder/screen" | grep -o '[0-9.]*[kMG]* events/s\|SAMPLED 1 in [0-9]*\|lag [0-9.a-z]*\|ring [0-9]*%' | tr '\n' ' ')"
     [ -z "${show-}" ] || cat "$folder/screen"
     tm kill-server
     kill $load 2>/dev/null

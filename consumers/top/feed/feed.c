@@ -195,6 +195,7 @@ static void tick(struct feed *feed)
     feed->ticked_ns = now;
     feed_meter_look(feed);
     feed_balance(feed);
+    feed_lines_tend(feed, now);
     if (feed->paused || feed->catch.active)
         return;
     const int64_t trace = now_ns(feed);

@@ -132,6 +132,7 @@ void feed_catch_fini(struct feed *feed);
 
 /* lines.c: its feed goes */
 void feed_lines_orphan(struct feed *feed);
+void feed_lines_tend(struct feed *feed, int64_t now_ns);
 
 /* past.c */
 bool feed_build_past(struct feed *feed, int64_t until_ns);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define SEGMENTS_WANTED 16 /* of full size */
+#define SEGMENTS_MANY 48   /* more than that are joined where they are small */
 #define SEGMENT_BYTES_MIN (256u << 10)
 #define WAITING_BYTES_MAX (4u << 20) /* of records that the writer gathers, not compressed yet */
 #define FLUSH_NS INT64_C(100000000)
@@ -233,6 +234,59 @@ uint32_t hold_cut(struct hold *hold)
         return UINT32_MAX;
     next_segment(hold);
     return hold->file ? newest(hold)->number : UINT32_MAX;
+}
+
+/* Segments [from, end) become one, in the place of the first. */
+static bool join(struct hold *hold, size_t from, size_t end)
+{
+    const char *paths[HOLD_SEGMENTS];
+    struct hold_segment joined = hold->segments[end - 1];
+    const struct evtrail_file_copy_options options = {
+        .bytes = sizeof options, .file = {.bytes = sizeof options.file, .force = true, .no_uring = true}};
+    struct evtrail_file_stats stats;
+    joined.fd = memfd_create("evtrail-top", MFD_CLOEXEC);
+    if (joined.fd < 0)
+        return false;
+    snprintf(joined.path, sizeof joined.path, "/proc/self/fd/%d", joined.fd);
+    for (size_t i = from; i < end; i++)
+        paths[i - from] = hold->segments[i].path;
+    if (evtrail_file_copy(paths, (uint32_t)(end - from), joined.path, &options, &stats, NULL) < 0) {
+        close(joined.fd);
+        return false;
+    }
+    joined.bytes = stats.file_bytes;
+    for (size_t i = from; i < end; i++) {
+        const struct hold_segment *one = &hold->segments[i];
+        joined.events += i < end - 1 ? one->events : 0;
+        joined.from_ns = one->from_ns < joined.from_ns ? one->from_ns : joined.from_ns;
+        joined.to_ns = one->to_ns > joined.to_ns ? one->to_ns : joined.to_ns;
+        close(one->fd);
+    }
+    hold->segments[from] = joined;
+    memmove(&hold->segments[from + 1], &hold->segments[end], (hold->count - end) * sizeof joined);
+    hold->count -= end - from - 1;
+    return true;
+}
+
+/* From `from` on, but for the one that is written: as many as make one of full size. */
+static size_t run_of_small(const struct hold *hold, size_t from)
+{
+    uint64_t bytes = 0;
+    size_t end = from;
+    while (end + 1 < hold->count && bytes + hold->segments[end].bytes <= hold->segment_bytes)
+        bytes += hold->segments[end++].bytes;
+    return end;
+}
+
+void hold_join(struct hold *hold)
+{
+    if (hold->pins > 0 || hold->count <= SEGMENTS_MANY || !hold->file)
+        return;
+    for (size_t from = 0; from + 1 < hold->count; from++) {
+        const size_t end = run_of_small(hold, from);
+        if (end > from + 1 && !join(hold, from, end))
+            return;
+    }
 }
 
 void hold_flush(struct hold *hold)

@@ -33,6 +33,8 @@ void hold_put(struct hold *hold, const struct evtrail_chunk *chunk);
 void hold_source_gone(struct hold *hold, const struct evtrail_source *source);
 /* Begins a new segment, unless the newest is empty; returns its number: all that was put before is in lower ones. */
 uint32_t hold_cut(struct hold *hold);
+/* Joins small segments, of which pauses leave many; not while any is pinned, or while numbers count for somebody. */
+void hold_join(struct hold *hold);
 /* What was put can be read after this. */
 void hold_flush(struct hold *hold);
 /* The segments that are there, oldest first. Valid until the next call that may change them. */

@@ -16,6 +16,7 @@
 #define WINDOW_NS (FEED_SECOND / 100) /* the first window */
 #define WINDOW_MAX_NS (4000000 * FEED_SECOND)
 #define LATE_NS (FEED_SECOND / 50) /* events may come in so much later than younger ones */
+#define ASKED_NS (2 * FEED_SECOND)
 #define FEW 64u
 #define COUNT_MAX (LINES_MAX / 2)
 
@@ -34,6 +35,7 @@ struct feed_lines {
     int64_t window_ns;
     struct scan forward, back;
     bool searching;
+    int64_t asked_ns; /* CLOCK_MONOTONIC of the last call */
 };
 
 int feed_lines_new(struct feed_lines **ret_lines, struct feed *feed)
@@ -84,6 +86,14 @@ void feed_lines_orphan(struct feed *feed)
         lines->store.count = 0; /* its events point to the feed's sources */
         lines->feed = NULL;
     }
+}
+
+/* Segments that are read are kept open: not for somebody who does not ask any more. */
+void feed_lines_tend(struct feed *feed, int64_t now_ns)
+{
+    for (struct feed_lines *lines = feed->lines; lines; lines = lines->next)
+        if (now_ns - lines->asked_ns > ASKED_NS)
+            end_scans(lines);
 }
 
 /* Nothing is searched: from here on to the left and to the right. */
@@ -286,6 +296,7 @@ static bool back(struct feed_lines *lines, int64_t held_from_ns, int64_t to_ns, 
 
 static void check(struct feed_lines *lines, const struct evtrail_filter *filter)
 {
+    lines->asked_ns = feed_monotonic();
     if (lines->generation == lines->feed->filters && lines->filter == filter)
         return;
     lines->filter = filter;
@@ -367,5 +378,7 @@ int feed_lines_from(struct feed_lines *lines, int64_t from_ns, unsigned count, c
     first = count_up_to(lines, from_ns - 1);
     const size_t end = first + count < lines->store.count ? first + count : lines->store.count;
     lines->searching &= end - first < count;
+    if (!lines->searching)
+        end_scan(&lines->forward); /* it goes on when more is asked for */
     return visit_range(lines, first, end, visit, context);
 }

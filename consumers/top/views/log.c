@@ -71,7 +71,9 @@ void log_changed(struct log *log)
     if (log->rows.feed != log->top->feed)
         log->marks_count = 0;
     log->follow = log->follow || log->rows.feed != log->top->feed;
+    log->kept_ns = log_selected(log) && !log->follow ? log_selected(log)->time_ns : INT64_MAX;
     log->rows.feed = NULL;
+    log->rows.count = 0;
     log->cursor = log->first = 0;
 }
 
@@ -142,7 +144,8 @@ void log_fetch(struct log *log)
     if ((log->rows.feed != log->top->feed || !log->rows.lines) && log_rows_reset(&log->rows, log->top->feed) < 0)
         return;
     if (log->follow || log->rows.count == 0) {
-        log_rows_last(&log->rows, log_end(log), log->page);
+        const int64_t end = log_end(log);
+        log_rows_last(&log->rows, !log->follow && log->kept_ns < end ? log->kept_ns : end, log->page);
         log->cursor = log->rows.count - 1;
     } else {
         fetch_more(log);

@@ -41,6 +41,7 @@ struct log {
     uint8_t columns[LOG_COLUMNS_COUNT]; /* in this order */
     int columns_count;
     bool follow, describe, narrow;
+    int64_t kept_ns;          /* where the cursor was before the model was another one */
     int64_t marks[MARKS_MAX]; /* times, oldest first */
     int marks_count;
     struct log_search search;
