@@ -3,6 +3,7 @@
  * The model of spans, by events made by hand and by a file that evtrail stat counts too.
  */
 #include "model/spans.h"
+#include "model/types.h"
 #include "trace_builder.h"
 
 #include <evtrail/file.h>
@@ -427,6 +428,113 @@ static void strip__all_time__columns_double_and_nothing_is_lost(void **state)
     model_free(w.model);
 }
 
+/* ---- anything ---- */
+
+static uint64_t random_next(uint64_t *random)
+{
+    *random = *random * 6364136223846793005u + 1442695040888963407u;
+    return *random >> 24;
+}
+
+/* Small numbers mostly, so that things meet; absurd ones sometimes. */
+static uint64_t any_word(uint64_t *random)
+{
+    const uint64_t word = random_next(random);
+    return word % 8 ? word % 40 : word % 16 ? UINT64_MAX - word % 5 : word << 24;
+}
+
+static void any_types(struct trace *trace, uint64_t *random)
+{
+    static const char *const fields[] = {"",
+                                         "id:u64",
+                                         "id:string",
+                                         "id:u64 parent:u64",
+                                         "id:i32 parent:string x:f64",
+                                         "v:f64::ns",
+                                         "v:enum:0=a;1=b s:string",
+                                         "a:u64 b:bool c:string d:u64 e:string"};
+    static const char *const names[] = {"a", "a.b", "a.b.c", "b\033[m", ""};
+    for (unsigned i = 0; i < 24; i++)
+        trace_type(trace, (unsigned)(random_next(random) % EVTRAIL_KINDS), (unsigned)(random_next(random) % 9),
+                   names[random_next(random) % 5], fields[random_next(random) % 8]);
+}
+
+static void any_event(struct trace *trace, uint64_t *random)
+{
+    uint64_t words[24];
+    struct evtrail_event event = trace_make(trace, (uint32_t)(random_next(random) % 24), "", (uint64_t[8]){0});
+    event.words = (uint32_t)(random_next(random) % 24);
+    for (unsigned i = 0; i < 24; i++)
+        words[i] = any_word(random);
+    event.payload = words;
+    event.ticks = random_next(random) % 50 ? (uint64_t)trace->now_ns : any_word(random) << 30;
+    event.time = random_next(random) % 50 ? trace->now_ns : (int64_t)(random_next(random) << 24);
+    trace->now_ns += (int64_t)(random_next(random) % 100000);
+    model_event(trace->model, &event);
+}
+
+/* Whatever a view may ask for. */
+static void ask_all(const struct model *model)
+{
+    char text[200];
+    struct open_view open[4];
+    float spark[RATE_SECONDS];
+    uint64_t count;
+    const struct part *const types = model_part(model, PART_types), *const spans = model_part(model, PART_spans);
+    for (uint32_t i = 0; i < types_count(types); i++) {
+        types_last_text(types_row(types, i), text, sizeof text);
+        types_rates(types, types_row(types, i));
+        types_spark(types, types_row(types, i), spark);
+    }
+    for (uint32_t i = 0; i < spans_count(spans); i++) {
+        const struct span_row *const of = spans_row(spans, i);
+        assert_true(spans_quantile(of, 0.5) <= spans_quantile(of, 0.99));
+        spans_minute(spans, of, 0.99, &count);
+        for (size_t k = spans_open(spans, of, open, 4); k-- > 0;)
+            if (open[k].begin && open[k].begin->type)
+                kept_fields_text(open[k].begin->type, open[k].begin->payload, open[k].begin->words, 0, text,
+                                 sizeof text);
+        for (unsigned k = 0; k < of->slowest_count; k++)
+            if (of->slowest[k].end.type)
+                kept_fields_text(of->slowest[k].end.type, of->slowest[k].end.payload, of->slowest[k].end.words, 0, text,
+                                 sizeof text);
+    }
+}
+
+static void events__of_any_kind__bounded_and_nothing_breaks(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 24; seed++) {
+        const struct model_options options = {.memory_bytes = seed % 3 ? 8 << 20 : 150000};
+        static struct trace traces[3];
+        struct model *model;
+        uint64_t random = seed, session = 1;
+        assert_int_equal(model_new(&model, &options), 0);
+        for (unsigned i = 0; i < 3; i++) {
+            trace_begin(&traces[i], model, session++);
+            any_types(&traces[i], &random);
+        }
+        for (unsigned i = 0; i < 6000; i++) {
+            struct trace *const trace = &traces[random_next(&random) % 3];
+            any_event(trace, &random);
+            if (random_next(&random) % 500 == 0) {
+                const int64_t now = trace->now_ns;
+                trace_source(trace, true);
+                trace_begin(trace, model, session++);
+                any_types(trace, &random);
+                trace->now_ns = now;
+            }
+            if (random_next(&random) % 1500 == 0)
+                model_reset(model);
+            if (random_next(&random) % 500 == 0)
+                ask_all(model);
+        }
+        for (unsigned i = PART_types; i <= PART_tree; i++)
+            assert_true(model_part(model, i)->used_bytes <= model_part(model, i)->budget_bytes + 8192);
+        model_free(model);
+    }
+}
+
 /* ---- the same as evtrail stat ---- */
 
 struct file_gen {
@@ -574,6 +682,7 @@ int main(void)
         cmocka_unit_test(filter__begin_or_end_matches__the_span_counts),
         cmocka_unit_test(reset__open_spans_stay_known),
         cmocka_unit_test(strip__all_time__columns_double_and_nothing_is_lost),
+        cmocka_unit_test(events__of_any_kind__bounded_and_nothing_breaks),
         cmocka_unit_test(file__figures_are_those_of_stat),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -10,7 +10,9 @@
 
 #define MEMORY_BYTES (16u << 20)
 #define TICK_NS 100000000
-#define TYPES_MAX (1u << 20) /* ids of one source; more are not planned for */
+#define LIE_NS INT64_C(60000000000) /* the clock is so far behind what an event said: that was a lie */
+#define TIME_MOST (INT64_MAX / 2)   /* the year 2116 */
+#define TYPES_MAX (1u << 20)        /* ids of one source; more are not planned for */
 
 static const struct part_ops *const part_ops[PARTS] = {
     [PART_types] = &types_part,       [PART_spans] = &spans_part,       [PART_tree] = &tree_part,
@@ -120,7 +122,13 @@ static void note(struct model *model, const struct evtrail_event *event)
         forget_source(model, event->source->number);
 }
 
-void model_event(struct model *model, const struct evtrail_event *event)
+/* A time that is a lie becomes one whose distance to any other can be told. */
+static int64_t sane(int64_t time_ns)
+{
+    return time_ns < 0 ? 0 : time_ns > TIME_MOST ? TIME_MOST : time_ns;
+}
+
+static void event_in_time(struct model *model, const struct evtrail_event *event)
 {
     if (event->time > model->ticked_ns && (uint64_t)event->time - (uint64_t)model->ticked_ns >= TICK_NS)
         model_tick(model, event->time);
@@ -130,6 +138,18 @@ void model_event(struct model *model, const struct evtrail_event *event)
         take(model, event);
     else
         note(model, event);
+}
+
+void model_event(struct model *model, const struct evtrail_event *event)
+{
+    if (event->time == sane(event->time) && event->what != EVTRAIL_EVENT_LOST) {
+        event_in_time(model, event);
+        return;
+    }
+    struct evtrail_event copy = *event;
+    copy.time = sane(event->time);
+    copy.lost_since = sane(event->lost_since);
+    event_in_time(model, &copy);
 }
 
 void model_counted(struct model *model, const struct evtrail_source *source, uint32_t id, uint64_t events,
@@ -149,7 +169,8 @@ void model_counted(struct model *model, const struct evtrail_source *source, uin
 
 void model_tick(struct model *model, int64_t now_ns)
 {
-    if (now_ns > model->now_ns)
+    now_ns = sane(now_ns);
+    if (now_ns > model->now_ns || model->now_ns - now_ns > LIE_NS)
         model->now_ns = now_ns;
     model->ticked_ns = model->now_ns;
     for (unsigned i = 0; i < PARTS; i++)

@@ -36,7 +36,7 @@ static struct part *part_of(const struct types_view *view)
 /* ---- columns ---- */
 
 #define TYPE_COLUMNS(X) \
-    X(name, "event", -18, 0, 0, 0, text, "name of the event type") \
+    X(name, "event", -17, 0, 0, 0, text, "name of the event type") \
     X(kind, "kind", 7, 0, 0, 0, text, \
       "instant, begin and end of a span, counter, state, name and end of an entity, flow") \
     X(state, "on", 3, 0, 0, 0, text, \
@@ -45,7 +45,7 @@ static struct part *part_of(const struct types_view *view)
     X(rate, "now/s", 7, 1, 0, 1, rate, "events in the last second: a window that slides") \
     X(rate_10, "avg10", 7, 1, 0, 1, rate, "a second, on average over 10 s (exponential: what is older fades)") \
     X(spark, "last 60 s", 10, 0, 0, 0, spark, "events in each of the last 60 seconds") \
-    X(last, "last", -14, 0, 0, 0, text, "counters: the last value; others: fields of the last event") \
+    X(last, "last", -13, 0, 0, 0, text, "counters: the last value; others: fields of the last event") \
     X(rate_100, "avg100", 7, 1, 0, 1, rate, "the same over 100 s") \
     X(rate_1000, "avg1000", 7, 1, 0, 1, rate, "the same over 1000 s") \
     X(bytes, "bytes", 9, 1, 0, 1, bytes, "memory that its records took") \
