@@ -15,7 +15,6 @@
 #define LINES_MAX 64u
 #define LINE_BYTES 320u
 #define LOG_NS INT64_C(500000000) /* the log is looked up again after this */
-#define COST_SHARE 20             /* ... or more, so that it takes a twentieth of the time */
 
 struct entity_detail {
     struct view view;
@@ -28,7 +27,8 @@ struct entity_detail {
     struct feed_lines *lines;
     char log[LINES_MAX][LINE_BYTES];
     unsigned log_count, log_next;
-    int64_t looked_ns, cost_ns;
+    int64_t looked_ns, searched_ns; /* searched_ns: so far back */
+    bool searching;
     int table_row;
 };
 
@@ -153,16 +153,17 @@ static int64_t clock_ns(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-static void look_up(struct entity_detail *detail)
+/* From its last event back, and no more than there are: so that the search ends where its life begins. A call searches for some milliseconds. */
+static void look_up(struct entity_detail *detail, const struct entity *entity)
 {
     const int64_t now_ns = clock_ns();
-    const int64_t wait_ns = detail->cost_ns * COST_SHARE > LOG_NS ? detail->cost_ns * COST_SHARE : LOG_NS;
-    if (!detail->lines || !detail->filter || (detail->looked_ns && now_ns - detail->looked_ns < wait_ns))
+    const unsigned count = entity->events < LINES_MAX ? entity->events : LINES_MAX;
+    if (!detail->lines || !detail->filter || (!detail->searching && now_ns - detail->looked_ns < LOG_NS))
         return;
     detail->log_count = detail->log_next = 0;
-    feed_lines_last(detail->lines, top_model(detail->view.top)->now_ns, LINES_MAX, detail->filter, keep_line, detail);
-    detail->looked_ns = clock_ns();
-    detail->cost_ns = detail->looked_ns - now_ns;
+    feed_lines_last(detail->lines, entity->last_ns, count, detail->filter, keep_line, detail);
+    detail->searching = feed_lines_searching(detail->lines, &detail->searched_ns);
+    detail->looked_ns = now_ns;
 }
 
 static const char *log_line(const struct entity_detail *detail, unsigned from_newest)
@@ -246,7 +247,8 @@ static void detail_draw(struct view *at, struct area area)
     struct entity_detail *const detail = of_view(at);
     struct entity *const entity = entity_in(detail);
     table_update(detail->table);
-    look_up(detail);
+    if (entity)
+        look_up(detail, entity);
     if (!entity) {
         area_print(area, 0, 1, -1, STYLE_notice, "%s is not known any more, or not at this time", at->target_name);
         draw_log(detail, area_part(area, 2, 0, -1, -1));
