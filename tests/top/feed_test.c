@@ -341,6 +341,66 @@ static void file__paused_half_way__goes_on_where_it_was(void **state)
     gen_directory_remove(directory);
 }
 
+static void file__replayed_slowly__then_as_fast_as_can_be(void **state)
+{
+    (void)state;
+    char *directory = gen_directory(), *path = gen_path(directory, "in.evt");
+    struct feed_state shown;
+    const uint64_t events = write_file(path, 10);
+    struct feed *feed = open_file(path, 1e-3);
+    for (int i = 0; i < 20; i++) {
+        feed_run(feed, now_ns() + MS);
+        feed_wait(feed, now_ns() + MS);
+    }
+    const uint64_t some = feed_model(feed)->totals.events;
+    assert_true(some > 0 && some < events);
+    feed_state(feed, &shown);
+    assert_true(shown.speed > 0 && shown.speed < 1e-2);
+    assert_int_equal(feed_speed(feed, -1), -EINVAL);
+    assert_int_equal(feed_speed(feed, 1e9), 0);
+    settle(feed);
+    assert_int_equal(feed_model(feed)->totals.events, events);
+    feed_free(feed);
+    free(path);
+    gen_directory_remove(directory);
+}
+
+static void file__stepped_back__goes_on_from_there(void **state)
+{
+    (void)state;
+    char *directory = gen_directory(), *path = gen_path(directory, "in.evt");
+    struct feed_state shown;
+    const uint64_t events = write_file(path, 30);
+    struct feed *feed = open_file(path, 0);
+    settle(feed);
+    const struct model_totals all = feed_model(feed)->totals;
+    assert_int_equal(all.events, events);
+    for (unsigned part = 1; part < 4; part++) {
+        feed_pause(feed, true);
+        feed_state(feed, &shown);
+        assert_int_equal(shown.held_from_ns, all.first_ns);
+        assert_int_equal(feed_show(feed, shown.held_from_ns, all.first_ns + (all.last_ns - all.first_ns) / 4 * part),
+                         0);
+        settle(feed);
+        const uint64_t before = feed_model(feed)->totals.events;
+        assert_true(before > 0 && before < events);
+        feed_speed(feed, part == 2 ? 1e-6 : 0);
+        feed_pause(feed, false);
+        feed_run(feed, now_ns());
+        assert_true(feed_model(feed)->totals.events < events);
+        assert_true(feed_model(feed)->totals.events >= before);
+        feed_speed(feed, 0);
+        settle(feed);
+        assert_int_equal(feed_model(feed)->totals.events, events);
+        assert_int_equal(feed_model(feed)->totals.last_ns, all.last_ns);
+        feed_state(feed, &shown);
+        assert_int_equal(shown.events, events);
+    }
+    feed_free(feed);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 /* ---- the hold ------------------------------------------------------------------------------------------------------------ */
 
 static unsigned descriptors(void)
@@ -454,6 +514,8 @@ int main(void)
         cmocka_unit_test(write__what_is_held__a_file_that_reads_the_same),
         cmocka_unit_test(file__filter_past_and_write__as_live),
         cmocka_unit_test(file__paused_half_way__goes_on_where_it_was),
+        cmocka_unit_test(file__replayed_slowly__then_as_fast_as_can_be),
+        cmocka_unit_test(file__stepped_back__goes_on_from_there),
         cmocka_unit_test(hold__more_than_its_memory__oldest_goes_and_all_is_accounted),
         cmocka_unit_test(hold__many_cuts__bounded),
         cmocka_unit_test(pause__longer_than_the_hold__totals_stay_exact),

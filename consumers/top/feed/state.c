@@ -15,6 +15,15 @@
 
 static const char *const policy_names[] = {"overwrite", "drop", "block", "shed"};
 
+/* A file may be read again from somewhere: then its reader counts twice. */
+static void lost_so_far(const struct feed *feed, uint64_t lost[EVTRAIL_CAUSES_ALL])
+{
+    if (feed->options.live)
+        evtrail_reader_totals(feed->reader, NULL, lost);
+    else
+        memcpy(lost, feed->model->totals.lost, sizeof feed->model->totals.lost);
+}
+
 /* ---- rates ---- */
 
 void feed_meter_look(struct feed *feed)
@@ -23,7 +32,7 @@ void feed_meter_look(struct feed *feed)
     struct feed_rates now = {.at_ns = feed_monotonic(), .events = feed->events, .bytes = feed->bytes};
     if (meter->count && now.at_ns - meter->past[(meter->next + FEED_RATES - 1) % FEED_RATES].at_ns < METER_NS)
         return;
-    evtrail_reader_totals(feed->reader, NULL, now.lost);
+    lost_so_far(feed, now.lost);
     meter->past[meter->next] = now;
     meter->next = (meter->next + 1) % FEED_RATES;
     meter->count += meter->count < FEED_RATES;
@@ -134,7 +143,7 @@ static unsigned progress(const struct feed *feed)
 void feed_state(struct feed *feed, struct feed_state *ret_state)
 {
     struct feed_state state = {.events = feed->events, .bytes = feed->bytes, .sampled = feed->sample.one_in};
-    evtrail_reader_totals(feed->reader, NULL, state.lost);
+    lost_so_far(feed, state.lost);
     state.lag_ns = feed_defers(feed) ? 0 : evtrail_reader_lag(feed->reader);
     state.ring_fill = evtrail_reader_fill(feed->reader);
     state.progress = progress(feed);
