@@ -220,6 +220,25 @@ static void state__out_of_range__is_shown_by_its_number(void **state)
     model_free(w.model);
 }
 
+static void phases__by_words__and_by_their_endings(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum phase phase;
+    } words[] = {{"active", PHASE_busy},   {"In-Use", PHASE_busy},        {"brewing", PHASE_busy},
+                 {"closing", PHASE_other}, {"connecting", PHASE_waiting}, {"Idle", PHASE_idle},
+                 {"ejected", PHASE_other}, {"ing", PHASE_other}};
+    struct world w;
+    begin(&w);
+    const uint32_t type = trace_type(&w.trace, EVTRAIL_KIND_state, 4, "shop.machine", "id:u64 parent:i32 state:string");
+    for (uint64_t i = 0; i < sizeof words / sizeof *words; i++) {
+        trace_text(&w.trace, type, words[i].name, i + 1, 0);
+        assert_int_equal(entity_phase(w.entities, find(&w, "shop.machine", i + 1)), words[i].phase);
+    }
+    model_free(w.model);
+}
+
 static void label__with_bad_bytes_and_length__is_cut(void **state)
 {
     (void)state;
@@ -406,6 +425,7 @@ int main(void)
         cmocka_unit_test(tree__sums__hold_all_below_and_what_is_forgotten),
         cmocka_unit_test(gone__kept_a_while__and_ids_come_again),
         cmocka_unit_test(state__out_of_range__is_shown_by_its_number),
+        cmocka_unit_test(phases__by_words__and_by_their_endings),
         cmocka_unit_test(label__with_bad_bytes_and_length__is_cut),
         cmocka_unit_test(parents__in_a_circle__have_none),
         cmocka_unit_test(measured__busy_and_idle_in_ns__make_an_entity),

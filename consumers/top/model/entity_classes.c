@@ -86,7 +86,10 @@ enum phase entity_phase_of(const struct config *config, const char *class, const
     enum phase phase;
     if (value && phase_named(value, &phase) == 0)
         return phase;
-    return entity_word_phase(state, strlen(state), &phase) ? phase : PHASE_other;
+    if (entity_word_phase(state, strlen(state), &phase))
+        return phase;
+    const size_t bytes = strlen(state);
+    return bytes > 4 && strcmp(state + bytes - 3, "ing") == 0 ? PHASE_busy : PHASE_other; /* "brewing" */
 }
 
 const char *entity_last_part(const char *name)
