@@ -128,17 +128,16 @@ static uint64_t sum_of(const uint64_t counts[EVTRAIL_CAUSES_ALL])
 }
 
 /* "lost 1,234 now 12: overwritten 1,200 full 34", the causes as far as there is room; "lost 0". */
-static void add_lost(struct pieces *pieces, const struct feed_state *state)
+static void add_lost(struct pieces *pieces, const struct feed_state *state, uint64_t before)
 {
     char count[32], now[32];
     const uint64_t lost = sum_of(state->lost), lost_now = sum_of(state->lost_now);
     put_count(count, sizeof count, lost);
     put_count(now, sizeof now, lost_now);
-    if (lost == 0) {
+    if (lost == 0)
         add(pieces, 100, STYLE_good, "lost 0");
-        return;
-    }
-    add(pieces, 100, lost_now ? STYLE_bad : STYLE_notice, "LOST %s now %s", count, now);
+    else
+        add(pieces, 100, lost_now ? STYLE_bad : STYLE_notice, "LOST %s now %s", count, now);
     for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++) {
         if (state->lost[i] == 0)
             continue;
@@ -147,6 +146,9 @@ static void add_lost(struct pieces *pieces, const struct feed_state *state)
         add(pieces, 60, state->lost_now[i] ? STYLE_bad : STYLE_notice, "%s %s%s%s", evtrail_cause_name(i), count,
             state->lost_now[i] ? "+" : "", state->lost_now[i] ? now : "");
     }
+    put_count(count, sizeof count, before);
+    if (before)
+        add(pieces, 40, STYLE_dim, "(%s before)", count);
 }
 
 static void draw_figures(struct monitor *monitor, struct area area, int row)
@@ -166,7 +168,7 @@ static void draw_figures(struct monitor *monitor, struct area area, int row)
         add(&pieces, 50, STYLE_plain, "%s", state->policy);
         add(&pieces, 55, state->lag_ns > 1000000000 ? STYLE_notice : STYLE_plain, "lag %s", lag);
     }
-    add_lost(&pieces, state);
+    add_lost(&pieces, state, sum_of(monitor->lost_before));
     fit(&pieces, area.columns);
     draw_pieces(&pieces, area, row, 0);
 }
@@ -328,7 +330,7 @@ void frame_draw(struct monitor *monitor)
     const struct area area = surface_area(surface);
     int row = 0;
     surface_clear(surface);
-    feed_state(monitor->top.feed, &monitor->state);
+    monitor_look(monitor);
     if (!monitor->top.paused)
         monitor->shown_to_ns = monitor->state.now_ns;
     if (area.rows >= SMALL_ROWS)

@@ -20,9 +20,8 @@
 
 static bool has_lost(struct monitor *monitor)
 {
-    uint64_t delivered, lost[EVTRAIL_CAUSES_ALL] = {0};
-    evtrail_reader_totals(feed_reader(monitor->top.feed), &delivered, lost);
-    return lost_sum(lost) > 0;
+    monitor_look(monitor);
+    return lost_sum(monitor->state.lost) > 0;
 }
 
 static bool has_warned(struct monitor *monitor)
@@ -126,6 +125,7 @@ static void json_totals(struct monitor *monitor, struct output *out)
                  (unsigned long long)lost_sum(state->lost));
     json_counts(out, "lost_by_cause", state->lost);
     json_counts(out, "lost_now", state->lost_now);
+    json_counts(out, "lost_before", monitor->lost_before);
     output_text(out, ",\"filter\":");
     output_json_text(out, feed_filter_text(monitor->top.feed));
 }
@@ -133,7 +133,7 @@ static void json_totals(struct monitor *monitor, struct output *out)
 static int print_json(struct monitor *monitor, struct output *out)
 {
     char who[256];
-    feed_state(monitor->top.feed, &monitor->state);
+    monitor_look(monitor);
     frame_who(monitor, who, sizeof who);
     output_text(out, "{\"who\":");
     output_json_text(out, who);

@@ -59,6 +59,14 @@ static int join_rules(struct monitor *monitor)
     return monitor->enable ? 0 : -ENOMEM;
 }
 
+/* ns since 1970. */
+static int64_t clock_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret_error)
 {
     const struct args *const args = monitor->top.args;
@@ -75,6 +83,10 @@ static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret
     reader->enable = monitor->enable;
     reader->directory = monitor->program.directory[0] ? monitor->program.directory : args->text[OPT_directory];
     options.model.config = monitor->top.config;
+    const bool attaches = monitor->picked || args->list[OPT_process].count > 0 || args->set[OPT_all];
+    monitor->attached_ns = attaches ? top_clock_ns() : 0;
+    options.model.attached_ns = attaches ? clock_now() : 0;
+    memset(monitor->lost_before, 0, sizeof monitor->lost_before);
     if (args->set[OPT_top_speed])
         options.speed = atof(args->text[OPT_top_speed]);
     return feed_new(ret_feed, &options, ret_error);

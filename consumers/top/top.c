@@ -26,6 +26,8 @@
 #define IDLE_WAIT_NS (20 * MILLISECOND)
 #define DRAW_SHARE 10 /* at most one part in so many of the time is spent on drawing */
 #define KEYS_AT_ONCE 200
+#define SECOND_NS (1000 * MILLISECOND)
+#define BEFORE_NS (500 * MILLISECOND)
 
 static volatile sig_atomic_t resized;
 
@@ -97,11 +99,36 @@ static void program_look(struct monitor *monitor)
         top_say(&monitor->top, "the program has ended with code %d", monitor->program.code);
 }
 
+/* A flight recorder has lost much before anybody looks, and that is no news: what is lost up to the first moments is told apart. */
+static void note_losses(struct monitor *monitor)
+{
+    if (monitor->attached_ns != 0 && top_clock_ns() - monitor->attached_ns < BEFORE_NS)
+        evtrail_reader_totals(feed_reader(monitor->top.feed), NULL, monitor->lost_before);
+}
+
+static void take_apart_losses(struct monitor *monitor)
+{
+    struct feed_state *const state = &monitor->state;
+    const bool begins = monitor->attached_ns != 0 && top_clock_ns() - monitor->attached_ns < 2 * BEFORE_NS + SECOND_NS;
+    for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++) {
+        state->lost[i] -= monitor->lost_before[i];
+        if (begins && state->lost_now[i] > state->lost[i])
+            state->lost_now[i] = state->lost[i];
+    }
+}
+
+void monitor_look(struct monitor *monitor)
+{
+    feed_state(monitor->top.feed, &monitor->state);
+    take_apart_losses(monitor);
+}
+
 int monitor_feed(struct monitor *monitor, int64_t until_ns)
 {
     program_look(monitor);
     sources_look(monitor);
     const int r = feed_run(monitor->top.feed, until_ns);
+    note_losses(monitor);
     if (feed_generation(monitor->top.feed) != monitor->generation)
         views_changed(monitor);
     monitor->ended = r == -ENODATA;

@@ -49,6 +49,8 @@ struct monitor {
     bool ended, faulty; /* of what feed_run() said */
     /* what is shown */
     struct feed_state state;
+    uint64_t lost_before[EVTRAIL_CAUSES_ALL]; /* live: before we looked; state.lost is without it */
+    int64_t attached_ns;                      /* CLOCK_MONOTONIC; 0: a file, or a program from its start */
     bool zoomed;
     int64_t shown_to_ns; /* paused: the time that is shown */
     char message[MESSAGE_BYTES];
@@ -128,6 +130,8 @@ int scripts_run(struct monitor *monitor);
 int64_t top_clock_ns(void);
 /* The exit code of the run: the program's, warnings', losses'. */
 int monitor_code(struct monitor *monitor);
+/* What is always shown, into monitor->state. */
+void monitor_look(struct monitor *monitor);
 /* Feeds, polls the program. Same returns as feed_run(). */
 int monitor_feed(struct monitor *monitor, int64_t until_ns);
 void monitor_bad(struct monitor *monitor, const char *format, ...) __attribute__((format(printf, 2, 3)));

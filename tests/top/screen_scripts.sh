@@ -78,7 +78,12 @@ json_lines
 grep -q 'from the program' err || flop "the program's output is not on stderr"
 run 0 top --once -- "$EMITTER" -n 10
 
-# losses
+# losses: what was lost before we looked is told apart
+EVTRAIL='*,policy=overwrite,block=4K,blocks=2' start -l -n 1000000000 -u 1000
+sleep 1
+run 0 top --json --fail-on-loss --fail-on lost -p "$pid"
+equal "$(value lost <out | head -1)" 0 "lost since it looked"
+has '"lost_before":{"overwritten":'
 EVTRAIL='*,policy=overwrite,block=4K,blocks=2' "$EMITTER" -n 100000 & wait $!
 session=$(ls "$EVTRAIL_DIR"/"$!"-*.trail 2>/dev/null | head -1)
 if [ -n "$session" ]; then

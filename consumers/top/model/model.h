@@ -13,6 +13,7 @@ enum model_part { PART_types, PART_spans, PART_tree, PART_entities, PART_warning
 
 struct config;
 struct model_options {
+    int64_t attached_ns; /* live: what was lost before is no fault of now; 0: all counts */
     size_t memory_bytes; /* 0: 16 MiB */
     const struct config *config;
     const struct evtrail_filter *filter; /* borrowed; only events that match are counted; NULL: all */

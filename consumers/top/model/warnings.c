@@ -240,7 +240,8 @@ static void forget_source(struct warnings *warnings, uint64_t source)
 static void notice(struct part *part, const struct evtrail_event *event)
 {
     struct warnings *const warnings = (struct warnings *)(void *)part;
-    if (event->what == EVTRAIL_EVENT_LOST && event->source && event->lost > 0)
+    if (event->what == EVTRAIL_EVENT_LOST && event->source && event->lost > 0 &&
+        event->lost_since >= part->model->options.attached_ns)
         take_lost(warnings, event);
     if (event->what == EVTRAIL_EVENT_SOURCE && event->source->gone)
         forget_source(warnings, model_source_key(event->source));
