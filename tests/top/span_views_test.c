@@ -364,6 +364,79 @@ static void tree__of_a_file__paths_and_branches(void **state)
     end(&w);
 }
 
+/* ---- JSON ---- */
+
+static const char *skip_value(const char *at);
+
+static const char *skip_text(const char *at)
+{
+    assert_int_equal(*at, '"');
+    for (at++; *at != '"'; at++) {
+        assert_true((unsigned char)*at >= ' ');
+        at += *at == '\\';
+    }
+    return at + 1;
+}
+
+static const char *skip_all(const char *at, char end, bool names)
+{
+    for (at++; *at != end;) {
+        if (names) {
+            at = skip_text(at);
+            assert_int_equal(*at++, ':');
+        }
+        at = skip_value(at);
+        if (*at == ',')
+            at += 1 + strspn(at + 1, "\n");
+        else
+            assert_int_equal(*at, end);
+    }
+    return at + 1;
+}
+
+static const char *skip_value(const char *at)
+{
+    if (*at == '{' || *at == '[')
+        return skip_all(at, *at == '{' ? '}' : ']', *at == '{');
+    if (*at == '"')
+        return skip_text(at);
+    const size_t bytes = strspn(at, "0123456789+-.e");
+    if (bytes > 0)
+        return at + bytes;
+    const char *const words[] = {"null", "true", "false"};
+    for (unsigned i = 0; i < 3; i++)
+        if (strncmp(at, words[i], strlen(words[i])) == 0)
+            return at + strlen(words[i]);
+    fail_msg("not JSON: %.60s", at);
+    return NULL;
+}
+
+static void views__json__is_json_whatever_names_are(void **state)
+{
+    struct world w;
+    static char text[1 << 20];
+    (void)state;
+    begin(&w);
+    for (unsigned i = 0; i < 4; i++) {
+        struct output out;
+        FILE *const file = tmpfile();
+        show(&w, tested[i % 3]);
+        if (i == 3)
+            top_open_view(&w.top, &span_detail, 0, EVIL);
+        assert_int_equal(output_init(&out, fileno(file)), 0);
+        w.top.view->ops->json(w.top.view, &out);
+        assert_int_equal(output_fini(&out), 0);
+        rewind(file);
+        const size_t bytes = fread(text, 1, sizeof text - 1, file);
+        text[bytes] = '\0';
+        fclose(file);
+        assert_true(bytes > 100);
+        assert_string_equal(skip_value(text), "");
+        assert_null(strchr(text, 033));
+    }
+    end(&w);
+}
+
 /* ---- any size, any action ---- */
 
 static void views__any_size_and_action__nothing_breaks(void **state)
@@ -461,6 +534,7 @@ int main(void)
         cmocka_unit_test(spans__of_a_file__figures_and_detail),
         cmocka_unit_test(spans__ascii__nothing_else),
         cmocka_unit_test(tree__of_a_file__paths_and_branches),
+        cmocka_unit_test(views__json__is_json_whatever_names_are),
         cmocka_unit_test(views__any_size_and_action__nothing_breaks),
         cmocka_unit_test(views__another_model__rows_are_taken_anew),
         cmocka_unit_test(types__live__switched_by_rules),

@@ -72,6 +72,17 @@ static void draw_figures(const struct detail *detail, const struct span_row *row
         area_text(area, 2, 1, -1, STYLE_dim, row->latency ? "none ended in the last minute" : "no memory for times");
 }
 
+/* What its begin says of itself. */
+static int draw_doc(const struct span_row *row, struct area area, int y)
+{
+    const struct kept_type *const type = row->begin_type ? row->begin_type : row->end_type;
+    if (!type || (!*type->doc && !*type->file))
+        return y;
+    area_print(area, y, 1, -1, STYLE_dim, *type->file ? "%s%sat %s:%u%s%s" : "%s", type->doc, *type->doc ? "; " : "",
+               type->file, type->line, *type->function ? " in " : "", type->function);
+    return y + 1;
+}
+
 static void draw_oddities(const struct span_row *row, struct area area, int y)
 {
     if (row->unmatched + row->abandoned + row->repeated + row->forgotten == 0)
@@ -304,7 +315,7 @@ static void detail_draw(struct view *view, struct area area)
         return;
     }
     draw_figures(detail, row, area);
-    int y = 3;
+    int y = area.rows > 14 ? draw_doc(row, area, 3) : 3;
     y = draw_grid(detail, row, area, y, grid_rows(row, area.rows - y - 1));
     if (row->unmatched + row->abandoned + row->repeated + row->forgotten > 0 && y < area.rows)
         draw_oddities(row, area, y++);
