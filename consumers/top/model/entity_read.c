@@ -3,12 +3,12 @@
  * What can be asked of an entity; and sums over families.
  */
 #include "entity_private.h"
+#include "clock.h"
 
 #include <evtrail/format.h>
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define SUM_ALWAYS 4096u /* so few are summed each time they are asked for */
 #define SUM_SHARE 50     /* ... more only so often that it takes a fiftieth of the time */
@@ -191,18 +191,11 @@ static void sum_up(const struct entities *entities, const struct entity *entity)
     }
 }
 
-static int64_t monotonic_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 void entities_sum(struct entities *entities)
 {
     if (entities->changes == entities->summed)
         return;
-    const int64_t now_ns = monotonic_ns();
+    const int64_t now_ns = clock_monotonic_ns();
     if (entities_end(entities) > SUM_ALWAYS && now_ns - entities->summed_at_ns < entities->sum_cost_ns * SUM_SHARE)
         return;
     entities->summed = entities->changes;
@@ -212,6 +205,6 @@ void entities_sum(struct entities *entities)
         if (entity)
             sum_up(entities, entity);
     }
-    entities->summed_at_ns = monotonic_ns();
+    entities->summed_at_ns = clock_monotonic_ns();
     entities->sum_cost_ns = entities->summed_at_ns - now_ns;
 }

@@ -3,6 +3,7 @@
  * Entities: flat, or as a tree by parent; and the views of one's own, which show some classes of them.
  */
 #include "custom_views.h"
+#include "../model/clock.h"
 #include "entity_rows.h"
 #include "view.h"
 
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define COST_SHARE 20  /* rows are made anew at most so often that it takes a twentieth of the time */
 #define CLASSES_ROWS 6 /* of an area that is lower than this, none for the classes */
@@ -96,20 +96,13 @@ static enum style style_of(void *context, const void *row)
     return entity_row_style(&((struct entities_view *)context)->rows, row);
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 static void update(struct entities_view *view, bool at_once)
 {
-    const int64_t now_ns = clock_ns();
+    const int64_t now_ns = clock_monotonic_ns();
     if (!at_once && now_ns - view->made_ns < view->cost_ns * COST_SHARE)
         return;
     table_update(table_in(view));
-    view->made_ns = clock_ns();
+    view->made_ns = clock_monotonic_ns();
     view->cost_ns = view->made_ns - now_ns;
 }
 

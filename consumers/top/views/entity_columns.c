@@ -3,6 +3,7 @@
  * Columns of entities, once: for the table, the configuration, JSON and the detail.
  */
 #include "entity_rows.h"
+#include "value.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -45,19 +46,7 @@ enum {
         COLUMNS_COUNT
 };
 const struct column entity_columns[] = {
-#define COLUMN(column_name, column_title, column_width, right, column_hidden, column_descending, column_kind, \
-               column_text) \
-    {.name = #column_name, \
-     .title = column_title, \
-     .text = column_text, \
-     .width = column_width, \
-     .align_right = right, \
-     .hidden = column_hidden, \
-     .descending = column_descending, \
-     .kind = VALUE_##column_kind},
-    COLUMNS(COLUMN)
-#undef COLUMN
-        {.name = NULL},
+    COLUMNS(TABLE_COLUMN){.name = NULL},
 };
 
 unsigned entity_columns_count(void)
@@ -75,22 +64,9 @@ int entity_column_named(const char *name, size_t bytes)
 
 /* ---- values ---- */
 
-static void put_count(struct value *value, enum value_kind kind, uint64_t number)
-{
-    value->kind = kind;
-    value->exact = number;
-    value->number = (double)number;
-}
-
 static void put_since(struct value *value, int64_t ns)
 {
-    put_count(value, VALUE_duration, ns > 0 ? (uint64_t)ns : 0);
-}
-
-static void put_text(struct value *value, const char *text)
-{
-    value->kind = VALUE_text;
-    snprintf(value->text, sizeof value->text, "%s", text);
+    value_set(value, VALUE_duration, ns > 0 ? (uint64_t)ns : 0);
 }
 
 static void put_share(struct value *value, const struct entities *entities, const struct entity *entity,
@@ -126,7 +102,7 @@ static void put_parent(struct value *value, const struct entities *entities, con
 static void put_waiters(struct value *value, const struct entity *entity)
 {
     const uint64_t waiters = entity->family ? entity->family->waiters : entity->waiters;
-    put_count(value, VALUE_count, waiters);
+    value_set(value, VALUE_count, waiters);
     if (waiters > 0)
         value->style = STYLE_notice;
 }
@@ -136,13 +112,13 @@ static void family_value(const struct entity *entity, unsigned column, struct va
     const struct entity_family *const family = entity->family;
     switch (column) {
     case COLUMN_uses:
-        put_count(value, VALUE_count, family ? family->uses : entity->uses);
+        value_set(value, VALUE_count, family ? family->uses : entity->uses);
         break;
     case COLUMN_bytes:
-        put_count(value, VALUE_bytes, family ? family->bytes : entity->bytes);
+        value_set(value, VALUE_bytes, family ? family->bytes : entity->bytes);
         break;
     case COLUMN_errors:
-        put_count(value, VALUE_count, family ? family->errors : entity->errors);
+        value_set(value, VALUE_count, family ? family->errors : entity->errors);
         value->style = value->exact > 0 ? STYLE_bad : STYLE_plain;
         break;
     case COLUMN_waiters:
@@ -150,15 +126,15 @@ static void family_value(const struct entity *entity, unsigned column, struct va
         break;
     case COLUMN_children:
         if (family)
-            put_count(value, VALUE_count, family->alive);
+            value_set(value, VALUE_count, family->alive);
         break;
     case COLUMN_children_gone:
         if (family)
-            put_count(value, VALUE_count, family->gone);
+            value_set(value, VALUE_count, family->gone);
         break;
     default:
         if (family)
-            put_count(value, VALUE_count,
+            value_set(value, VALUE_count,
                       family->phases[column == COLUMN_children_busy   ? PHASE_busy
                                      : column == COLUMN_children_idle ? PHASE_idle
                                                                       : PHASE_waiting]);
@@ -170,15 +146,15 @@ static void text_value(const struct entities *entities, const struct entity *ent
 {
     value->kind = VALUE_text;
     if (column == COLUMN_class)
-        put_text(value, entity_class_of(entities, entity)->name);
+        value_set_text(value, entity_class_of(entities, entity)->name);
     else if (column == COLUMN_state)
         entity_state_text(entities, entity, value->text, sizeof value->text);
     else if (column == COLUMN_process)
-        put_text(value, entity_source_of(entities, entity)->command);
+        value_set_text(value, entity_source_of(entities, entity)->command);
     else if (column == COLUMN_id)
         snprintf(value->text, sizeof value->text, "%llu", (unsigned long long)entity->id);
     else if (entity->error)
-        put_text(value, entity->error->text);
+        value_set_text(value, entity->error->text);
     else
         value->kind = VALUE_none;
 }
@@ -212,7 +188,7 @@ void entity_value(const struct entity_rows *rows, const struct entity_row *row, 
                                              : PHASE_idle);
         break;
     case COLUMN_events:
-        put_count(value, VALUE_count, entity->events);
+        value_set(value, VALUE_count, entity->events);
         break;
     case COLUMN_pid:
     case COLUMN_tid:

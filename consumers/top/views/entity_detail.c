@@ -3,6 +3,7 @@
  * One entity: what is known of it, where its time went, its children, and its own log out of what is held.
  */
 #include "entity_rows.h"
+#include "../model/clock.h"
 #include "view.h"
 
 #include <evtrail/format.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define LINES_MAX 64u
 #define LINE_BYTES 320u
@@ -146,17 +146,10 @@ static void keep_line(void *context, const struct evtrail_event *event)
     detail->log_count += detail->log_count < LINES_MAX;
 }
 
-static int64_t clock_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* From its last event back, and no more than there are: so that the search ends where its life begins. A call searches for some milliseconds. */
 static void look_up(struct entity_detail *detail, const struct entity *entity)
 {
-    const int64_t now_ns = clock_ns();
+    const int64_t now_ns = clock_monotonic_ns();
     const unsigned count = entity->events < LINES_MAX ? entity->events : LINES_MAX;
     if (!detail->lines || !detail->filter || (!detail->searching && now_ns - detail->looked_ns < LOG_NS))
         return;

@@ -5,6 +5,7 @@
 #include "view.h"
 
 #include "table.h"
+#include "value.h"
 
 #include "../top_private.h"
 #include "select.h"
@@ -251,19 +252,6 @@ static const struct column columns[] = {
     {.name = NULL},
 };
 
-static void put_text(struct value *value, const char *text)
-{
-    value->kind = VALUE_text;
-    snprintf(value->text, sizeof value->text, "%s", text);
-}
-
-static void put_number(struct value *value, enum value_kind kind, uint64_t number)
-{
-    value->kind = kind;
-    value->exact = number;
-    value->number = (double)number;
-}
-
 static uint64_t age_ns(const struct listed *listed)
 {
     struct timespec now;
@@ -277,13 +265,13 @@ static void text_value(const struct listed *listed, unsigned column, struct valu
     const struct evtrail_session_info *const info = &listed->info;
     char types[32];
     snprintf(types, sizeof types, "%u/%u", info->types_enabled, info->types);
-    put_text(value, column == COLUMN_watched  ? (listed->watched ? "watched" : "")
-                    : column == COLUMN_state  ? (!info->alive    ? "dead"
-                                                 : info->exiting ? "exiting"
-                                                                 : "alive")
-                    : column == COLUMN_policy ? policy_name(info->policy)
-                    : column == COLUMN_types  ? types
-                                              : info->program);
+    value_set_text(value, column == COLUMN_watched  ? (listed->watched ? "watched" : "")
+                          : column == COLUMN_state  ? (!info->alive    ? "dead"
+                                                       : info->exiting ? "exiting"
+                                                                       : "alive")
+                          : column == COLUMN_policy ? policy_name(info->policy)
+                          : column == COLUMN_types  ? types
+                                                    : info->program);
 }
 
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
@@ -292,15 +280,15 @@ static void value_of(void *context, const void *row, unsigned column, struct val
     const struct listed *const listed = row;
     const struct evtrail_session_info *const info = &listed->info;
     if (column == COLUMN_command)
-        put_text(value, listed->command);
+        value_set_text(value, listed->command);
     else if (column == COLUMN_events)
-        put_number(value, VALUE_count, info->events);
+        value_set(value, VALUE_count, info->events);
     else if (column == COLUMN_lost)
-        put_number(value, VALUE_count, listed->lost);
+        value_set(value, VALUE_count, listed->lost);
     else if (column == COLUMN_threads)
-        put_number(value, VALUE_count, info->threads);
+        value_set(value, VALUE_count, info->threads);
     else if (column == COLUMN_memory)
-        put_number(value, VALUE_bytes, info->ring_bytes);
+        value_set(value, VALUE_bytes, info->ring_bytes);
     else if (column == COLUMN_rate)
         *value = (struct value){.kind = VALUE_rate, .number = listed->rate};
     else if (listed->all)
@@ -308,9 +296,9 @@ static void value_of(void *context, const void *row, unsigned column, struct val
     else if (column == COLUMN_pid)
         *value = (struct value){.kind = VALUE_number, .number = info->pid};
     else if (column == COLUMN_consumers)
-        put_number(value, VALUE_count, info->consumers);
+        value_set(value, VALUE_count, info->consumers);
     else if (column == COLUMN_age)
-        put_number(value, VALUE_duration, age_ns(listed));
+        value_set(value, VALUE_duration, age_ns(listed));
     else
         text_value(listed, column, value);
 }

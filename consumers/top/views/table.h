@@ -45,6 +45,16 @@ struct column {
     uint8_t descending; /* the order in which people want to see it first */
     enum value_kind kind;
 };
+/* A line of a list of columns, as such a struct. */
+#define TABLE_COLUMN(column_name, column_title, column_width, right, is_hidden, is_descending, value, what) \
+    {.name = #column_name, \
+     .title = (column_title), \
+     .text = (what), \
+     .width = (column_width), \
+     .align_right = (right), \
+     .hidden = (is_hidden), \
+     .descending = (is_descending), \
+     .kind = VALUE_##value},
 struct table_ops {
     const char *name;             /* of the section [columns] and in JSON: "types" */
     const struct column *columns; /* ended by a NULL name; a name, a unique text, is the first that is always shown */

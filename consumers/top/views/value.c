@@ -138,3 +138,16 @@ int value_json(const struct value *value, struct output *out)
         return output_print(out, "%llu", (unsigned long long)value->exact);
     return output_print(out, "%.17g", value->number);
 }
+
+void value_set_text(struct value *value, const char *text)
+{
+    value->kind = VALUE_text;
+    snprintf(value->text, sizeof value->text, "%s", text);
+}
+
+void value_set(struct value *value, enum value_kind kind, uint64_t number)
+{
+    value->kind = kind;
+    value->exact = number;
+    value->number = (double)number;
+}

@@ -11,6 +11,9 @@
 bool value_absent(const struct value *value);
 /* What it is sorted by, but for VALUE_text. */
 double value_order(const struct value *value);
+void value_set_text(struct value *value, const char *text);
+/* A count, bytes, ns: exact. */
+void value_set(struct value *value, enum value_kind kind, uint64_t number);
 int value_json(const struct value *value, struct output *out);
 
 #endif /* EVTRAIL_TOP_VALUE_H */

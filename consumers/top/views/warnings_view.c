@@ -5,6 +5,7 @@
 #include "../model/entities.h"
 #include "../model/warnings.h"
 #include "table.h"
+#include "value.h"
 #include "view.h"
 
 #include <stdio.h>
@@ -48,19 +49,7 @@ enum {
 #undef COLUMN
 };
 static const struct column columns[] = {
-#define COLUMN(column_name, column_title, column_width, right, column_hidden, column_descending, column_kind, \
-               column_text) \
-    {.name = #column_name, \
-     .title = column_title, \
-     .text = column_text, \
-     .width = column_width, \
-     .align_right = right, \
-     .hidden = column_hidden, \
-     .descending = column_descending, \
-     .kind = VALUE_##column_kind},
-    COLUMNS(COLUMN)
-#undef COLUMN
-        {.name = NULL},
+    COLUMNS(TABLE_COLUMN){.name = NULL},
 };
 
 static size_t rows(void *context)
@@ -79,17 +68,9 @@ static uint64_t id_of(void *context, const void *row)
     return ((const struct warning *)row)->serial;
 }
 
-static void put_text(struct value *value, const char *text)
-{
-    value->kind = VALUE_text;
-    snprintf(value->text, sizeof value->text, "%s", text);
-}
-
 static void put_time(struct value *value, enum value_kind kind, int64_t ns)
 {
-    value->kind = kind;
-    value->exact = ns > 0 ? (uint64_t)ns : 0;
-    value->number = (double)value->exact;
+    value_set(value, kind, ns > 0 ? (uint64_t)ns : 0);
 }
 
 static void put_measure(struct value *value, const struct warning_rule *rule, double number)
@@ -109,7 +90,7 @@ static void value_of(void *context, const void *row, unsigned column, struct val
         warning_text(model, warning, value->text, sizeof value->text);
         break;
     case COLUMN_state:
-        put_text(value, warning->active ? "active" : "past");
+        value_set_text(value, warning->active ? "active" : "past");
         value->style = warning->active ? STYLE_bad : STYLE_plain;
         break;
     case COLUMN_since:
@@ -119,12 +100,10 @@ static void value_of(void *context, const void *row, unsigned column, struct val
         put_time(value, VALUE_duration, (warning->active ? model->now_ns : warning->last_ns) - warning->since_ns);
         break;
     case COLUMN_count:
-        value->kind = VALUE_count;
-        value->exact = warning->count;
-        value->number = (double)warning->count;
+        value_set(value, VALUE_count, warning->count);
         break;
     case COLUMN_rule:
-        put_text(value, rule->name);
+        value_set_text(value, rule->name);
         break;
     case COLUMN_value:
     case COLUMN_worst:
@@ -134,7 +113,7 @@ static void value_of(void *context, const void *row, unsigned column, struct val
         put_measure(value, rule, rule->threshold);
         break;
     case COLUMN_subject:
-        put_text(value, warning->subject);
+        value_set_text(value, warning->subject);
         break;
     default:
         put_time(value, VALUE_time, column == COLUMN_last ? warning->last_ns : warning->first_ns);
