@@ -11,6 +11,7 @@
 
 #define SIZE_FIRST 256u
 #define SIZE_LEAST 16u
+#define SIZE_MOST (1u << 28)
 #define SOURCES_MAX 16384u
 #define SHIFT 48 /* of a rate */
 
@@ -37,7 +38,7 @@ static uint32_t *head_of(const struct open_spans *open, uint32_t source, uint64_
 {
     uint64_t hash = (id ^ open->seed ^ (uint64_t)source << 40) * UINT64_C(0x9e3779b97f4a7c15);
     hash ^= hash >> 32;
-    return &open->heads[hash & (open->size - 1)];
+    return &open->heads[hash & (open->heads_size - 1)];
 }
 
 /* ---- room ---- */
@@ -50,27 +51,41 @@ static void fill_unused(struct open_spans *open, uint32_t from)
     }
 }
 
+/* Twice as many entries if there is room, else a quarter more; and as many heads, up to the next power of two below. */
+static uint32_t next_size(const struct open_spans *open, uint32_t *ret_heads, size_t *ret_bytes)
+{
+    const uint32_t sizes[] = {open->size ? open->size * 2 : SIZE_FIRST,
+                              open->size ? open->size + open->size / 4 : SIZE_LEAST};
+    for (unsigned i = 0; i < 2 && open->size < SIZE_MOST; i++) {
+        const uint32_t heads = UINT32_C(1) << (31 - __builtin_clz(sizes[i]));
+        *ret_heads = heads;
+        *ret_bytes = (sizes[i] - open->size) * sizeof *open->entries + (heads - open->heads_size) * sizeof *open->heads;
+        if (part_has_room(open->part, *ret_bytes, open->percent))
+            return sizes[i];
+    }
+    return 0;
+}
+
 static bool grow(struct open_spans *open)
 {
-    const uint32_t before = open->size;
-    uint32_t size = before ? before * 2 : SIZE_FIRST;
-    const size_t each = sizeof *open->entries + sizeof *open->heads;
-    while (!before && size > SIZE_LEAST && !part_has_room(open->part, size * each, open->percent))
-        size /= 2;
-    if (size > UINT32_MAX / 4 || !part_has_room(open->part, (size - before) * each, open->percent))
+    uint32_t heads_size;
+    size_t bytes;
+    const uint32_t before = open->size, size = next_size(open, &heads_size, &bytes);
+    if (size == 0)
         return false;
     struct open_span *const entries = realloc(open->entries, size * sizeof *entries);
     open->entries = entries ? entries : open->entries;
-    uint32_t *const heads = malloc(size * sizeof *heads);
+    uint32_t *const heads = malloc(heads_size * sizeof *heads);
     if (!entries || !heads) {
         free(heads);
         return false;
     }
     free(open->heads);
     open->heads = heads;
+    open->heads_size = heads_size;
     open->size = size;
-    open->part->used_bytes += (size - before) * each;
-    memset(heads, 0xff, size * sizeof *heads);
+    open->part->used_bytes += bytes;
+    memset(heads, 0xff, heads_size * sizeof *heads);
     fill_unused(open, before);
     for (uint32_t i = open->oldest; i != OPEN_NONE; i = open->entries[i].newer) { /* so the newest comes first again */
         uint32_t *const head = head_of(open, open->entries[i].source, open->entries[i].id);

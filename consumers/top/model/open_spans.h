@@ -39,7 +39,8 @@ struct open_spans {
     struct part *part;
     struct open_span *entries;
     uint32_t *heads;
-    uint32_t size, used, unused; /* size: a power of two, or 0; unused: list of entries by chain */
+    uint32_t heads_size;         /* a power of two */
+    uint32_t size, used, unused; /* of entries; unused: a list by chain */
     uint32_t oldest, newest;
     unsigned percent; /* of the part's budget that they may fill */
     struct open_source *sources;

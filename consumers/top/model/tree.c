@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPEN_PERCENT 60u
+#define OPEN_PERCENT 75u
 #define NODES_MAX 262144u
 #define NAME_NONE UINT32_MAX
 
