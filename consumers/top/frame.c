@@ -27,6 +27,28 @@ static void who_files(struct monitor *monitor, char *buffer, size_t size)
         snprintf(buffer + n, size - (size_t)n, " and %zu more", files - 1);
 }
 
+#define NAMES_MAX 3u /* that are said of several processes */
+#define NAMES_LOOK 64u
+
+/* "12 processes, 3 ended: redis-server, nginx" */
+static void who_processes(struct monitor *monitor, struct evtrail_source *const *sources, uint32_t count, char *buffer,
+                          size_t size)
+{
+    const char *names[NAMES_MAX];
+    unsigned named = 0;
+    int n = monitor->state.ended ? snprintf(buffer, size, "%u processes, %u ended", count, monitor->state.ended)
+                                 : snprintf(buffer, size, "%u processes", count);
+    for (uint32_t i = 0; i < count && i < NAMES_LOOK && named < NAMES_MAX; i++) {
+        unsigned same = 0;
+        while (same < named && strcmp(names[same], sources[i]->command) != 0)
+            same++;
+        if (same < named || n < 0 || (size_t)n >= size)
+            continue;
+        names[named] = sources[i]->command;
+        n += snprintf(buffer + n, size - (size_t)n, "%s%s", named++ ? ", " : ": ", sources[i]->command);
+    }
+}
+
 void frame_who(struct monitor *monitor, char *buffer, size_t size)
 {
     const struct args *const args = monitor->top.args;
@@ -41,10 +63,8 @@ void frame_who(struct monitor *monitor, char *buffer, size_t size)
                                           : "nothing chosen");
     else if (count == 1)
         snprintf(buffer, size, "%s[%u]%s", sources[0]->command, sources[0]->pid, sources[0]->gone ? " ended" : "");
-    else if (monitor->state.ended)
-        snprintf(buffer, size, "%u processes, %u ended", count, monitor->state.ended);
     else
-        snprintf(buffer, size, "%u processes", count);
+        who_processes(monitor, sources, count, buffer, size);
 }
 
 /* ---- lines of pieces, the least important of which go first ---- */

@@ -32,7 +32,7 @@ struct screen {
     int rows, columns;
     attr_t attributes[STYLES_COUNT];
     short pairs[STYLES_COUNT];
-    bool all_anew;
+    bool all_anew, mouse;
     int cursor_row, cursor_column;
     int64_t clicked_ns;
     int clicked_row, clicked_column;
@@ -132,7 +132,8 @@ static void modes_set(struct screen *screen, const struct screen_options *option
     intrflush(stdscr, FALSE);
     leaveok(stdscr, TRUE);
     curs_set(0);
-    screen_mouse(screen, options->mouse);
+    if (options->mouse)
+        screen_mouse(screen, true);
 }
 
 static int open_terminal(struct screen *screen, char **ret_error)
@@ -183,7 +184,8 @@ void screen_free(struct screen *screen)
         return;
     if (screen->curses) {
         abandon_fd = -1;
-        screen_mouse(screen, false);
+        if (screen->mouse)
+            screen_mouse(screen, false);
         endwin();
         delscreen(screen->curses);
     }
@@ -401,7 +403,7 @@ int screen_fd(const struct screen *screen)
 
 void screen_mouse(struct screen *screen, bool on)
 {
-    (void)screen;
+    screen->mouse = on;
     mouseinterval(0); /* no waiting for a second click */
     mousemask(on ? BUTTON1_PRESSED | BUTTON1_CLICKED | BUTTON4_PRESSED | BUTTON5_PRESSED : 0, NULL);
 }
