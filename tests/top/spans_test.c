@@ -357,6 +357,35 @@ static void processes__thousands_with_open_spans__bounded(void **state)
     model_free(w.model);
 }
 
+/* Each leaves a span open; the last must still be followed. */
+static void processes__more_than_ever_are_kept__the_newest_still_counts(void **state)
+{
+    struct world w;
+    struct open_view open[200];
+    (void)state;
+    begin(&w);
+    for (unsigned i = 0; i < 30000; i++) {
+        struct trace trace;
+        uint32_t b, e;
+        trace_begin(&trace, w.model, 1000 + i);
+        trace.source.number = i % 1000;
+        declare(&trace, &b, &e);
+        if (i % 2) /* two versions of the program */
+            trace.types[b].line = 77;
+        trace_text(&trace, b, "x", 1, 0);
+        trace_text(&trace, b, "x", 2, 0);
+        trace_event(&trace, e, U(1), U(0));
+        trace_source(&trace, true);
+    }
+    assert_int_equal(row(&w, "job")->count, 30000);
+    assert_int_equal(row(&w, "job")->abandoned, 30000);
+    assert_int_equal(spans_open(w.spans, row(&w, "job"), open, 200), OPEN_GONE_MAX);
+    assert_true(w.spans->used_bytes < 200000);
+    assert_true(model_part(w.model, PART_tree)->used_bytes < 200000);
+    assert_true(model_part(w.model, PART_types)->used_bytes < 200000);
+    model_free(w.model);
+}
+
 static void filter__begin_or_end_matches__the_span_counts(void **state)
 {
     struct world w;
@@ -679,6 +708,7 @@ int main(void)
         cmocka_unit_test(open__same_id_under_many_names__bounded),
         cmocka_unit_test(names__thousands__counts_exact_percentiles_coarse_within_the_budget),
         cmocka_unit_test(processes__thousands_with_open_spans__bounded),
+        cmocka_unit_test(processes__more_than_ever_are_kept__the_newest_still_counts),
         cmocka_unit_test(filter__begin_or_end_matches__the_span_counts),
         cmocka_unit_test(reset__open_spans_stay_known),
         cmocka_unit_test(strip__all_time__columns_double_and_nothing_is_lost),

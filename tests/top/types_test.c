@@ -323,6 +323,23 @@ static void types__ten_thousand__all_there_within_the_budget(void **state)
     assert_true(known >= 500 && known < 10000); /* the rest is counted as left out */
 }
 
+static void counted__events_left_out_for_want_of_time__are_in_the_counts(void **state)
+{
+    struct world w;
+    (void)state;
+    begin(&w);
+    const uint32_t id = trace_type(&w.trace, EVTRAIL_KIND_instant, 4, "tick", "n:u64");
+    trace_event(&w.trace, id, U(1));
+    model_counted(w.model, &w.trace.source, id, 999, 999 * 16);
+    trace_pass(&w.trace, SECOND / 2);
+    const struct type_row *const of = row(&w, "tick", 0);
+    assert_int_equal(of->count, 1000);
+    assert_int_equal(of->bytes, 16000);
+    assert_int_equal(of->processes->count, 1000);
+    assert_near(types_rates(w.types, of).now, 2000, 0.1);
+    model_free(w.model);
+}
+
 static void know__types_without_events__are_rows(void **state)
 {
     struct world w;
@@ -388,6 +405,7 @@ int main(void)
         cmocka_unit_test(last__long_payload__is_cut),
         cmocka_unit_test(processes__thousands_come_and_go__counts_stay_and_memory_is_bounded),
         cmocka_unit_test(types__ten_thousand__all_there_within_the_budget),
+        cmocka_unit_test(counted__events_left_out_for_want_of_time__are_in_the_counts),
         cmocka_unit_test(know__types_without_events__are_rows),
         cmocka_unit_test(reset__counts_begin_at_zero),
         cmocka_unit_test(fields__changed_by_another_version__both_are_formatted),

@@ -18,6 +18,7 @@
 #define ENUMS_BYTES 1024u
 #define PATH_BYTES 120u
 #define SLOTS_FIRST 256u
+#define VERSIONS_MAX 8u /* of one type, in programs of several ages */
 
 enum item_kind { ITEM_none, ITEM_text, ITEM_field };
 struct kept_slot {
@@ -189,6 +190,23 @@ bool kept_type_is(const struct kept_type *kept, const struct evtrail_event_type 
         if (!same_field(kept->fields[i], &type->fields[i]))
             return false;
     return true;
+}
+
+const struct kept_type *kept_type_of(struct kept_types *types, const struct kept_type **list,
+                                     const struct evtrail_event_type *type, const char *name)
+{
+    struct kept_type *last = NULL;
+    unsigned count = 0;
+    for (const struct kept_type *at = *list; at; at = at->next, count++) {
+        if (kept_type_is(at, type))
+            return at;
+        last = (struct kept_type *)(uintptr_t)at;
+    }
+    struct kept_type *const kept =
+        count < VERSIONS_MAX ? (struct kept_type *)(uintptr_t)kept_type_new(types, type, name) : NULL;
+    if (kept)
+        *(last ? &last->next : list) = kept;
+    return kept;
 }
 
 /* ---- its events ---- */

@@ -11,6 +11,7 @@
 #define KEPT_FIELDS_MAX 32u /* as EVTRAIL_FIELDS_MAX; what a lie has more is left out */
 
 struct kept_type {
+    const struct kept_type *next; /* another version of it; see kept_type_of() */
     const char *name, *doc, *file, *function;
     uint32_t line;
     uint8_t level, kind, fields_count;
@@ -28,6 +29,9 @@ void kept_types_fini(struct kept_types *types);
 /* A copy with this name, which is its own as struct names has it. NULL: no room. */
 const struct kept_type *kept_type_new(struct kept_types *types, const struct evtrail_event_type *type,
                                       const char *name);
+/* The one of `list` (may be empty: NULL) that is this type, or a new one, added behind the others. NULL: no room, or there are many. */
+const struct kept_type *kept_type_of(struct kept_types *types, const struct kept_type **list,
+                                     const struct evtrail_event_type *type, const char *name);
 bool kept_type_is(const struct kept_type *kept, const struct evtrail_event_type *type);
 /* "id=7 host="a"": the fields from the `first` on, as snprintf() counts. */
 size_t kept_fields_text(const struct kept_type *kept, const uint64_t *words, uint32_t count, unsigned first,

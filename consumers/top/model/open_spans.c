@@ -36,9 +36,9 @@ void open_spans_fini(struct open_spans *open)
 
 static uint32_t *head_of(const struct open_spans *open, uint32_t source, uint64_t id)
 {
-    uint64_t hash = (id ^ open->seed ^ (uint64_t)source << 40) * UINT64_C(0x9e3779b97f4a7c15);
-    hash ^= hash >> 32;
-    return &open->heads[hash & (open->heads_size - 1)];
+    uint64_t hash = (id ^ open->seed) + source * UINT64_C(0xff51afd7ed558ccd);
+    hash = (hash ^ hash >> 32) * UINT64_C(0x9e3779b97f4a7c15);
+    return &open->heads[hash >> 32 & (open->heads_size - 1)];
 }
 
 /* ---- room ---- */
@@ -239,6 +239,32 @@ uint32_t open_source_number(struct open_spans *open, const struct evtrail_source
     return place;
 }
 
+/* What a process left that ended long ago makes room. */
+static void purge(struct open_spans *open, uint64_t key)
+{
+    const struct idtable_entry *const entry = key ? idtable_find(&open->source_numbers, 1, key) : NULL;
+    if (!entry || !open->sources[entry->state].gone)
+        return;
+    const uint32_t number = entry->state;
+    for (uint32_t i = open->oldest, newer; i != OPEN_NONE; i = newer) {
+        struct open_span *const span = &open->entries[i];
+        newer = span->newer;
+        if (span->source != number)
+            continue;
+        if (open->forget)
+            open->forget(open->part, span);
+        open_spans_remove(open, span);
+    }
+}
+
+static void remember_gone(struct open_spans *open, uint64_t key)
+{
+    uint64_t *const place = &open->gone[open->gone_next++ % OPEN_GONE_MAX];
+    const uint64_t before = *place;
+    *place = key;
+    purge(open, before);
+}
+
 void open_source_gone(struct open_spans *open, uint64_t key, void (*each)(struct part *part, struct open_span *span))
 {
     const struct idtable_entry *const entry = idtable_find(&open->source_numbers, 1, key ? key : 1);
@@ -258,6 +284,7 @@ void open_source_gone(struct open_spans *open, uint64_t key, void (*each)(struct
         if (each)
             each(open->part, span);
     }
+    remember_gone(open, open->sources[number].key);
 }
 
 /* ---- time ---- */

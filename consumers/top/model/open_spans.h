@@ -10,6 +10,7 @@
 #include "part.h"
 
 #define OPEN_NONE UINT32_MAX
+#define OPEN_GONE_MAX 64u /* processes that have ended and whose open spans stay */
 #define OPEN_SAME_MAX 32u /* entries with the same hash; more than so many push out the oldest of them */
 
 struct open_span {
@@ -46,6 +47,8 @@ struct open_spans {
     struct open_source *sources;
     uint32_t sources_count;
     struct idtable source_numbers; /* by key */
+    uint64_t gone[OPEN_GONE_MAX];  /* keys, the oldest at gone_next */
+    uint32_t gone_next;
     uint64_t seed;
     uint64_t forgotten; /* for want of room */
     /* What is forgotten, or of a process that ended: before it goes. May be NULL. */
@@ -67,7 +70,7 @@ static inline uint32_t open_span_number(const struct open_spans *open, const str
 
 /* The number of a process, as long as it lives or has open spans. OPEN_NONE: no room. */
 uint32_t open_source_number(struct open_spans *open, const struct evtrail_source *source, uint64_t key);
-/* Its process has ended: entries stay as they are, marked. `each` may be NULL. */
+/* Its process has ended: entries stay as they are, marked, until more processes have ended. `each` may be NULL. */
 void open_source_gone(struct open_spans *open, uint64_t key, void (*each)(struct part *part, struct open_span *span));
 /* ns that passed from one tick count to another: as evtrail_source_duration(), never below 0. */
 int64_t open_source_duration(struct open_source *of, const struct evtrail_source *source, uint64_t from, uint64_t to);

@@ -131,17 +131,6 @@ static struct span_plan **plans_of(struct spans *spans, uint32_t source)
     return &spans->plans[source];
 }
 
-static const struct kept_type *type_of(struct spans *spans, struct span_row *row, const struct evtrail_event_type *type)
-{
-    const struct kept_type **const place = type->kind == EVTRAIL_KIND_begin ? &row->begin_type : &row->end_type;
-    if (*place && kept_type_is(*place, type))
-        return *place;
-    const struct kept_type *const kept = kept_type_new(&spans->kept, type, row->name);
-    if (!*place)
-        *place = kept;
-    return kept;
-}
-
 static bool has_id(const struct evtrail_event_type *type)
 {
     return type->fields_count > 0 && type->fields[0].type != EVTRAIL_TYPE_string &&
@@ -154,6 +143,7 @@ static void *plan(struct part *part, const struct evtrail_source *source, const 
     if (!has_id(type))
         return NULL;
     struct span_row *const row = row_get(spans, type->name);
+    const bool begin = type->kind == EVTRAIL_KIND_begin;
     const uint32_t number = row ? open_source_number(&spans->open, source, model_source_key(source)) : OPEN_NONE;
     struct span_plan **const list = number != OPEN_NONE ? plans_of(spans, number) : NULL;
     struct span_plan *plan = list ? spans->unused : NULL;
@@ -165,11 +155,12 @@ static void *plan(struct part *part, const struct evtrail_source *source, const 
         part->left_out++;
         return NULL;
     }
-    *plan = (struct span_plan){.row = row,
-                               .type = type_of(spans, row, type),
-                               .next = *list,
-                               .source = number,
-                               .begin = type->kind == EVTRAIL_KIND_begin};
+    *plan = (struct span_plan){
+        .row = row,
+        .type = kept_type_of(&spans->kept, begin ? &row->begin_type : &row->end_type, type, row->name),
+        .next = *list,
+        .source = number,
+        .begin = begin};
     *list = plan;
     return plan;
 }

@@ -157,17 +157,6 @@ static struct type_process *others_of(struct types *types, struct type_row *row)
     return row->others ? row->others : &types->rest.process;
 }
 
-static const struct kept_type *type_in(struct types *types, const struct type_row *row,
-                                       const struct evtrail_event_type *type)
-{
-    if (row->type && kept_type_is(row->type, type))
-        return row->type;
-    for (const struct type_process *process = row->processes; process; process = process->next)
-        if (process->type && kept_type_is(process->type, type))
-            return process->type;
-    return row->type ? kept_type_new(&types->kept, type, row->name) : NULL;
-}
-
 static struct type_process *process_new(struct types *types, struct type_row *row, const struct evtrail_source *source,
                                         const struct evtrail_event_type *type)
 {
@@ -183,7 +172,7 @@ static struct type_process *process_new(struct types *types, struct type_row *ro
     *process = (struct type_process){.row = row,
                                      .next = row->processes,
                                      .next_there = (struct type_process *)(uintptr_t)there->ticks,
-                                     .type = type_in(types, row, type),
+                                     .type = row->type ? kept_type_of(&types->kept, &row->type, type, row->name) : NULL,
                                      .pid = source->pid,
                                      .value_type = type->fields_count > 0 ? type->fields[0].type : 0};
     there->ticks = (uint64_t)(uintptr_t)process;
