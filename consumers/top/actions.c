@@ -361,9 +361,8 @@ static bool tab_key(struct monitor *monitor, uint32_t key)
     return false;
 }
 
-void monitor_key(struct monitor *monitor, uint32_t key, const struct mouse *mouse)
+static void take_key(struct monitor *monitor, uint32_t key, const struct mouse *mouse)
 {
-    monitor->dirty = true;
     if (key == KEYCODE_resize)
         return;
     if (key == KEYCODE_mouse && !monitor->prompt.open) {
@@ -382,4 +381,13 @@ void monitor_key(struct monitor *monitor, uint32_t key, const struct mouse *mous
         monitor_action(monitor, ACTION_quit);
     else if (!pending && !tab_key(monitor, key))
         monitor->message[0] = '\0';
+}
+
+/* A key may have put another model in the place of the shown one: no view may keep pointers into that. */
+void monitor_key(struct monitor *monitor, uint32_t key, const struct mouse *mouse)
+{
+    monitor->dirty = true;
+    take_key(monitor, key, mouse);
+    if (feed_generation(monitor->top.feed) != monitor->generation)
+        views_changed(monitor);
 }
