@@ -9,6 +9,7 @@
 #include "skeleton.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -26,6 +27,7 @@
 #define IDLE_WAIT_NS (20 * MILLISECOND)
 #define DRAW_SHARE 10 /* at most one part in so many of the time is spent on drawing */
 #define KEYS_AT_ONCE 200
+#define MMAP_BYTES (256 << 10)
 #define SECOND_NS (1000 * MILLISECOND)
 #define BEFORE_NS (500 * MILLISECOND)
 
@@ -474,6 +476,7 @@ static int opened(struct monitor *monitor)
 int top_run(const struct args *args)
 {
     struct monitor monitor = {.top = {.args = args}};
+    mallopt(M_MMAP_THRESHOLD, MMAP_BYTES); /* tables of a model that goes are given back at once */
     tabs_init(&monitor);
     int code = settings(&monitor);
     if (code == CODE_ok)

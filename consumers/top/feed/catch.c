@@ -8,6 +8,7 @@
 #include "replay.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -314,6 +315,7 @@ static int new_model(struct feed *feed, const struct evtrail_filter *filter)
     if (r < 0)
         return r;
     model_free(feed->model);
+    malloc_trim(0);
     feed->model = model;
     feed->generation++;
     return 0;

@@ -61,12 +61,12 @@ static int open_all(struct feed *feed)
     struct model_options model = feed->options.model;
     const size_t memory = feed->options.memory_bytes;
     reader.bytes = sizeof reader;
-    reader.memory_bytes = memory / 8;
+    reader.memory_bytes = memory / 16;
     reader.filter = NULL; /* the model's */
     reader.tap = feed->options.live ? feed_tap : NULL;
     reader.tap_context = feed;
     model.memory_bytes = memory / 16 * 5;
-    if (feed->options.live && hold_new(&feed->hold, memory / 4, feed_dropped, feed) < 0)
+    if (feed->options.live && hold_new(&feed->hold, memory / 32 * 7, feed_dropped, feed) < 0)
         feed->hold = NULL;
     const int r = evtrail_reader_new(&feed->reader, &reader);
     return r < 0 ? r : model_new(&feed->model, &model);

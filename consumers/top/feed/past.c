@@ -5,6 +5,7 @@
 #include "replay.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #define LOOK_EVERY 64
@@ -19,10 +20,12 @@ static void end_replay(struct feed *feed)
 static void drop(struct feed *feed)
 {
     end_replay(feed);
-    if (feed->past.model)
-        feed->generation++;
+    if (!feed->past.model)
+        return;
+    feed->generation++;
     model_free(feed->past.model);
     feed->past.model = NULL;
+    malloc_trim(0); /* it was much, in small pieces */
 }
 
 static int begin(struct feed *feed, int64_t from_ns, int64_t to_ns)
@@ -32,7 +35,7 @@ static int begin(struct feed *feed, int64_t from_ns, int64_t to_ns)
         .from_ns = from_ns, .to_ns = to_ns, .spans = feed->filter && evtrail_filter_needs_spans(feed->filter)};
     struct replay *replay;
     struct model *model;
-    options.memory_bytes = feed->options.memory_bytes / 16 * 3;
+    options.memory_bytes = feed->options.memory_bytes / 32 * 3;
     int r = replay_open(&replay, feed, &range);
     if (r < 0)
         return r;
