@@ -46,6 +46,7 @@ int log_new(struct log **ret_log, struct top *top, const char *expression)
         return -ENOMEM;
     log->top = top;
     log->follow = true;
+    log->kept_ns = INT64_MAX;
     choose_columns(log);
     const int r = expression ? evtrail_filter_new(&log->filter, expression, NULL) : 0;
     if (r < 0) {
