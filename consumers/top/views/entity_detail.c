@@ -3,18 +3,12 @@
  * One entity: what is known of it, where its time went, its children, and its own log out of what is held.
  */
 #include "entity_rows.h"
-#include "../model/clock.h"
+#include "log.h"
 #include "view.h"
-
-#include <evtrail/format.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define LINES_MAX 64u
-#define LINE_BYTES 320u
-#define LOG_NS INT64_C(500000000) /* the log is looked up again after this */
 
 struct entity_detail {
     struct view view;
@@ -23,13 +17,10 @@ struct entity_detail {
     struct entity_rows rows;
     uint32_t index, serial;
     struct entity_identity identity;
-    struct evtrail_filter *filter;
-    struct feed_lines *lines;
-    char log[LINES_MAX][LINE_BYTES];
-    unsigned log_count, log_next;
-    int64_t looked_ns, searched_ns; /* searched_ns: so far back */
-    bool searching;
-    int table_row;
+    struct log *log; /* its events; NULL: not yet known which */
+    bool in_log;     /* keys are for the log */
+    bool chosen;     /* ... or not, as the user said */
+    int table_row, log_row;
 };
 
 static struct entity_detail *of_view(struct view *view)
@@ -84,15 +75,16 @@ static enum style style_of(void *context, const void *row)
 /* ---- opening ---- */
 
 /* Its events are those that carry its id. */
-static void make_filter(struct entity_detail *detail)
+static void make_log(struct entity_detail *detail)
 {
     const struct entity *const entity = entity_in(detail);
     char text[512];
-    if (!entity || detail->filter)
+    if (!entity || detail->log)
         return;
-    entity_filter_text(entities_in(detail), entity, text, sizeof text);
-    evtrail_filter_new(&detail->filter, text, NULL);
     entity_identify(entities_in(detail), entity, &detail->identity);
+    entity_filter_text(entities_in(detail), entity, text, sizeof text);
+    if (log_new(&detail->log, detail->view.top, text) < 0)
+        detail->log = NULL;
 }
 
 static int detail_open(struct view *at)
@@ -107,10 +99,10 @@ static int detail_open(struct view *at)
                                      .id = id_of,
                                      .value = value_of,
                                      .style = style_of};
-    make_filter(detail);
-    if (at->top->feed && feed_lines_new(&detail->lines, at->top->feed) < 0)
-        detail->lines = NULL;
-    return table_new(&detail->table, &detail->ops, detail, at->top->config);
+    const int r = table_new(&detail->table, &detail->ops, detail, at->top->config);
+    if (r == 0)
+        make_log(detail);
+    return r;
 }
 
 static void detail_close(struct view *at)
@@ -118,50 +110,17 @@ static void detail_close(struct view *at)
     struct entity_detail *const detail = of_view(at);
     table_free(detail->table);
     entity_rows_fini(&detail->rows);
-    evtrail_filter_free(detail->filter);
-    feed_lines_free(detail->lines);
+    log_free(detail->log);
 }
 
 /* In another model it has another place. */
 static void model_changed(struct view *at)
 {
     struct entity_detail *const detail = of_view(at);
-    detail->looked_ns = 0;
     detail->serial = 0;
+    if (detail->log)
+        log_changed(detail->log);
     table_update(detail->table);
-}
-
-/* ---- the log ---- */
-
-static void keep_line(void *context, const struct evtrail_event *event)
-{
-    struct entity_detail *const detail = context;
-    const struct evtrail_format_options options = {.bytes = sizeof options, .time = EVTRAIL_TIME_clock, .human = true};
-    char *const line = detail->log[detail->log_next];
-    size_t bytes = evtrail_format_text(event, &options, line, LINE_BYTES - 1);
-    bytes = bytes < LINE_BYTES - 1 ? bytes : LINE_BYTES - 1;
-    line[bytes] = '\0';
-    line[strcspn(line, "\n")] = '\0';
-    detail->log_next = (detail->log_next + 1) % LINES_MAX;
-    detail->log_count += detail->log_count < LINES_MAX;
-}
-
-/* From its last event back, and no more than there are: so that the search ends where its life begins. A call searches for some milliseconds. */
-static void look_up(struct entity_detail *detail, const struct entity *entity)
-{
-    const int64_t now_ns = clock_monotonic_ns();
-    const unsigned count = entity->events < LINES_MAX ? entity->events : LINES_MAX;
-    if (!detail->lines || !detail->filter || (!detail->searching && now_ns - detail->looked_ns < LOG_NS))
-        return;
-    detail->log_count = detail->log_next = 0;
-    feed_lines_last(detail->lines, entity->last_ns, count, detail->filter, keep_line, detail);
-    detail->searching = feed_lines_searching(detail->lines, &detail->searched_ns);
-    detail->looked_ns = now_ns;
-}
-
-static const char *log_line(const struct entity_detail *detail, unsigned from_newest)
-{
-    return detail->log[(detail->log_next + LINES_MAX - 1 - from_newest) % LINES_MAX];
 }
 
 /* ---- drawing ---- */
@@ -213,20 +172,13 @@ static int draw_states(const struct entity_detail *detail, struct area area, con
     return y;
 }
 
+/* A line says what it is, and whose keys are meant. */
 static void draw_log(struct entity_detail *detail, struct area area)
 {
-    if (area.rows < 2)
+    if (area.rows < 3 || !detail->log)
         return;
-    area_style(area, 0, STYLE_heading);
-    area_print(area, 0, 1, -1, STYLE_heading, "its events%s",
-               detail->log_count ? ""
-               : detail->lines   ? ": none that is held"
-                                 : "");
-    for (int y = 1; y < area.rows && (unsigned)y <= detail->log_count; y++) {
-        const unsigned shown =
-            detail->log_count < (unsigned)(area.rows - 1) ? detail->log_count : (unsigned)(area.rows - 1);
-        area_text(area, y, 1, -1, STYLE_plain, log_line(detail, shown - (unsigned)y));
-    }
+    area_print(area, 0, 1, -1, STYLE_title, "its events%s", detail->in_log ? "" : " (i: to them)");
+    log_draw(detail->log, area_part(area, 1, 0, -1, -1));
 }
 
 static int part_rows(const struct entity_detail *detail, int rows_left)
@@ -240,19 +192,20 @@ static void detail_draw(struct view *at, struct area area)
     struct entity_detail *const detail = of_view(at);
     struct entity *const entity = entity_in(detail);
     table_update(detail->table);
-    if (entity)
-        look_up(detail, entity);
     if (!entity) {
         area_print(area, 0, 1, -1, STYLE_notice, "%s is not known any more, or not at this time", at->target_name);
         draw_log(detail, area_part(area, 2, 0, -1, -1));
         return;
     }
-    make_filter(detail);
+    make_log(detail);
     const struct entity_row row = {.entity = entity, .serial = entity->serial};
     int y = draw_fields(detail, area_part(area, 0, 0, area.rows / 2, -1), &row);
     y += draw_states(detail, area_part(area, y, 0, -1, -1), entity);
     const int children = part_rows(detail, area.rows - y);
+    if (!detail->chosen)
+        detail->in_log = detail->rows.count == 0;
     detail->table_row = y;
+    detail->log_row = y + children + 1;
     if (children > 1)
         table_draw(detail->table, area_part(area, y, 0, children, -1));
     draw_log(detail, area_part(area, y + children, 0, -1, -1));
@@ -275,25 +228,39 @@ static bool open_child(struct entity_detail *detail)
 static bool detail_action(struct view *at, enum action action)
 {
     struct entity_detail *const detail = of_view(at);
+    if (action == ACTION_describe && detail->rows.count > 0) {
+        detail->in_log = !detail->in_log;
+        detail->chosen = true;
+        return true;
+    }
+    if (detail->in_log || action == ACTION_follow || action == ACTION_mark)
+        return detail->log && log_action(detail->log, action);
     return action == ACTION_enter ? open_child(detail) : table_action(detail->table, action);
 }
 
 static bool detail_click(struct view *at, int row, int column)
 {
     struct entity_detail *const detail = of_view(at);
+    if (row >= detail->log_row)
+        return detail->log && log_click(detail->log, row - detail->log_row);
     return row >= detail->table_row && table_click(detail->table, row - detail->table_row, column);
 }
 
 static void detail_search(struct view *at, const char *text)
 {
-    table_search(of_view(at)->table, text);
+    const struct entity_detail *const detail = of_view(at);
+    if (!detail->in_log)
+        table_search(detail->table, text);
+    else if (detail->log)
+        log_search(detail->log, text);
 }
 
 static size_t detail_status(struct view *at, char *buffer, size_t size)
 {
     const struct entity_detail *const detail = (const struct entity_detail *)(const void *)at;
-    const int n = snprintf(buffer, size, "%s; %zu below it, %u of its last events", at->target_name, detail->rows.count,
-                           detail->log_count);
+    if (detail->in_log && detail->log)
+        return log_status(detail->log, buffer, size);
+    const int n = snprintf(buffer, size, "%zu below it; i: to its events", detail->rows.count);
     return n < 0 ? 0 : (size_t)n;
 }
 
@@ -301,6 +268,8 @@ static size_t detail_copy(struct view *at, char *buffer, size_t size)
 {
     const struct entity_detail *const detail = (const struct entity_detail *)(const void *)at;
     const struct entity *const entity = entity_in(detail);
+    if (detail->in_log && detail->log)
+        return log_copy(detail->log, buffer, size);
     return entity ? entity_filter_text(entities_in(detail), entity, buffer, size) : 0;
 }
 
