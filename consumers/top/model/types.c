@@ -127,18 +127,17 @@ struct type_row *types_row(const struct part *part, uint32_t index)
 /* Counts a process that has ended with the others, if there are many. */
 static void fold_ended(struct types *types, struct type_row *row)
 {
-    struct type_process **first = NULL;
-    unsigned ended = 0;
-    for (struct type_process **at = &row->processes; *at; at = &(*at)->next) {
-        if (!(*at)->gone)
-            continue;
-        ended++;
-        first = at; /* the last one met is the oldest */
-    }
-    if (ended <= ENDED_KEPT)
+    struct type_process **oldest = NULL; /* the last one met */
+    if (row->gone <= ENDED_KEPT)
         return;
-    struct type_process *const process = *first;
-    *first = process->next;
+    for (struct type_process **at = &row->processes; *at; at = &(*at)->next)
+        if ((*at)->gone)
+            oldest = at;
+    if (!oldest)
+        return;
+    struct type_process *const process = *oldest;
+    *oldest = process->next;
+    row->gone--;
     row->ended++;
     if (!row->others) {
         process->pid = 0;
@@ -204,8 +203,10 @@ static void notice(struct part *part, const struct evtrail_event *event)
     struct idtable_entry *const there = idtable_find(&types->sources, 1, event->source->number);
     if (!there || !event->source->gone)
         return;
-    for (struct type_process *at = (struct type_process *)(uintptr_t)there->ticks; at; at = at->next_there)
+    for (struct type_process *at = (struct type_process *)(uintptr_t)there->ticks; at; at = at->next_there) {
+        at->row->gone += !at->gone;
         at->gone = true;
+    }
     idtable_remove(&types->sources, there);
 }
 

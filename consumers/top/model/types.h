@@ -40,6 +40,7 @@ struct type_row {
     struct type_process *processes;
     struct type_process *others; /* that ended long ago, or for which there is no room; NULL: none */
     uint32_t ended;              /* processes that are counted there */
+    uint32_t gone;               /* processes that have ended and are still apart */
     uint32_t number;             /* from 1 */
     uint8_t kind, level;
     uint8_t last_words, words_room;

@@ -58,6 +58,10 @@ static void draw_figures(const struct detail *detail, const struct span_row *row
                row->count ? duration_words((uint64_t)(row->sum_ns / (double)row->count), b) : "-");
     if (row->count == 0)
         return;
+    if (!row->histogram && !row->coarse) {
+        area_text(area, 1, 1, -1, STYLE_dim, "no percentiles: there are too many names for the memory that there is");
+        return;
+    }
     area_print(area, 1, 1, -1, STYLE_plain, "%sp50 %s  p90 %s  p99 %s  p99.9 %s  max %s  min %s",
                row->histogram ? "" : "about: ", duration_words(spans_quantile(row, 0.5), a),
                duration_words(spans_quantile(row, 0.9), b), duration_words(spans_quantile(row, 0.99), c),

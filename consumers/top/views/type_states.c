@@ -378,8 +378,7 @@ void type_states_rule(struct type_states *states, const struct type_row *row, ch
         buffer[0] = '\0';
     for (unsigned i = 0; i < SESSIONS_MAX; i++)
         if (states->list[i].session && last_rule(states->list[i].session, row->name, rule, sizeof rule)) {
-            snprintf(buffer, size, "%s (own list of %u)", rule,
-                     states->list[i].pid);
+            snprintf(buffer, size, "%s (own list of %u)", rule, states->list[i].pid);
             return;
         }
 }
