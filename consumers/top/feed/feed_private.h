@@ -92,6 +92,7 @@ struct feed {
     } past;
     struct {
         unsigned one_in; /* 1: all are merged */
+        unsigned full;   /* looks in a row at which a ring was nearly full */
         uint32_t turn;
         int64_t changed_ns, calm_ns; /* CLOCK_MONOTONIC */
         struct feed_counts *counts;  /* by source */

@@ -16,6 +16,7 @@
 #define LAG_NS FEED_SECOND /* of more than that something must be done */
 #define LAG_CALM_NS (FEED_SECOND / 4)
 #define FILL_BUSY 75u /* percent of the fullest ring */
+#define FULL_LOOKS 3u /* one after the other, a tenth of a second apart */
 #define FILL_CALM 25u
 #define STEP_NS (FEED_SECOND / 4) /* between two changes upwards */
 #define CALM_NS (2 * FEED_SECOND)
@@ -151,7 +152,8 @@ void feed_balance(struct feed *feed)
     const unsigned fill = evtrail_reader_fill(feed->reader), one_in = feed->sample.one_in;
     if (feed_defers(feed) || !feed->options.live)
         return;
-    const bool busy = lag > LAG_NS || fill >= FILL_BUSY, calm = lag < LAG_CALM_NS && fill <= FILL_CALM;
+    feed->sample.full = fill >= FILL_BUSY ? feed->sample.full + 1 : 0; /* once may be chance */
+    const bool busy = lag > LAG_NS || feed->sample.full >= FULL_LOOKS, calm = lag < LAG_CALM_NS && fill <= FILL_CALM;
     if (!calm)
         feed->sample.calm_ns = now;
     if (busy && one_in < ONE_IN_MAX && now - feed->sample.changed_ns >= STEP_NS)
