@@ -20,8 +20,9 @@
 #include <unistd.h>
 
 #define MILLISECOND INT64_C(1000000)
-#define SLICE_NS (15 * MILLISECOND) /* of reading, between two looks at the keys */
-#define FIRST_NS (40 * MILLISECOND) /* of reading, before the first screen */
+#define SLICE_NS (15 * MILLISECOND)     /* of reading, between two looks at the keys */
+#define KEY_SLICE_NS (5 * MILLISECOND)  /* ... when one came: it may have asked for another model */
+#define FIRST_NS (40 * MILLISECOND)     /* of reading, before the first screen */
 #define FLOOD_WAIT_NS (MILLISECOND / 2) /* a ring of 1 MiB takes 5 M events/s for 7 ms */
 #define BUSY_WAIT_NS (5 * MILLISECOND)
 #define IDLE_WAIT_NS (20 * MILLISECOND)
@@ -185,10 +186,7 @@ static int64_t wait_ns(const struct monitor *monitor, int read)
 {
     const int64_t to_draw = monitor->next_draw_ns - top_clock_ns();
     const double rate = monitor->state.events_per_s;
-    const int64_t most = read == 1        ? 0
-                         : rate > 1500000 ? FLOOD_WAIT_NS
-                         : rate > 1000    ? BUSY_WAIT_NS
-                                          : IDLE_WAIT_NS;
+    const int64_t most = read == 1 ? 0 : rate > 1500000 ? FLOOD_WAIT_NS : rate > 1000 ? BUSY_WAIT_NS : IDLE_WAIT_NS;
     return to_draw < 0 ? 0 : to_draw < most ? to_draw : most;
 }
 
@@ -233,11 +231,9 @@ static void loop(struct monitor *monitor)
         take_keys(monitor);
         if (monitor->child && child_read(monitor->child) && monitor->top.view->ops == &output_view)
             monitor->next_draw_ns = monitor->next_draw_ns < top_clock_ns() ? monitor->next_draw_ns : top_clock_ns();
-        if (monitor->dirty && !monitor->quit && !monitor->terminal_gone)
-            draw(monitor);
-        read = monitor_feed(monitor, top_clock_ns() + SLICE_NS);
+        read = monitor_feed(monitor, top_clock_ns() + (monitor->dirty ? KEY_SLICE_NS : SLICE_NS));
         look_for_end(monitor);
-        if (!monitor->quit && !monitor->terminal_gone && top_clock_ns() >= monitor->next_draw_ns)
+        if (!monitor->quit && !monitor->terminal_gone && (monitor->dirty || top_clock_ns() >= monitor->next_draw_ns))
             draw(monitor);
     }
 }
