@@ -15,6 +15,7 @@
 
 #define SEGMENTS_WANTED 16 /* of full size */
 #define SEGMENTS_MANY 48   /* more than that are joined where they are small */
+#define PINS_MAX 64u
 #define SEGMENT_BYTES_MIN (256u << 10)
 #define WAITING_BYTES_MAX (4u << 20) /* of records that the writer gathers, not compressed yet */
 #define FLUSH_NS INT64_C(100000000)
@@ -30,8 +31,12 @@ struct hold {
     uint64_t closed_bytes;  /* of all that the file has written before the last segment */
     uint64_t waiting_bytes; /* put since the last flush */
     uint64_t missing;
-    unsigned pins;
-    int *emptied; /* descriptors of dropped segments that somebody may still read */
+    uint64_t pins[PINS_MAX], last_pin; /* of those who read, in order */
+    unsigned pins_count;
+    struct emptied {
+        int fd;
+        uint64_t pin; /* the last one when it was dropped */
+    } * emptied;      /* segments that somebody may still read */
     size_t emptied_count;
 };
 
@@ -40,33 +45,47 @@ struct hold {
 /* The number must not be another segment's while somebody reads by its path. */
 static void let_go(struct hold *hold, int fd)
 {
-    int *emptied = hold->pins ? realloc(hold->emptied, (hold->emptied_count + 1) * sizeof *emptied) : NULL;
+    struct emptied *emptied =
+        hold->pins_count ? realloc(hold->emptied, (hold->emptied_count + 1) * sizeof *emptied) : NULL;
     if (emptied)
         hold->emptied = emptied;
     if (!emptied || ftruncate(fd, 0) < 0) {
         close(fd);
         return;
     }
-    hold->emptied[hold->emptied_count++] = fd;
+    hold->emptied[hold->emptied_count++] = (struct emptied){fd, hold->last_pin};
 }
 
+/* Those that nobody who still reads can know: they were dropped before his pin. */
 static void close_emptied(struct hold *hold)
 {
-    while (hold->emptied_count > 0)
-        close(hold->emptied[--hold->emptied_count]);
-    free(hold->emptied);
-    hold->emptied = NULL;
+    uint64_t oldest = UINT64_MAX;
+    size_t kept = 0;
+    for (unsigned i = 0; i < hold->pins_count; i++)
+        oldest = hold->pins[i] < oldest ? hold->pins[i] : oldest;
+    for (size_t i = 0; i < hold->emptied_count; i++)
+        if (hold->emptied[i].pin < oldest)
+            close(hold->emptied[i].fd);
+        else
+            hold->emptied[kept++] = hold->emptied[i];
+    hold->emptied_count = kept;
 }
 
-void hold_pin(struct hold *hold)
+uint64_t hold_pin(struct hold *hold)
 {
-    hold->pins++;
+    if (hold->pins_count == PINS_MAX)
+        return 0;
+    return hold->pins[hold->pins_count++] = ++hold->last_pin;
 }
 
-void hold_unpin(struct hold *hold)
+void hold_unpin(struct hold *hold, uint64_t pin)
 {
-    if (--hold->pins == 0)
-        close_emptied(hold);
+    for (unsigned i = 0; i < hold->pins_count; i++)
+        if (hold->pins[i] == pin) {
+            hold->pins[i] = hold->pins[--hold->pins_count];
+            break;
+        }
+    close_emptied(hold);
 }
 
 static void drop_oldest(struct hold *hold)
@@ -146,7 +165,9 @@ void hold_free(struct hold *hold)
     evtrail_file_abandon(hold->file);
     for (size_t i = 0; i < hold->count; i++)
         close(hold->segments[i].fd);
+    hold->pins_count = 0;
     close_emptied(hold);
+    free(hold->emptied);
     free(hold);
 }
 
@@ -280,7 +301,7 @@ static size_t run_of_small(const struct hold *hold, size_t from)
 
 void hold_join(struct hold *hold)
 {
-    if (hold->pins > 0 || hold->count <= SEGMENTS_MANY || !hold->file)
+    if (hold->pins_count > 0 || hold->count <= SEGMENTS_MANY || !hold->file)
         return;
     for (size_t from = 0; from + 1 < hold->count; from++) {
         const size_t end = run_of_small(hold, from);

@@ -41,8 +41,8 @@ void hold_flush(struct hold *hold);
 size_t hold_segments(const struct hold *hold, const struct hold_segment **ret_segments);
 
 /* While segments are read: one that is dropped meanwhile is emptied, and its path stays its own. */
-void hold_pin(struct hold *hold);
-void hold_unpin(struct hold *hold);
+uint64_t hold_pin(struct hold *hold);
+void hold_unpin(struct hold *hold, uint64_t pin);
 
 struct hold_account {
     uint64_t events, bytes;

@@ -15,6 +15,7 @@ struct replay {
     struct feed *feed;
     struct evtrail_reader *reader;
     uint64_t expected;
+    uint64_t pin;
     uint32_t *live; /* by the source's number here: 1 + its number in the feed's reader; 0: not looked for */
     uint32_t live_count;
 };
@@ -72,7 +73,7 @@ int replay_open(struct replay **ret_replay, struct feed *feed, const struct repl
     };
     replay->feed = feed;
     if (feed->hold)
-        hold_pin(feed->hold);
+        replay->pin = hold_pin(feed->hold);
     int r = evtrail_reader_new(&replay->reader, &options);
     if (r == 0)
         r = feed->hold ? add_segments(replay, range) : add_files(replay);
@@ -90,7 +91,7 @@ void replay_close(struct replay *replay)
         return;
     evtrail_reader_free(replay->reader);
     if (replay->feed->hold)
-        hold_unpin(replay->feed->hold);
+        hold_unpin(replay->feed->hold, replay->pin);
     free(replay->live);
     free(replay);
 }

@@ -72,8 +72,8 @@ static void tell(struct feed *feed, const struct evtrail_source *source, struct 
     for (uint32_t id = 0; id < counts->count; id++)
         if (counts->types[id].events)
             model_counted(feed->model, source, id, counts->types[id].events, counts->types[id].bytes);
-    memset(counts->types, 0, counts->count * sizeof *counts->types);
-    counts->any = false;
+    free(counts->types);
+    *counts = (struct feed_counts){0};
 }
 
 void feed_tell_counts(struct feed *feed)
