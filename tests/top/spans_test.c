@@ -300,10 +300,11 @@ static void open__same_id_under_many_names__bounded(void **state)
 static void names__thousands__counts_exact_percentiles_coarse_within_the_budget(void **state)
 {
     struct world w;
+    const struct model_options options = {.memory_bytes = 20 << 20}; /* as evtrail top has by default */
     char name[32];
     uint64_t coarse = 0, partial = 0;
     (void)state;
-    begin(&w);
+    begin_with(&w, &options);
     const uint32_t b = trace_type(&w.trace, EVTRAIL_KIND_begin, 4, "x", "id:u64 parent:u64");
     const uint32_t e = trace_type(&w.trace, EVTRAIL_KIND_end, 4, "x", "id:u64");
     for (unsigned i = 0; i < 4000; i++) {

@@ -398,7 +398,7 @@ size_t types_last_text(const struct type_row *row, char *buffer, size_t size)
 const struct part_ops types_part = {.name = "types",
                                     .bytes = sizeof(struct types),
                                     .kinds = KINDS_ALL,
-                                    .share = 30,
+                                    .share = 27,
                                     .init = init,
                                     .fini = fini,
                                     .plan = plan,
