@@ -11,9 +11,9 @@
 #include <string.h>
 
 #define OPEN_PERCENT 75u    /* of the budget, with what else there is */
-#define DETAILS_PERCENT 50u /* strips, slowest */
-#define TYPES_PERCENT 60u
-#define EXACT_PERCENT 65u /* histograms */
+#define DETAILS_PERCENT 40u /* strips, slowest */
+#define TYPES_PERCENT 50u
+#define EXACT_PERCENT 55u /* histograms */
 #define HISTOGRAM_BYTES (sizeof(struct histogram) + 16)
 #define OCTAVE_BYTES (HISTOGRAM_STEPS * sizeof(uint64_t) + 16)
 #define BEGINNINGS_PERCENT 15u /* of the budget: payloads of open spans, at most */
