@@ -56,6 +56,20 @@ wait_for 'help'
 ! LC_ALL=C grep -q '[^ -~]' out || flop "not only ASCII in the C locale"
 keys q; ended 0
 
+# wide characters take two columns
+cp "$EMITTER" 日本語
+EVTRAIL='*' ./日本語 -l -n 1000000000 -u 2000 >/dev/null 2>&1 & pids+=($!)
+screen 80x24 tmux-256color --wait -v log -p $!
+wait_for '日本語\['
+wait_for '日本語:[0-9]* info'
+fits 80x24
+resize 41x12
+sleep 0.3
+fits 41x12
+keys p
+wait_for '日本語  *[0-9]'
+keys q ; ended 0
+
 # resized while it draws
 screen 80x24 tmux-256color -i 10ms -p "$emitter"
 wait_for 'events/s'

@@ -116,6 +116,7 @@ for size in 80x24 120x40; do
     rm -f held.evt
     keys C-n ; wait_for 'a redraw every 0.125 s' ; keys C-p ; wait_for 'a redraw every 0.25 s'
     keys y ; wait_for 'copied'
+    tm show-buffer 2>/dev/null | grep -q '^t\.' || flop "the clipboard has '$(tm show-buffer 2>&1 | head -1)'"
     keys q
     ended 0
 done
