@@ -149,8 +149,8 @@ void feed_state(struct feed *feed, struct feed_state *ret_state)
     state.progress = progress(feed);
     held(feed, &state);
     state.past = feed->past.model != NULL;
-    state.past_from_ns = feed->past.from_ns;
-    state.past_to_ns = feed->past.to_ns;
+    state.past_from_ns = feed->past.from_ns > 0 ? feed->past.from_ns : state.held_from_ns;
+    state.past_to_ns = feed->past.to_ns < INT64_MAX ? feed->past.to_ns : state.held_to_ns;
     look_at_sessions(feed);
     state.policy = policy(feed);
     rates(feed, &state);
