@@ -106,8 +106,6 @@ static void end_catching(struct feed *feed)
     }
     feed_tell_counts(feed);
     tell_gone(feed);
-    if (feed->hold)
-        hold_join(feed->hold);
 }
 
 static uint64_t events_between(const struct feed *feed, uint32_t from, uint32_t end)

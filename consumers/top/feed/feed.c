@@ -198,6 +198,8 @@ static void tick(struct feed *feed)
     feed_lines_tend(feed, now);
     if (feed->paused || feed->catch.active)
         return;
+    if (feed->hold)
+        hold_join(feed->hold);
     const int64_t trace = now_ns(feed);
     if (trace > 0)
         model_tick(feed->model, trace);
