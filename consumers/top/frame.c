@@ -230,23 +230,52 @@ static void draw_who(struct monitor *monitor, struct area area, int row)
     draw_pieces(&pieces, area, row, area.columns - width);
 }
 
-/* "1 Types", or where there is no room for all, the shown one's title and the keys of the others. */
-static int draw_tab(struct monitor *monitor, struct area area, int row, int column, unsigned tab, bool titles)
+/* "T Types", "! Warnings(2)", or without the title. */
+static unsigned tab_text(struct monitor *monitor, unsigned tab, bool title, char *buffer, size_t size)
 {
     const struct view_ops *const ops = tab_ops(monitor, tab);
-    const bool shown = tab == monitor->tab;
     const unsigned active = strcmp(ops->name, "warnings") == 0 ? warnings_active(top_model(&monitor->top)) : 0;
-    char text[64] = "";
-    int n = ops->key ? snprintf(text, sizeof text, "%c", ops->key) : 0;
-    if (titles || shown)
-        n += snprintf(text + n, sizeof text - (size_t)n, "%s%s", n ? " " : "", ops->title);
+    char key[4] = "", count[16] = "";
+    if (ops->key)
+        snprintf(key, sizeof key, "%c%s", ops->key, title ? " " : "");
     if (active)
-        snprintf(text + n, sizeof text - (size_t)n, "(%u)", active);
+        snprintf(count, sizeof count, "(%u)", active);
+    snprintf(buffer, size, "%s%.40s%s", key, title || !ops->key ? ops->title : "", count);
+    return active;
+}
+
+/* Returns its columns with the blank before it; that behind it is the next one's. */
+static int draw_tab(struct monitor *monitor, struct area area, int row, int column, unsigned tab, bool titles)
+{
+    const bool shown = tab == monitor->tab;
+    char text[80];
+    const unsigned active = tab_text(monitor, tab, titles || shown, text, sizeof text);
     monitor->tab_places[tab] = column;
-    /* not by style alone: the shown tab stands in brackets */
-    int used = area_text(area, row, column, -1, shown ? STYLE_selected : STYLE_plain, shown ? "[" : " ");
-    used += area_text(area, row, column + used, -1, shown ? STYLE_selected : active ? STYLE_notice : STYLE_plain, text);
-    return used + area_text(area, row, column + used, -1, shown ? STYLE_selected : STYLE_plain, shown ? "]" : " ");
+    const int used = 1 + area_text(area, row, column + 1, -1,
+                                   shown    ? STYLE_selected
+                                   : active ? STYLE_notice
+                                            : STYLE_plain,
+                                   text);
+    if (shown) { /* not by style alone: it stands in brackets */
+        area_text(area, row, column, 1, STYLE_selected, "[");
+        area_text(area, row, column + used, 1, STYLE_selected, "]");
+    }
+    return used;
+}
+
+static int tabs_width(struct monitor *monitor, int gap)
+{
+    int columns = 1;
+    bool last_shown = false;
+    for (unsigned i = 0; tab_ops(monitor, i); i++) {
+        char text[80];
+        if (!tab_exists(monitor, i))
+            continue;
+        last_shown = i == monitor->tab; /* then its bracket wants room */
+        tab_text(monitor, i, true, text, sizeof text);
+        columns += text_columns(text) + 1 + gap;
+    }
+    return columns - gap - !last_shown;
 }
 
 /* The tabs' titles are left out where there is no room for all, and for what is shown over one of them. */
@@ -254,17 +283,18 @@ static void draw_tabs(struct monitor *monitor, struct area area, int row)
 {
     const struct view *const view = monitor->top.view;
     char over[200] = "";
-    int columns = 0, column = 0;
+    int column = 0;
     if (view && view->under)
         snprintf(over, sizeof over, "%s %s", view->ops->title, view->target_name);
-    for (unsigned i = 0; tab_ops(monitor, i); i++)
-        columns += tab_exists(monitor, i) ? text_columns(tab_ops(monitor, i)->title) + 4 : 0;
-    columns += *over ? text_columns(over) + 2 : 0;
+    const int room = area.columns - (*over ? text_columns(over) + 3 : 0);
+    const bool titles = tabs_width(monitor, 0) <= room;
+    const int gap = !titles || tabs_width(monitor, 1) <= room;
     for (unsigned i = 0; i <= TABS_MAX; i++)
         monitor->tab_places[i] = -1;
     for (unsigned i = 0; tab_ops(monitor, i); i++)
         if (tab_exists(monitor, i))
-            column += draw_tab(monitor, area, row, column, i, columns <= area.columns + 2);
+            column += draw_tab(monitor, area, row, column, i, titles) + gap;
+    column += 2 - gap;
     if (!*over || column + 4 > area.columns)
         return;
     column += area_glyph(area, row, column, STYLE_plain, GLYPH_arrow, 2);

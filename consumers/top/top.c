@@ -186,14 +186,20 @@ static int64_t wait_ns(const struct monitor *monitor, int read)
 {
     const int64_t to_draw = monitor->next_draw_ns - top_clock_ns();
     const double rate = monitor->state.events_per_s;
-    const int64_t most = read == 1 ? 0 : rate > 1500000 ? FLOOD_WAIT_NS : rate > 1000 ? BUSY_WAIT_NS : IDLE_WAIT_NS;
+    const int64_t most = read == 1 || monitor->more_keys ? 0
+                         : rate > 1500000                ? FLOOD_WAIT_NS
+                         : rate > 1000                   ? BUSY_WAIT_NS
+                                                         : IDLE_WAIT_NS;
     return to_draw < 0 ? 0 : to_draw < most ? to_draw : most;
 }
 
 /* ---- the loop ---- */
 
+/* Up to one that opens another view: what follows it is meant for rows that are not drawn yet. */
 static void take_keys(struct monitor *monitor)
 {
+    const struct view *const view = monitor->top.view;
+    monitor->more_keys = false;
     for (unsigned i = 0; i < KEYS_AT_ONCE && !monitor->quit && !monitor->terminal_gone; i++) {
         uint32_t key;
         struct mouse mouse = {0};
@@ -204,7 +210,10 @@ static void take_keys(struct monitor *monitor)
             monitor_key(monitor, key, &mouse);
         else
             monitor->terminal_gone = true;
+        if (monitor->top.view != view)
+            break;
     }
+    monitor->more_keys = true; /* ncurses may hold some */
 }
 
 /* Without a terminal there is nothing to do but to wait for a program that we started. */

@@ -61,7 +61,7 @@ struct monitor {
     bool pending_key;             /* the first of a sequence has come */
     /* the loop */
     int64_t drawn_ns, draw_cost_ns, next_draw_ns;
-    bool dirty;
+    bool dirty, more_keys;
     bool quit, quitting; /* now; when the program has ended */
     bool terminal_gone;
     int code;

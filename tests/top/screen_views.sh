@@ -80,6 +80,8 @@ for size in 80x24 120x40; do
     fits $size
     keys Escape
     wait_gone '→ Span'
+    keys T S Enter # typed at once
+    wait_for '→ Span t.span' ; keys Escape
     keys R
     wait_for '\[R Tree\]' ; wait_for '^>t.span  *100%'
     keys E
