@@ -26,7 +26,8 @@
 #define FLOOD_WAIT_NS (MILLISECOND / 2) /* a ring of 1 MiB takes 5 M events/s for 7 ms */
 #define BUSY_WAIT_NS (5 * MILLISECOND)
 #define IDLE_WAIT_NS (20 * MILLISECOND)
-#define DRAW_SHARE 10 /* at most one part in so many of the time is spent on drawing */
+#define DRAW_SHARE 10                /* at most one part in so many of the time is spent on drawing */
+#define QUIET_NS (250 * MILLISECOND) /* between redraws at least while no events come */
 #define KEYS_AT_ONCE 200
 #define MMAP_BYTES (256 << 10)
 #define SECOND_NS (1000 * MILLISECOND)
@@ -163,8 +164,10 @@ static void draw(struct monitor *monitor)
     if (monitor->child)
         child_resize(monitor->child, monitor->body.rows, monitor->body.columns);
     const int64_t now = top_clock_ns();
-    const int64_t pause = (now - began) * DRAW_SHARE;
-    monitor->draw_cost_ns = now - began;
+    const bool quiet = monitor->state.events == monitor->drawn_events; /* only times go on */
+    const int64_t least = (now - began) * DRAW_SHARE;
+    const int64_t pause = quiet && least < QUIET_NS ? QUIET_NS : least;
+    monitor->drawn_events = monitor->state.events;
     monitor->next_draw_ns = now + (pause > monitor->top.interval_ns ? pause : monitor->top.interval_ns);
     monitor->dirty = false;
 }

@@ -60,7 +60,8 @@ struct monitor {
     int tab_places[TABS_MAX + 1]; /* columns where the tabs begin, for clicks */
     bool pending_key;             /* the first of a sequence has come */
     /* the loop */
-    int64_t drawn_ns, draw_cost_ns, next_draw_ns;
+    int64_t next_draw_ns;
+    uint64_t drawn_events;
     bool dirty, more_keys;
     bool quit, quitting; /* now; when the program has ended */
     bool terminal_gone;
