@@ -52,13 +52,13 @@ static void finish(struct evpool_conn *conn)
     struct evpool *pool = conn->pool;
     struct evpool_name *name = conn_name(conn);
     const struct evpool_hooks *hooks = &pool->options.hooks;
-    const bool retired = conn->address->state == ADDRESS_retired; /* the loop's thread alone changes that */
     life_end(conn);
     stream_close(conn->stream);
     step_closed(conn, time_since(evloop_now_ns(pool->loop), conn->created_ns));
     if (hooks->closed)
         hooks->closed(conn, (enum evpool_reason)conn->reason, hooks->arg);
     pool_lock(pool);
+    const bool retired = conn->address->state == ADDRESS_retired;
     uncount_locked(conn);
     pool_unlock(pool);
     free(conn);
