@@ -235,7 +235,7 @@ void work_run(struct evloop_post *post)
         drained(pool, 0);
     /* D1 (relaxed is enough: only this thread, or one that has been joined, posts to a pool that is being freed): a post that is queued is
      * waited for, for it is in the pool. */
-    if (pool->freeing && empty(pool) && !atomic_load_explicit(&pool->work.queued, memory_order_relaxed))
+    if (pool->freeing && empty(pool) && !__atomic_load_n(&pool->work.queued, __ATOMIC_RELAXED))
         pool_end(pool);
 }
 

@@ -27,6 +27,7 @@
 #include "list.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #define NEVER UINT64_MAX

@@ -333,7 +333,7 @@ static unsigned call_posts(struct evloop *loop)
         struct evloop_post *next = post->next; /* post may be queued again, or freed, from here on */
         /* P6 (acquire, release): pairs with P1: what was written before an evloop_post() that found it queued is seen by this call; and
          * a post that is queued again is written to only after we have read it. */
-        atomic_exchange_explicit(&post->queued, 0, memory_order_acq_rel);
+        __atomic_exchange_n(&post->queued, 0, __ATOMIC_ACQ_REL);
         post->call(post);
         calls++;
         post = next;
@@ -372,7 +372,7 @@ static void wake(struct evloop *loop)
 void evloop_post(struct evloop *loop, struct evloop_post *post)
 {
     /* P1 (acquire, release): pairs with P6, there. */
-    if (atomic_exchange_explicit(&post->queued, 1, memory_order_acq_rel))
+    if (__atomic_exchange_n(&post->queued, 1, __ATOMIC_ACQ_REL))
         return;
     struct evloop_post *first = atomic_load_explicit(&loop->posts, memory_order_relaxed); /* a guess; P2 checks it */
     do {

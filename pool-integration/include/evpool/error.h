@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What went wrong, as far as the caller can act on it. Part of the ABI and of the events: values stay. */
 enum evpool_code {
@@ -83,6 +84,7 @@ size_t evpool_error_json(const struct evpool_error *error, char *text, size_t by
 struct evpool_error *evpool_error_ref(struct evpool_error *error);
 void evpool_error_free(struct evpool_error *error); /* NULL is accepted */
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -21,6 +21,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct evpool;
 struct evpool_name; /* (host, port, TLS settings): what connections are alike */
@@ -229,6 +230,7 @@ void evpool_name_figures(struct evpool_name *name, struct evpool_figures *ret_fi
 /* The address `index` (0...) of a name: -ENOENT beyond. */
 int evpool_address_figures(struct evpool_name *name, unsigned index, char *ret_address, size_t address_bytes, struct evpool_figures *ret_figures);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -9,6 +9,7 @@
 #include "../stress.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define TRIES_MAX 10 /* connections that a message may take */
 #define MESSAGE_NS UINT64_C(20000000000)

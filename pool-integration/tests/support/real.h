@@ -9,6 +9,7 @@
 #include <evpool/pool.h>
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
