@@ -38,11 +38,13 @@ struct settings {
     const char *connect_host; /* NULL: own servers */
     uint16_t connect_port;
     const char *from, *html, *trace;
-    bool json, quiet, list, help, force;
+    bool json, quiet, list, help, man, force;
 };
 /* 0, or 2 after a message on stderr. */
 int settings_read(struct settings *settings, int argc, char **argv);
+/* stress_help.c */
 void settings_usage(FILE *out);
+void settings_man(FILE *out);
 
 /* ---- observe.c: the recorder in a process of its own ---- */
 
