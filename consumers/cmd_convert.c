@@ -227,6 +227,7 @@ static int sink_close(struct sink *sink, struct consumer *consumer)
 {
     struct convert *const convert = (struct convert *)sink;
     int r = 0;
+    convert->last = true;
     if (convert->format->directory && !convert->error)
         r = convert->format->end(convert);
     const int closed = part_close(convert, !convert->error);

@@ -44,6 +44,7 @@ struct convert {
     uint64_t part_bytes; /* written to this part, buffered or not */
     uint64_t part_size;  /* 0: no parts */
     uint32_t part;       /* from 1 */
+    bool last;           /* this part is the last one */
     bool opened;         /* `out` is in use */
     int64_t time;        /* of the last event */
     uint64_t events, lost, bytes;
@@ -86,7 +87,7 @@ enum { META_cut = 1, META_cpu = 2, META_caller = 4, META_stack = 8, META_signal 
 
 /* ---- formats ---------------------------------------------------------------------------------------------------------- */
 
-#define CONVERT_FORMATS(X) X(jsonl) X(csv)
+#define CONVERT_FORMATS(X) X(jsonl) X(csv) X(chrome)
 #define X(name) extern const struct convert_format format_##name;
 CONVERT_FORMATS(X)
 #undef X
