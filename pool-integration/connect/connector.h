@@ -42,6 +42,7 @@ struct connector {
     struct connector_target *winner;
     uint64_t connect_ns, tls_ns;
     unsigned attempts; /* made, with those of earlier rounds */
+    unsigned races, handshakes, resumed; /* of this round: see struct evpool_figures */
     /* its own */
     struct connector_state *state;
     struct evloop_post post;

@@ -227,6 +227,11 @@ static void judge(struct establish *establish)
     struct evpool *pool = name->pool;
     const uint64_t now = evloop_now_ns(pool->loop);
     struct connector *connector = &establish->connector;
+    pool_lock(pool);
+    name->figures.races += connector->races;
+    name->figures.handshakes += connector->handshakes;
+    name->figures.resumed += connector->resumed;
+    pool_unlock(pool);
     for (unsigned i = 0; i < connector->targets_count; i++) {
         const struct connector_target *target = &connector->targets[i];
         struct address *address = target->arg;

@@ -81,6 +81,9 @@ void figures_add(struct evpool_figures *to, const struct evpool_figures *from)
     to->retries += from->retries;
     to->ejections += from->ejections;
     to->leaks += from->leaks;
+    to->races += from->races;
+    to->handshakes += from->handshakes;
+    to->resumed += from->resumed;
     to->acquire_timeouts += from->acquire_timeouts;
     to->acquire_cancelled += from->acquire_cancelled;
     to->acquire_refused += from->acquire_refused;

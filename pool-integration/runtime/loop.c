@@ -339,15 +339,17 @@ static unsigned call_posts(struct evloop *loop)
         post = next;
     }
     loop->figures.posts += calls;
-    if (loop->woken)
-        loop_trace_wakeup(loop->id, calls);
     return calls;
 }
 
 static unsigned call_all(struct evloop *loop)
 {
     unsigned calls = call_posts(loop);
-    loop->woken = false;
+    if (loop->woken) {
+        loop->woken = false;
+        loop->figures.wakeups++;
+        loop_trace_wakeup(loop->id, calls);
+    }
     calls += loop_timers_call(loop);
     return calls + call_ready(loop);
 }
@@ -393,7 +395,6 @@ void evloop_stop(struct evloop *loop)
 void loop_woken(struct evloop *loop)
 {
     loop->woken = true;
-    loop->figures.wakeups++;
 }
 
 /* ---- running ---- */

@@ -216,6 +216,8 @@ struct evpool_figures {
     unsigned ejected;                               /* addresses now */
     uint64_t created, reused, acquired, released, retries, ejections, leaks;
     uint64_t acquire_timeouts, acquire_cancelled, acquire_refused; /* gave up after their time; by the caller; queue full */
+    uint64_t races;                                                /* won against attempts that were still under way */
+    uint64_t handshakes, resumed;                                  /* of TLS, that succeeded; of these with an earlier session */
     uint64_t closed[EVPOOL_REASONS];
     uint64_t errors[EVPOOL_CODES]; /* of attempts, resolutions and handshakes, by kind */
     unsigned waiting_max;
