@@ -170,8 +170,8 @@ static void changes_apply(struct preset *preset, const struct changes *changes, 
     }
     if (changes->duration_ns)
         preset->duration_ns = changes->duration_ns;
-    if (preset->refusing + preset->flapping + preset->dropping >= preset->servers)
-        preset->refusing = preset->flapping = preset->dropping = preset->servers / 4;
+    if (preset->refusing + preset->flapping + preset->dropping + preset->silent >= preset->servers)
+        preset->refusing = preset->flapping = preset->dropping = preset->silent = preset->servers / 5;
 }
 
 int settings_read(struct settings *settings, int argc, char **argv)
