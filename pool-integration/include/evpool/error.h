@@ -43,9 +43,8 @@ enum evpool_code {
     EVPOOL_ERROR_io = 20,              /* reading or writing failed */
     EVPOOL_ERROR_health = 21,          /* the health check hook said no */
     EVPOOL_ERROR_forked = 22,          /* the pool belongs to the parent process */
-    EVPOOL_ERROR_fallen = 23,          /* the loop or its thread is gone */
 };
-#define EVPOOL_CODES 24
+#define EVPOOL_CODES 23
 
 /* "connect_refused": the token after EVPOOL_ERROR_; "unknown". */
 const char *evpool_code_name(enum evpool_code code);
