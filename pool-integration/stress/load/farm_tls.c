@@ -66,8 +66,7 @@ int farm_tls_init(struct farm_tls *tls)
     tls->trust = -1;
     tls->context = SSL_CTX_new(TLS_server_method());
     const bool made = key && certificate && tls->context && certificate_fill(certificate, key) &&
-                      SSL_CTX_use_certificate(tls->context, certificate) &&
-                      SSL_CTX_use_PrivateKey(tls->context, key) &&
+                      SSL_CTX_use_certificate(tls->context, certificate) && SSL_CTX_use_PrivateKey(tls->context, key) &&
                       SSL_CTX_set_min_proto_version(tls->context, TLS1_3_VERSION);
     const int r = made ? trust_write(tls, certificate) : -ENOMEM;
     if (made)

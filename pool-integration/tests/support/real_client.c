@@ -5,9 +5,16 @@
 #include "real.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
+
+enum { WARM_MAX = 16 };
 
 static int write_all(struct evpool_conn *conn, const char *text, uint64_t timeout_ns)
 {
@@ -74,6 +81,30 @@ int real_ping(struct evpool_conn *conn, uint64_t timeout_ns)
             return (int)have;
     }
     return strcmp(text, "+PONG\r\n") == 0 ? 0 : -EPROTO;
+}
+
+int real_pong(struct evpool_conn *conn)
+{
+    return real_ping(conn, 20 * UINT64_C(1000000000));
+}
+
+void real_warm(struct evpool_name *name, unsigned count)
+{
+    struct evpool_conn *conns[WARM_MAX];
+    assert_true(count <= WARM_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(evpool_acquire_wait(name, 0, &conns[i], NULL), 0);
+        assert_int_equal(real_pong(conns[i]), 0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        evpool_release(conns[i], true);
+}
+
+void real_patience(struct evpool_options *options)
+{
+    options->retries = 200; /* a restart takes as long as it takes */
+    options->backoff_ns = 20000000;
+    options->backoff_max_ns = 100000000;
 }
 
 /* 1: to be made again, on another connection. */
