@@ -225,8 +225,9 @@ const struct subcommand subcommands[] = {
      .text =
          "Formats: jsonl, one JSON object a line as cat --json prints it; csv, always the same columns, the fields of "
          "an "
-         "event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and speedscope. "
-         "docs/convert.md tells what each can carry. Losses are in the output, in their "
+         "event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and speedscope; "
+         "perfetto, the same smaller, in its own protobuf. docs/convert.md tells what each can carry. Losses are in "
+         "the output, in their "
          "place. "
          "The last line on standard error says how many events were written, how many were lost before, and what the "
          "format had no place for. No file is replaced without --force, and no input ever.\n\n" SOURCES_TEXT,

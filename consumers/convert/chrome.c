@@ -92,8 +92,9 @@ static void put_context(struct scratch *line, const struct evtrail_event *event)
 }
 
 /* `"a":1,"b":2`, without the braces */
-static void args(struct scratch *scratch, const struct evtrail_event *event, unsigned first)
+static void args(struct convert *convert, struct scratch *scratch, const struct evtrail_event *event, unsigned first)
 {
+    (void)convert;
     const size_t before = scratch->used;
     if (event->type) {
         json_fields(scratch, event, first, false, JSON_WIDE_AS_TEXT);
@@ -114,7 +115,7 @@ static void args(struct scratch *scratch, const struct evtrail_event *event, uns
 static int finish(struct convert *convert, const struct evtrail_event *event)
 {
     scratch_text(&convert->line, ",\"args\":{");
-    args(&convert->line, event, 0);
+    args(convert, &convert->line, event, 0);
     scratch_text(&convert->line, "}}");
     return convert_line(convert);
 }
@@ -240,7 +241,7 @@ static int put_counter(struct convert *convert, const struct timeline_process *p
     const size_t before = line->used;
     scratch_text(line, ",\"fields\":{");
     const size_t empty = line->used;
-    args(line, event, 1);
+    args(convert, line, event, 1);
     if (line->used == empty)
         line->used = before;
     else
@@ -257,7 +258,7 @@ static int put_flow(struct convert *convert, const struct timeline_process *proc
     put_time(convert, ",\"dur\":0,\"ts\":", event->time);
     put_name(line, event->type);
     scratch_text(line, ",\"args\":{");
-    args(line, event, 0);
+    args(convert, line, event, 0);
     scratch_text(line, "}}");
     entry(convert, process, event->tid, first ? "s" : "t");
     put_time(convert, ",\"ts\":", event->time);

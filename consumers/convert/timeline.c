@@ -240,7 +240,7 @@ static int span_begin(struct timeline *timeline, struct convert *convert, struct
     struct timeline_span *span = span_find(timeline, process, name, id);
     int r = span ? span_drop(timeline, convert, span) : 0;
     timeline->made.used = 0;
-    timeline->ops->args(&timeline->made, event, 0);
+    timeline->ops->args(convert, &timeline->made, event, 0);
     const size_t bytes = sizeof *span + timeline->made.used;
     if (timeline->spans_count >= SPANS_MAX || timeline->spans_bytes + bytes > SPANS_BYTES_MAX) {
         convert->held_back++;
@@ -284,7 +284,7 @@ static int span_end(struct timeline *timeline, struct convert *convert, struct t
         return timeline->ops->point ? timeline->ops->point(convert, &timeline->processes[process], event) : 0;
     }
     timeline->made.used = 0;
-    timeline->ops->args(&timeline->made, event, 1);
+    timeline->ops->args(convert, &timeline->made, event, 1);
     if (timeline->made.failed)
         return -ENOMEM;
     const int r = span_put(timeline, convert, span, span_nests(span, thread) ? SPAN_nests : SPAN_crosses, event->time,

@@ -53,7 +53,7 @@ struct timeline_ops {
     int (*thread)(struct convert *convert, const struct timeline_process *process,
                   const struct timeline_thread *thread);
     /* An event's fields from `first` on, and its context, for struct timeline_span and `end_args`. */
-    void (*args)(struct scratch *scratch, const struct evtrail_event *event, unsigned first);
+    void (*args)(struct convert *convert, struct scratch *scratch, const struct evtrail_event *event, unsigned first);
     /* [from, to): what of the span is in this part. end_args: the end's, empty unless it has ended. */
     int (*span)(struct convert *convert, const struct timeline_process *process, const struct timeline_span *span,
                 enum timeline_end how, int64_t from, int64_t to, const struct scratch *end_args);
