@@ -328,7 +328,7 @@ static void name_end(struct evpool_name *name)
 
 static bool in_use_locked(const struct evpool_name *name)
 {
-    return name->refs > 0 || name->count > 0 || name->waiting > 0;
+    return name->refs > 0 || name->count > 0 || name->waiting > 0 || name->pins > 0;
 }
 
 void names_sweep(struct evpool *pool)

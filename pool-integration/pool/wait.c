@@ -63,16 +63,6 @@ static void sleep_until(struct waiter *waiter, uint64_t deadline)
     }
 }
 
-static void unpin(struct evpool *pool)
-{
-    pool_lock(pool);
-    pool->pins--;
-    const bool last = pool->closed && pool->pins == 0;
-    pool_unlock(pool);
-    if (last)
-        work_post(pool);
-}
-
 static int result_of(enum evpool_code code)
 {
     switch (code) {
@@ -144,6 +134,6 @@ int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct ev
     } else {
         result = refuse(request, ret_error);
     }
-    unpin(pool);
+    request_unpin(name);
     return result;
 }
