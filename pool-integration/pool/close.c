@@ -67,10 +67,10 @@ static void finish(struct evpool_conn *conn)
     work_post(pool);
 }
 
-/* Reads and writes that the borrower left behind, and the watch, come to their end first. */
+/* Reads and writes that the borrower left behind, their callbacks, and the watch come to their end first. */
 void close_continue(struct evpool_conn *conn)
 {
-    if (conn->ending && conn->ios == 0 && !evloop_busy(&conn->watch))
+    if (conn->ending && conn->ios == 0 && conn->calling == 0 && !evloop_busy(&conn->watch))
         finish(conn);
 }
 
@@ -85,6 +85,8 @@ void close_run(struct evpool *pool)
         struct evpool_conn *conn = LIST_OF(at, struct evpool_conn, place);
         step_closing(conn);
         conn->ending = true;
+        if (conn->ios > 0)
+            stream_abort(conn->stream); /* a silent peer would not end them */
         evloop_cancel(pool->loop, &conn->watch);
         close_continue(conn);
     }

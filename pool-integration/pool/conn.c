@@ -68,9 +68,10 @@ static void io_done(struct stream_io *own, int64_t result)
     struct evpool_io *io = LIST_OF(own, struct evpool_io, own);
     struct evpool_conn *conn = io->conn;
     conn->ios--;
-    if (conn->ending)
-        close_continue(conn); /* the borrower has given it back, or the pool has been freed */
+    conn->calling++; /* it stays until the callback is over, which may give it back though the pool has been freed */
     io->call(io, result);
+    conn->calling--;
+    close_continue(conn);
 }
 
 static struct stream_io *io_begin(struct evpool_conn *conn, struct evpool_io *io,

@@ -60,6 +60,7 @@ struct evpool_conn {
     _Atomic unsigned users; /* lock; read without it for a hint only (relaxed): whether the last user leaves */
     unsigned epoch;         /* of the name when it was connected */
     unsigned ios;           /* loop; reads and writes under way */
+    unsigned calling;       /* loop; callbacks of those that are being called */
     uint8_t state;          /* lock; enum conn_state */
     uint8_t reason;         /* lock; 0, or it is to be closed for this */
     uint8_t leaked;         /* lock; told already */

@@ -206,7 +206,8 @@ struct outcome {
     bool work;
 };
 
-static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, uint64_t use, uint64_t now)
+/* left: a read or a write is still under way, which would take from the next borrower what is his. */
+static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, bool left, uint64_t use, uint64_t now)
 {
     struct outcome outcome = {0};
     struct evpool_name *name = conn_name(conn);
@@ -224,6 +225,8 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, uint64
     enum evpool_reason reason = why_close_locked(conn, now);
     if (!reason && users == 0 && __builtin_expect(give_up_place_locked(conn), 0))
         reason = EVPOOL_CLOSED_evicted;
+    if (left && users == 0 && !conn->reason)
+        conn->reason = EVPOOL_CLOSED_error;
     if (reason && users == 0)
         close_locked(conn, reason);
     else if (reason && !list_empty(&conn->place))
@@ -248,8 +251,10 @@ void evpool_release(struct evpool_conn *conn, bool ok)
     if (pool->options.hooks.released)
         pool->options.hooks.released(conn, pool->options.hooks.arg);
     step_released(conn, use, ok);
+    const bool left =
+        pool_in_loop(pool) && conn->ios > 0; /* other threads' are not counted, and end before they return */
     pool_lock(pool);
-    const struct outcome outcome = take_back_locked(conn, ok, use, now);
+    const struct outcome outcome = take_back_locked(conn, ok, left, use, now);
     pool_unlock(pool);
     if (__builtin_expect(outcome.work, 0)) {
         eject_tell(&outcome.verdict);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC
  *
- * Calls that come at odd moments: to what is being ended.
+ * Calls that come at odd moments: by callbacks of what is being ended, with reads and writes left behind.
  */
 #include "pool_fixture.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,10 +30,114 @@ static void request__name_put_and_cancelled__told_and_then_forgotten(struct pool
     free(asker);
 }
 
+/* ---- reads and writes ---- */
+
+struct reading {
+    struct evpool_io io;
+    struct evpool_conn *conn;
+    struct evloop_timer timer;
+    char byte;
+    unsigned calls, closed_before;
+    const unsigned *closed;
+    bool gives_back;
+};
+
+static void on_read(struct evpool_io *io, int64_t result)
+{
+    struct reading *reading = (struct reading *)io;
+    assert_true(result <= 0);
+    reading->calls++;
+    reading->closed_before = reading->closed ? *reading->closed : 0;
+    if (reading->gives_back)
+        evpool_release(reading->conn, false);
+}
+
+static void read_begin(struct pool_fixture *f, struct reading *reading)
+{
+    *reading = (struct reading){.conn = pool_ask_and_wait(f, f->name)};
+    evpool_read(reading->conn, &reading->io, &reading->byte, 1, on_read);
+    pool_spin(f, 1 * MS);
+}
+
+static void release__bad_while_a_read_is_under_way__its_place_is_free_again(struct pool_fixture *f)
+{
+    struct reading reading;
+    f->options.max_total = 1;
+    pool_open(f);
+    f->server.mute = true; /* it says nothing, and does not close */
+    read_begin(f, &reading);
+    evpool_release(reading.conn, false);
+    evpool_release(pool_ask_and_wait(f, f->name), true);
+    assert_int_equal(reading.calls, 1);
+}
+
+static void release__good_while_a_read_is_under_way__not_lent_again(struct pool_fixture *f)
+{
+    struct reading reading;
+    f->options.eject_failures = 1;
+    pool_open(f);
+    read_begin(f, &reading);
+    const uint64_t id = evpool_conn_id(reading.conn);
+    evpool_release(reading.conn, true);
+    struct evpool_conn *conn = pool_ask_and_wait(f, f->name);
+    assert_true(evpool_conn_id(conn) != id);
+    assert_int_equal(pool_echo(f, conn), 0);
+    evpool_release(conn, true);
+    assert_int_equal(reading.calls, 1);
+    assert_int_equal(pool_name_figures(f->name).closed[EVPOOL_CLOSED_error], 1);
+    assert_int_equal(pool_name_figures(f->name).ejections, 0); /* the address did nothing wrong */
+}
+
+static void on_closed(struct evpool_conn *conn, enum evpool_reason reason, void *arg)
+{
+    (void)conn;
+    assert_int_equal(reason, EVPOOL_CLOSED_shutdown);
+    ++*(unsigned *)arg;
+}
+
+static void read_nothing(struct evloop_timer *timer)
+{
+    struct reading *reading = (struct reading *)((char *)timer - offsetof(struct reading, timer));
+    evpool_read(reading->conn, &reading->io, &reading->byte, 0, on_read);
+}
+
+struct freeing {
+    struct evloop_post post;
+    struct pool_fixture *f;
+    struct reading *reading;
+};
+
+static void free_it(struct evloop_post *post)
+{
+    struct freeing *freeing = (struct freeing *)post;
+    struct pool_fixture *f = freeing->f;
+    evpool_free(f->pool);
+    f->pool = NULL;
+    evloop_timer_start(f->loop, &freeing->reading->timer, evloop_now_ns(f->loop) + 1, read_nothing);
+}
+
+/* A borrower that reads learns by its callback that the pool goes, and gives back what it has: the connection is still there. */
+static void free__by_a_callback_while_another_reads__the_reader_may_release(struct pool_fixture *f)
+{
+    unsigned closed = 0;
+    f->options.hooks = (struct evpool_hooks){.closed = on_closed, .arg = &closed};
+    pool_open(f);
+    struct reading reading = {.conn = pool_ask_and_wait(f, f->name), .closed = &closed, .gives_back = true};
+    struct freeing freeing = {.post.call = free_it, .f = f, .reading = &reading};
+    evloop_post(f->loop, &freeing.post);
+    POOL_UNTIL(f, closed == 1);
+    assert_int_equal(reading.calls, 1);
+    assert_int_equal(reading.closed_before, 0);
+    pool_spin(f, 2 * MS);
+}
+
 int main(void)
 {
     static const struct pool_case cases[] = {
         POOL_CASE(request__name_put_and_cancelled__told_and_then_forgotten),
+        POOL_CASE(release__bad_while_a_read_is_under_way__its_place_is_free_again),
+        POOL_CASE(release__good_while_a_read_is_under_way__not_lent_again),
+        POOL_CASE(free__by_a_callback_while_another_reads__the_reader_may_release),
     };
     return pool_fixture_run("pool moments", cases, sizeof cases / sizeof *cases);
 }

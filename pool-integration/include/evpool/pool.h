@@ -113,12 +113,13 @@ struct evpool_options {
 /* -EINVAL: an option out of its range: *ret_error (if not NULL) names the field, what it was and what it may be. -ENOMEM. The
  * loop must outlive the pool. options NULL: defaults. */
 int evpool_new(struct evpool **ret_pool, struct evloop *loop, const struct evpool_options *options, struct evpool_error **ret_error);
-/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline, then it is shut down
- * under its borrower's feet (its reads and writes end; the descriptor goes as it is released, or with the pool); then `done` is called (may be
- * NULL) with the number that had to be. */
+/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline (CLOCK_MONOTONIC, as
+ * evloop_now_ns(); UINT64_MAX: none), then it is shut down under its borrower's feet (its reads and writes end; the descriptor goes as
+ * it is released, or with the pool); then `done` is called (may be NULL) with the number that had to be. */
 void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *arg, unsigned forced), void *arg);
 /* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left. It runs the
- * loop until all operations have ended; from a callback of the loop that happens in its next iterations, or in evloop_free(). NULL is accepted. */
+ * loop until all operations have ended, whose callbacks may still release what they use; from a callback of the loop that happens in its next
+ * iterations, or in evloop_free(). NULL is accepted. */
 void evpool_free(struct evpool *pool);
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
@@ -167,7 +168,8 @@ void evpool_cancel(struct evpool_request *request);
 /* Any thread but the loop's (-EDEADLK). Blocks up to timeout_ns (0: the pool's). 0, or -ETIMEDOUT, -ECANCELED, -EAGAIN (queue full), -ESHUTDOWN,
  * -EHOSTUNREACH, -ECHILD (forked) and *ret_error (if not NULL) says all. */
 int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct evpool_conn **ret_conn, struct evpool_error **ret_error);
-/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address. NULL is accepted. */
+/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address. One that is still read or written in the loop
+ * is not reused either: that ends, and its callback comes. NULL is accepted. */
 void evpool_release(struct evpool_conn *conn, bool ok);
 
 /* ---- a connection ------------------------------------------------------------------------------------------------ */
