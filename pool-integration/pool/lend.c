@@ -104,7 +104,10 @@ struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const st
 bool conn_look(struct evpool_conn *conn)
 {
     struct evpool *pool = conn->pool;
+    int cancellable; /* recv() is where a cancelled thread ends, and what it has taken would be lent for ever */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     const bool good = stream_idle_ok(conn->stream);
+    pthread_setcancelstate(cancellable, NULL);
     pool_lock(pool);
     if (good) {
         count_lent_locked(conn_name(conn), conn, 0);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -365,7 +366,8 @@ static void wake(struct evloop *loop)
         return;
     const int saved = errno;
     const uint64_t one = 1;
-    if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
+    /* Not write(): a thread that is being cancelled would end in it, and the loop, which counts as awake now, would sleep on. */
+    if (syscall(SYS_write, loop->wake_fd, &one, sizeof(one)) < 0) {
         /* The counter is full after 2^64 wake-ups. */
     }
     errno = saved;

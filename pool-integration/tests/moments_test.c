@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Calls that come at odd moments: by callbacks of what is being ended, with reads and writes left behind.
+ * Calls that come at odd moments: by callbacks of what is being ended, with reads and writes left behind, by threads that are being
+ * cancelled.
  */
 #include "pool_fixture.h"
 
@@ -131,6 +132,60 @@ static void free__by_a_callback_while_another_reads__the_reader_may_release(stru
     pool_spin(f, 2 * MS);
 }
 
+/* ---- threads that are being cancelled ---- */
+
+struct borrower {
+    struct evpool_name *name;
+    struct evpool_conn *conn;
+    int result;
+};
+
+static void *acquire_cancelled(void *arg)
+{
+    struct borrower *borrower = arg;
+    pthread_cancel(pthread_self());
+    borrower->result = evpool_acquire_wait(borrower->name, 50 * MS, &borrower->conn, NULL);
+    return NULL;
+}
+
+static void *release_cancelled(void *arg)
+{
+    struct borrower *borrower = arg;
+    pthread_cancel(pthread_self());
+    evpool_release(borrower->conn, false);
+    return NULL;
+}
+
+static void run(void *(*does)(void *arg), struct borrower *borrower)
+{
+    pthread_t thread;
+    void *result = NULL;
+    assert_int_equal(pthread_create(&thread, NULL, does, borrower), 0);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_null(result); /* no call in between ended it */
+}
+
+static void thread__being_cancelled__calls_go_to_their_ends(struct pool_fixture *f)
+{
+    f->options.max_total = 1;
+    f->options.validate_idle_ns = 1;
+    pool_open(f);
+    struct borrower held = {.name = f->name}, late = {.name = f->name};
+    pool_thread(f);
+    assert_int_equal(evpool_acquire_wait(f->name, 0, &held.conn, NULL), 0);
+    run(acquire_cancelled, &late);
+    assert_int_equal(late.result, -ETIMEDOUT);
+    assert_int_equal(pool_name_figures(f->name).waiting, 0);
+    usleep(5000); /* the loop sleeps: to wake it is a system call */
+    run(release_cancelled, &held);
+    assert_int_equal(evpool_acquire_wait(f->name, 0, &held.conn, NULL), 0);
+    evpool_release(held.conn, true);
+    run(acquire_cancelled, &late); /* one that is looked at before it is lent */
+    assert_int_equal(late.result, 0);
+    evpool_release(late.conn, true);
+    pool_join(f);
+}
+
 int main(void)
 {
     static const struct pool_case cases[] = {
@@ -138,6 +193,7 @@ int main(void)
         POOL_CASE(release__bad_while_a_read_is_under_way__its_place_is_free_again),
         POOL_CASE(release__good_while_a_read_is_under_way__not_lent_again),
         POOL_CASE(free__by_a_callback_while_another_reads__the_reader_may_release),
+        POOL_CASE(thread__being_cancelled__calls_go_to_their_ends),
     };
     return pool_fixture_run("pool moments", cases, sizeof cases / sizeof *cases);
 }
