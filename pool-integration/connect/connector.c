@@ -329,3 +329,11 @@ void connector_cancel(struct connector *connector)
     connector->post.call = on_cancel;
     evloop_post(connector->loop, &connector->post);
 }
+
+void connector_abandon(struct connector *connector)
+{
+    const struct connector_state *race = connector->state;
+    for (unsigned i = 0; race && i < race->count; i++)
+        if (race->attempts[i].fd >= 0)
+            close(race->attempts[i].fd);
+}

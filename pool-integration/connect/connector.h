@@ -49,5 +49,6 @@ struct connector {
 };
 void connector_start(struct connector *connector); /* the callback is never called from within */
 void connector_cancel(struct connector *connector); /* the callback comes, with error code `cancelled` and no stream */
+void connector_abandon(struct connector *connector); /* in a forked child: closes its copies of the descriptors, and does nothing else */
 
 #endif /* EVPOOL_CONNECTOR_H */

@@ -31,14 +31,23 @@ static void watch_forks(void)
 
 /* In the child: closes its copies of the descriptors. The peers notice nothing: no goodbye is said, nothing is shut down, and the loop, which the
  * parent shares, is not touched. The mutex may be held by a thread that is not here. */
+static void abandon_address(struct address *address)
+{
+    for (struct list *at = address->conns.next; at != &address->conns; at = at->next)
+        close(stream_fd(LIST_OF(at, struct evpool_conn, among)->stream));
+}
+
 static void abandon(struct evpool *pool)
 {
     for (struct list *n = pool->names.next; n != &pool->names; n = n->next) {
         struct evpool_name *name = LIST_OF(n, struct evpool_name, place);
         for (unsigned i = 0; i < name->addresses_count; i++)
-            for (struct list *c = name->addresses[i]->conns.next; c != &name->addresses[i]->conns; c = c->next)
-                close(stream_fd(LIST_OF(c, struct evpool_conn, among)->stream));
+            abandon_address(name->addresses[i]);
+        for (struct list *a = name->retired.next; a != &name->retired; a = a->next)
+            abandon_address(LIST_OF(a, struct address, place));
+        establish_abandon(name);
     }
+    resolver_abandon(pool->resolver);
 }
 
 /* ---- making ---- */

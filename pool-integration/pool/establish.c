@@ -472,3 +472,12 @@ void establish_cancel(struct evpool_name *name)
     resolver_cancel(&name->query);
     name->resolving = false;
 }
+
+void establish_abandon(struct evpool_name *name)
+{
+    for (struct list *at = name->establishes.next; at != &name->establishes; at = at->next) {
+        struct establish *establish = LIST_OF(at, struct establish, place);
+        if (establish->phase == PHASE_connect)
+            connector_abandon(&establish->connector);
+    }
+}

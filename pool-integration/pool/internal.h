@@ -306,6 +306,7 @@ void evict_for(const struct evpool_name *name); /* loop; the process has no desc
 void establish_start(struct evpool_name *name, struct address *chosen, enum why why); /* loop; the place is reserved, with the name and `chosen` */
 void establish_resolved(struct evpool_name *name, struct evpool_error *error); /* taken over; NULL: addresses are known */
 void establish_cancel(struct evpool_name *name);
+void establish_abandon(struct evpool_name *name); /* in a forked child: closes its copies of the descriptors */
 void choose_locked(struct address *address); /* counts one that is being made with this address first */
 void unchoose_locked(struct address *address);
 

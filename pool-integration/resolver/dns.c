@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     TRIES = 3,     /* of each server; the time is doubled for each round: 1 + 2 + 4 */
@@ -383,6 +384,12 @@ void dns_free(struct dns *dns)
         free(dns->domains[i]);
     free(dns->domains);
     free(dns);
+}
+
+void dns_abandon(struct dns *dns)
+{
+    for (const struct dns_socket *s = dns->sockets; s; s = s->next)
+        close(s->fd);
 }
 
 const char *dns_servers(const struct dns *dns)

@@ -414,3 +414,8 @@ void resolver_free(struct resolver *resolver)
     free(resolver->servers);
     free(resolver);
 }
+
+void resolver_abandon(struct resolver *resolver)
+{
+    dns_abandon(resolver->dns);
+}

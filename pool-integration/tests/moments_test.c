@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
  * Calls that come at odd moments: by callbacks of what is being ended, with reads and writes left behind, by threads that are being
- * cancelled.
+ * cancelled, after a fork.
  */
 #include "pool_fixture.h"
 
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- requests ---- */
@@ -186,6 +187,42 @@ static void thread__being_cancelled__calls_go_to_their_ends(struct pool_fixture 
     pool_join(f);
 }
 
+/* ---- after a fork ---- */
+
+/* In the child: descriptors beyond those that were open before the pool, and the server's own. */
+static int left_in_the_child(struct pool_fixture *f, unsigned before)
+{
+    evpool_free(f->pool);
+    evloop_free(f->loop); /* two: the ring or the epoll, and its eventfd */
+    return (int)(descriptors_open() - (before - 2));
+}
+
+static void fork__lent_of_a_retired_address_and_one_being_connected__all_closed(struct pool_fixture *f)
+{
+    struct echo_hole hole;
+    struct asker asker;
+    echo_hole_start(&hole, "127.0.0.9", 0);
+    const unsigned before = descriptors_open();
+    pool_open(f);
+    struct evpool_conn *lent = pool_ask_and_wait(f, f->name);
+    POOL_UNTIL(f, f->server.open == 1);
+    evpool_name_clear(f->name);
+    pool_ask(pool_name(f, "127.0.0.9", hole.port), &asker, 0);
+    pool_spin(f, 5 * MS);
+    assert_int_equal(descriptors_open(), before + 3); /* both ends of one, one of the other */
+    const pid_t child = fork();
+    if (child == 0)
+        _exit(left_in_the_child(f, before));
+    int status = -1;
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 1); /* the server's end */
+    evpool_release(lent, true);
+    pool_shut(f);
+    pool_asker_code(&asker);
+    echo_hole_stop(&hole);
+}
+
 int main(void)
 {
     static const struct pool_case cases[] = {
@@ -194,6 +231,7 @@ int main(void)
         POOL_CASE(release__good_while_a_read_is_under_way__not_lent_again),
         POOL_CASE(free__by_a_callback_while_another_reads__the_reader_may_release),
         POOL_CASE(thread__being_cancelled__calls_go_to_their_ends),
+        POOL_CASE(fork__lent_of_a_retired_address_and_one_being_connected__all_closed),
     };
     return pool_fixture_run("pool moments", cases, sizeof cases / sizeof *cases);
 }
