@@ -111,8 +111,8 @@ struct evpool_name {
     struct list retired;   /* addresses that are no longer the name's, and have connections */
     struct evpool_request *first, *last;
     unsigned waiting;
-    unsigned count, pending, idle, active; /* count: connections, closing ones too, and pending ones */
     unsigned pins;         /* requests that are answered and not delivered yet */
+    unsigned count, pending, idle, active; /* count: connections, closing ones too, and pending ones */
     uint64_t warm_ns;      /* min_idle is not tried before */
     struct evpool_figures figures;
     struct evpool_times times;
@@ -288,8 +288,8 @@ void answer_locked(struct evpool_name *name, struct evpool_request *request, enu
 enum asked { ASKED_none, ASKED_taken, ASKED_queued, ASKED_refused };
 enum asked request_ask(struct evpool_name *name, struct evpool_request *request, uint64_t now, bool queue, uint64_t *ret_idle, unsigned *ret_depth);
 void request_deliver(struct evpool_request *request); /* after the lock; an answered one */
-void request_give(struct evpool *pool, struct evpool_request *request, struct evpool_conn *conn, uint64_t idle); /* events and hooks */
 void request_unpin(struct evpool_name *name); /* one that was answered is delivered: name and pool may go after this */
+void request_give(struct evpool *pool, struct evpool_request *request, struct evpool_conn *conn, uint64_t idle); /* events and hooks */
 /* Up to `count` from the head of the queue that began by then fail: with this error (counted up for each), or NULL: for the code. */
 void queue_fail(struct evpool_name *name, unsigned count, uint64_t began_until, enum evpool_code code, struct evpool_error *error);
 struct evpool_error *request_error(struct evpool_name *name, enum evpool_code code, uint64_t began_ns, uint64_t now);

@@ -225,11 +225,11 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, bool l
             conn->reason = EVPOOL_CLOSED_error;
     }
     const unsigned users = unuse_locked(conn);
+    if (left && users == 0 && !conn->reason)
+        conn->reason = EVPOOL_CLOSED_error;
     enum evpool_reason reason = why_close_locked(conn, now);
     if (!reason && users == 0 && __builtin_expect(give_up_place_locked(conn), 0))
         reason = EVPOOL_CLOSED_evicted;
-    if (left && users == 0 && !conn->reason)
-        conn->reason = EVPOOL_CLOSED_error;
     if (reason && users == 0)
         close_locked(conn, reason);
     else if (reason && !list_empty(&conn->place))
@@ -251,11 +251,11 @@ void evpool_release(struct evpool_conn *conn, bool ok)
     struct evpool *pool = conn->pool;
     const uint64_t now = pool_now(pool);
     const uint64_t use = time_since(now, since_of(conn));
+    const bool left =
+        pool_in_loop(pool) && conn->ios > 0; /* other threads' are not counted, and end before they return */
     if (pool->options.hooks.released)
         pool->options.hooks.released(conn, pool->options.hooks.arg);
     step_released(conn, use, ok);
-    const bool left =
-        pool_in_loop(pool) && conn->ios > 0; /* other threads' are not counted, and end before they return */
     pool_lock(pool);
     const struct outcome outcome = take_back_locked(conn, ok, left, use, now);
     pool_unlock(pool);

@@ -5,6 +5,8 @@
  */
 #include "steps.h"
 
+#include "../resolver/address.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +49,9 @@ static int host_check(const char *host, uint16_t port, struct evpool_error **ret
         return invalid(ret_error, "port is 0", host);
     if (strlen(host) > 255)
         return invalid(ret_error, "host is longer than 255 bytes", host);
+    struct host_address literal;
+    if (strpbrk(host, ":[]%") && !address_parse(host, &literal))
+        return invalid(ret_error, "host is no name and no address (the port is an argument of its own)", host);
     for (const char *c = host; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._:[]%", *c))
             return invalid(ret_error, "host has a character that no name has", host);

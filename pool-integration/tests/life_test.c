@@ -420,6 +420,9 @@ static void name__invalid__refused_and_named(struct pool_fixture *f)
     } cases[] = {{"", 80, "host is empty"},
                  {"a b", 80, "character"},
                  {"host", 0, "port is 0"},
+                 {"host:80", 80, "port is an argument"},
+                 {"ho[st]", 80, "no name and no address"},
+                 {"[::1", 80, "no name and no address"},
                  {"unix:path", 0, "absolute path"},
                  {"unix:/run/x", 5, "port must be 0"}};
     pool_open(f);
