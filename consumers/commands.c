@@ -69,6 +69,7 @@ EXAMPLES(prune_examples, {"evtrail prune", "sessions of processes that died"},
          {"evtrail prune --older 7d --keep-files 100 /var/log/traces/*.evt", "files of the last week, at most 100"});
 EXAMPLES(convert_examples, {"evtrail convert -o trace.csv trace.evt", "for DuckDB, sqlite, a spreadsheet"},
          {"evtrail convert -o trace.ctf trace.evt && babeltrace2 trace.ctf", "for babeltrace2, Trace Compass"},
+         {"evtrail convert --to folded trace.evt | flamegraph.pl > flame.svg", "where the time of spans goes"},
          {"evtrail convert --to jsonl -q 'level <= warning' trace.evt | jq .name", "for other programs"});
 EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},
          {"source <(evtrail help --bash)", "completion in this shell"});
@@ -226,9 +227,10 @@ const struct subcommand subcommands[] = {
      .text = "Formats: jsonl, one JSON object a line as cat --json prints it; csv, always the same columns, the fields "
              "of an event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and "
              "speedscope; perfetto, the same smaller, in its own protobuf; ctf, a directory that babeltrace2 and Trace "
-             "Compass open. docs/convert.md tells what each can carry. Losses are in the output, in their place. The "
-             "last line on standard error says how many events were written, how many were lost before, and what the "
-             "format had no place for. No file is replaced without --force, and no input ever.\n\n" SOURCES_TEXT,
+             "Compass open; folded, stacks of nested spans for flame graphs. docs/convert.md tells what each can "
+             "carry. Losses are in the output, in their place. The last line on standard error says how many events "
+             "were written, how many were lost before, and what the format had no place for. No file is replaced "
+             "without --force, and no input ever.\n\n" SOURCES_TEXT,
      .run = run_convert,
      .options = convert_options,
      .examples = convert_examples,

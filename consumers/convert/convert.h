@@ -87,7 +87,7 @@ enum { META_cut = 1, META_cpu = 2, META_caller = 4, META_stack = 8, META_signal 
 
 /* ---- formats ---------------------------------------------------------------------------------------------------------- */
 
-#define CONVERT_FORMATS(X) X(jsonl) X(csv) X(chrome) X(perfetto) X(ctf)
+#define CONVERT_FORMATS(X) X(jsonl) X(csv) X(chrome) X(perfetto) X(ctf) X(folded)
 #define X(name) extern const struct convert_format format_##name;
 CONVERT_FORMATS(X)
 #undef X
