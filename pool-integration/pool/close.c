@@ -47,6 +47,19 @@ static void uncount_locked(struct evpool_conn *conn)
     name_stale_locked(name);
 }
 
+/* A health hook that has not answered yet may still do so. */
+static void forget(struct evpool_conn *conn)
+{
+    if (!conn->unanswered) {
+        free(conn);
+        return;
+    }
+    conn->stream = NULL;
+    conn->address = NULL;
+    conn->next = conn->pool->unanswered;
+    conn->pool->unanswered = conn;
+}
+
 static void finish(struct evpool_conn *conn)
 {
     struct evpool *pool = conn->pool;
@@ -61,7 +74,7 @@ static void finish(struct evpool_conn *conn)
     const bool retired = conn->address->state == ADDRESS_retired;
     uncount_locked(conn);
     pool_unlock(pool);
-    free(conn);
+    forget(conn);
     if (retired)
         addresses_reap(name);
     work_post(pool);

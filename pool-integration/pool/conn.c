@@ -81,6 +81,10 @@ static struct stream_io *io_begin(struct evpool_conn *conn, struct evpool_io *io
         call(io, -ECHILD);
         return NULL;
     }
+    if (!conn->stream) { /* closed under a health hook that took too long */
+        call(io, -ECONNRESET);
+        return NULL;
+    }
     io->call = call;
     io->conn = conn;
     conn->ios++;

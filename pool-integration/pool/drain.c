@@ -71,7 +71,7 @@ static int text_copy(char **ret_copy, const char **text)
 static uint64_t shortest_time(const struct evpool_options *options)
 {
     const uint64_t times[] = {options->idle_timeout_ns, options->lifetime_ns, options->health_interval_ns,
-                              options->leak_ns};
+                              options->leak_ns, options->hooks.health ? options->health_timeout_ns : NEVER};
     uint64_t shortest = 64000000000u;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         if (times[i] < shortest)
@@ -118,6 +118,10 @@ static void pool_init(struct evpool *pool, struct evloop *loop)
 
 static void pool_destroy(struct evpool *pool)
 {
+    for (struct evpool_conn *conn; (conn = pool->unanswered);) {
+        pool->unanswered = conn->next;
+        free(conn);
+    }
     if (pool->resolver)
         resolver_free(pool->resolver);
     pthread_mutex_destroy(&pool->lock);

@@ -66,7 +66,9 @@ struct evpool_conn {
     uint8_t leaked;         /* lock; told already */
     bool ending;            /* loop; it is being closed */
     bool forced;            /* loop; shut down under its borrower */
+    bool unanswered;        /* loop; the health hook has yet to call evpool_health_done() */
     struct evloop_op watch;
+    struct evpool_conn *next; /* loop; of the pool's `unanswered` */
     struct stack *stack;    /* lock; NULL: leaks are not looked for */
     void *data;
 };
@@ -151,6 +153,7 @@ struct evpool {
     struct evloop_timer tick_timer;
     uint64_t tick_ns, ticked_ns;
     unsigned tick, aging;      /* connections in the wheel */
+    struct evpool_conn *unanswered; /* closed, and kept for a hook that may still speak of them: stream NULL, address gone */
     struct evloop_timer drain_timer;
     void (*drained)(void *arg, unsigned forced);
     void *drained_arg;

@@ -266,3 +266,17 @@ void evpool_release(struct evpool_conn *conn, bool ok)
     if (outcome.request)
         request_deliver(outcome.request);
 }
+
+void evpool_conn_retire(struct evpool_conn *conn)
+{
+    struct evpool *pool = conn->pool;
+    if (pool_forked(pool))
+        return;
+    pool_lock(pool);
+    if (conn->state == CONN_active && !conn->reason) {
+        conn->reason = EVPOOL_CLOSED_retired;
+        if (!list_empty(&conn->place))
+            unlend_locked(conn); /* others share it, and may go on */
+    }
+    pool_unlock(pool);
+}

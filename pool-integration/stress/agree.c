@@ -22,7 +22,8 @@ static const char *reason_text(unsigned reason)
                                                      "closed: error",
                                                      "closed: remote",
                                                      "closed: evicted",
-                                                     "closed: shutdown"};
+                                                     "closed: shutdown",
+                                                     "closed: retired"};
     return names[reason];
 }
 

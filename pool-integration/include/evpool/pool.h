@@ -47,8 +47,9 @@ enum evpool_reason {
     EVPOOL_CLOSED_remote = 6,  /* the peer closed it */
     EVPOOL_CLOSED_evicted = 7, /* its address is no longer the name's, or its place was needed for another name */
     EVPOOL_CLOSED_shutdown = 8,
+    EVPOOL_CLOSED_retired = 9, /* the borrower asked for it: evpool_conn_retire() */
 };
-#define EVPOOL_REASONS 9
+#define EVPOOL_REASONS 10
 const char *evpool_reason_name(enum evpool_reason reason);
 
 /* TLS of a name. All strings are copied. */
@@ -68,7 +69,9 @@ struct evpool_hooks {
     void (*reused)(struct evpool_conn *conn, void *arg);
     void (*released)(struct evpool_conn *conn, void *arg);
     void (*closed)(struct evpool_conn *conn, enum evpool_reason reason, void *arg); /* the last that is heard of conn */
-    /* Loop's thread. Checks an idle connection: must end in evpool_health_done(), at once or later. NULL: look for the peer's end only. */
+    /* Loop's thread. Checks an idle connection: must end in evpool_health_done(), at once or later. NULL: look for the peer's end only.
+     * After health_timeout the check is over: the connection is shut down, so that the hook's reads and writes end, and closed (reason
+     * health). The hook may still call evpool_health_done(), once and before evpool_free(), which then does nothing but free memory. */
     void (*health)(struct evpool_conn *conn, void *arg);
     void *arg;
 };
@@ -101,6 +104,7 @@ struct evpool_options {
     unsigned uses_max;             /* [none] */
     uint64_t validate_idle_ns;     /* a connection idle for longer is looked at before it is lent [500 ms] */
     uint64_t health_interval_ns;   /* of idle connections by the health hook [none] */
+    uint64_t health_timeout_ns;    /* of one check by the hook [10 s] */
     uint64_t leak_ns;              /* lent for longer: leak suspected, with the borrower's stack [none] */
     uint32_t ttl_min_s, ttl_max_s; /* bounds of what DNS says [1, 3600] */
     uint32_t negative_ttl_s;       /* [5] */
@@ -168,9 +172,13 @@ void evpool_cancel(struct evpool_request *request);
 /* Any thread but the loop's (-EDEADLK). Blocks up to timeout_ns (0: the pool's). 0, or -ETIMEDOUT, -ECANCELED, -EAGAIN (queue full), -ESHUTDOWN,
  * -EHOSTUNREACH, -ECHILD (forked) and *ret_error (if not NULL) says all. */
 int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct evpool_conn **ret_conn, struct evpool_error **ret_error);
-/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address. One that is still read or written in the loop
- * is not reused either: that ends, and its callback comes. NULL is accepted. */
+/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address; to have it closed without that, retire it
+ * before. One that is still read or written in the loop is not reused either: that ends, and its callback comes. NULL is accepted. */
 void evpool_release(struct evpool_conn *conn, bool ok);
+
+/* Any thread, of a connection that is lent: nobody gets it again, and it is closed (reason retired) when its last user has given it back. Its address
+ * is not blamed, as it is by evpool_release(conn, false): for a peer that says it will close (HTTP's "Connection: close", GOAWAY). */
+void evpool_conn_retire(struct evpool_conn *conn);
 
 /* ---- a connection ------------------------------------------------------------------------------------------------ */
 

@@ -35,7 +35,7 @@ static int64_t read_more(struct evpool_conn *conn, char *text, size_t have, size
 }
 
 /* Whether the answer is complete: the length of head and body, 0: not yet, or -EPROTO. */
-static int64_t whole(const char *text, const char **ret_body)
+static int64_t whole(const char *text, const char **ret_body, bool *ret_closes)
 {
     const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\nContent-Length:");
     if (!end)
@@ -46,6 +46,8 @@ static int64_t whole(const char *text, const char **ret_body)
     if (body < 0 || body > 4096)
         return -EPROTO;
     *ret_body = end + 4;
+    const char *close = strcasestr(text, "\r\nConnection: close\r\n");
+    *ret_closes = close && close < end;
     return end + 4 - text + body;
 }
 
@@ -54,6 +56,7 @@ int real_get(struct evpool_conn *conn, char *body, size_t bytes, uint64_t timeou
     char text[8192] = "";
     const char *begin = NULL;
     int64_t have = 0, need = 0;
+    bool closes = false;
     const int error = write_all(conn, "GET / HTTP/1.1\r\nHost: good.test\r\n\r\n", timeout_ns);
     if (error < 0)
         return error;
@@ -61,11 +64,13 @@ int real_get(struct evpool_conn *conn, char *body, size_t bytes, uint64_t timeou
         have = read_more(conn, text, (size_t)have, sizeof text, timeout_ns);
         if (have < 0)
             return (int)have;
-        need = whole(text, &begin);
+        need = whole(text, &begin, &closes);
     }
     if (need < 0 || have != need)
         return -EPROTO;
     snprintf(body, bytes, "%s", begin);
+    if (closes) /* nobody's fault: the server says that this was the last */
+        evpool_conn_retire(conn);
     return 0;
 }
 
