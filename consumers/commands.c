@@ -26,6 +26,7 @@ LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
 LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
 LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
+LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_full, OPT_fail_on_loss);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
@@ -59,6 +60,9 @@ EXAMPLES(stat_examples, {"evtrail stat trace.evt", "one table each for events, s
          {"evtrail stat -p myserver --every 2s", "live, every two seconds"});
 EXAMPLES(hist_examples, {"evtrail hist pool.request trace.evt", "how long spans of that name took"},
          {"evtrail hist pool.read.bytes trace.evt", "values of a field"});
+EXAMPLES(report_examples, {"evtrail report -o report.html trace.evt", "a page that any browser opens"},
+         {"evtrail report -o change.html --against before.evt after.evt", "what has changed"},
+         {"evtrail report --svg pool.acquire trace.evt >acquire.svg", "one figure, for a README"});
 EXAMPLES(verify_examples, {"evtrail verify trace.evt && echo sound", "checks every byte"});
 EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
          {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
@@ -185,6 +189,23 @@ const struct subcommand subcommands[] = {
      .options = hist_options,
      .examples = hist_examples,
      .completes = COMPLETES_event,
+     .program = true},
+    {.name = "report",
+     .operands = "[FILE...]",
+     .summary = "a page about a trace: one HTML file",
+     .text =
+         "Spans with percentiles, histogram and latency over time, counters, entities and their states, a timeline of "
+         "threads and "
+         "spans, losses, and single events, in one file that needs nothing else and loads nothing. The figures are "
+         "those of evtrail stat. "
+         "However long the trace is, the page has at most some 2 MB: long spans, warnings and errors, rare events and "
+         "extremes are "
+         "kept, of the rest every so-many-th, and the page says so. The same trace makes the same "
+         "page.\n\n" SOURCES_TEXT,
+     .run = run_report,
+     .options = report_options,
+     .examples = report_examples,
+     .completes = COMPLETES_file,
      .program = true},
     {.name = "verify",
      .operands = "FILE...",
