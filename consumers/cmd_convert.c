@@ -82,7 +82,7 @@ static int file_create(const struct convert *convert, const char *path)
 /* Says it once: the first failure ends the run. */
 static int failed(struct convert *convert, int error)
 {
-    const char *const path = convert->path ? convert->part_path : "standard output";
+    const char *const path = *convert->part_path ? convert->part_path : "standard output";
     enum exit_code code = code_of(error);
     if (convert->error)
         return error;
@@ -94,7 +94,7 @@ static int failed(struct convert *convert, int error)
     } else if (error == -ENOMEM) {
         fail(code, NULL, "out of memory");
     } else if (error != -EPIPE) {
-        fail(code, path, "%s", strerror(-error));
+        fail(code, path, "%s", *convert->why ? convert->why : strerror(-error));
     }
     consumer_note(convert->consumer, code);
     return error;
@@ -218,9 +218,12 @@ static void summary(const struct convert *convert)
     used = note(text, sizeof text, used, convert->shifted,
                 "events were out of order, and have the time of the one before");
     used = note(text, sizeof text, used, convert->dropped, "events have no place in this format, and are left out");
-    if (convert->path || used || convert->lost)
-        warn(convert->path, "%" PRIu64 " events, %s, %s; lost %" PRIu64 "%s", convert->events,
-             human_bytes((double)convert->bytes), convert->format->name, convert->lost, text);
+    if (*convert->part_path || used || convert->lost)
+        warn(convert->path         ? convert->path
+             : *convert->part_path ? convert->part_path
+                                   : NULL,
+             "%" PRIu64 " events, %s, %s; lost %" PRIu64 "%s", convert->events, human_bytes((double)convert->bytes),
+             convert->format->name, convert->lost, text);
 }
 
 static int sink_close(struct sink *sink, struct consumer *consumer)
@@ -262,7 +265,13 @@ static int format_find(struct convert *convert)
 static int options_check(const struct convert *convert)
 {
     const struct convert_format *const format = convert->format;
-    if (format->directory && !convert->path)
+    const bool endpoint = convert->args->set[OPT_endpoint];
+    if (format->network != endpoint)
+        return fail(CODE_usage, NULL,
+                    endpoint ? "--endpoint is for --to otlp" : "otlp goes to a server; name it with --endpoint URL");
+    if (format->network && convert->path)
+        return fail(CODE_usage, NULL, "-o: otlp goes to a server, not into a file");
+    if (format->directory && !format->network && !convert->path)
         return fail(CODE_usage, NULL, "%s is a directory; name one with -o", format->name);
     if (convert->part_size && !format->parts)
         return fail(CODE_usage, NULL, "--split-size: %s is not cut into parts", format->name);

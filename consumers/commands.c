@@ -31,8 +31,8 @@ LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
-LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, SOURCES, OPT_snapshot, OPT_filter, OPT_from,
-     OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
+LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_endpoint, SOURCES, OPT_snapshot,
+     OPT_filter, OPT_from, OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
@@ -74,6 +74,7 @@ EXAMPLES(prune_examples, {"evtrail prune", "sessions of processes that died"},
 EXAMPLES(convert_examples, {"evtrail convert -o trace.csv trace.evt", "for DuckDB, sqlite, a spreadsheet"},
          {"evtrail convert -o trace.ctf trace.evt && babeltrace2 trace.ctf", "for babeltrace2, Trace Compass"},
          {"evtrail convert --to folded trace.evt | flamegraph.pl > flame.svg", "where the time of spans goes"},
+         {"evtrail convert --to otlp --endpoint http://127.0.0.1:4318 -p myserver", "live, to a collector"},
          {"evtrail convert --to jsonl -q 'level <= warning' trace.evt | jq .name", "for other programs"});
 EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},
          {"source <(evtrail help --bash)", "completion in this shell"});
@@ -245,13 +246,14 @@ const struct subcommand subcommands[] = {
     {.name = "convert",
      .operands = "[FILE...]",
      .summary = "write events in formats that other programs open",
-     .text = "Formats: jsonl, one JSON object a line as cat --json prints it; csv, always the same columns, the fields "
-             "of an event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and "
-             "speedscope; perfetto, the same smaller, in its own protobuf; ctf, a directory that babeltrace2 and Trace "
-             "Compass open; folded, stacks of nested spans for flame graphs. docs/convert.md tells what each can "
-             "carry. Losses are in the output, in their place. The last line on standard error says how many events "
-             "were written, how many were lost before, and what the format had no place for. No file is replaced "
-             "without --force, and no input ever.\n\n" SOURCES_TEXT,
+     .text =
+         "Formats: jsonl, one JSON object a line as cat --json prints it; csv, always the same columns, the fields of "
+         "an event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and speedscope; "
+         "perfetto, the same smaller, in its own protobuf; ctf, a directory that babeltrace2 and Trace Compass open; "
+         "folded, stacks of nested spans for flame graphs; otlp, spans, logs and metrics for an OpenTelemetry "
+         "collector. docs/convert.md tells what each can carry. Losses are in the output, in their place. The last "
+         "line on standard error says how many events were written, how many were lost before, and what the format had "
+         "no place for. No file is replaced without --force, and no input ever.\n\n" SOURCES_TEXT,
      .run = run_convert,
      .options = convert_options,
      .examples = convert_examples,

@@ -15,7 +15,8 @@ struct convert_format {
     const char *name;
     const char *suffixes; /* of files that are meant to be this, each with a space behind it */
     bool binary;          /* not for a terminal */
-    bool directory;       /* writes a directory, not one file */
+    bool directory;       /* writes a directory, or what else is not one file */
+    bool network;         /* ... --endpoint */
     bool parts;           /* may be cut into parts: --split-size */
     bool durations;       /* wants event->duration */
     int (*open)(struct convert *convert);
@@ -48,7 +49,8 @@ struct convert {
     bool opened;         /* `out` is in use */
     int64_t time;        /* of the last event */
     uint64_t events, lost, bytes;
-    int error; /* that ended the run */
+    int error;     /* that ended the run */
+    char why[256]; /* in more words; "": strerror() says it */
     /* what the format could not carry */
     uint64_t replaced;   /* bytes of strings that are no UTF-8 */
     uint64_t held_back;  /* spans that began while too many were open */
@@ -87,7 +89,7 @@ enum { META_cut = 1, META_cpu = 2, META_caller = 4, META_stack = 8, META_signal 
 
 /* ---- formats ---------------------------------------------------------------------------------------------------------- */
 
-#define CONVERT_FORMATS(X) X(jsonl) X(csv) X(chrome) X(perfetto) X(ctf) X(folded)
+#define CONVERT_FORMATS(X) X(jsonl) X(csv) X(chrome) X(perfetto) X(ctf) X(folded) X(otlp)
 #define X(name) extern const struct convert_format format_##name;
 CONVERT_FORMATS(X)
 #undef X

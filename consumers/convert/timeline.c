@@ -14,6 +14,7 @@
 #define THREADS_MAX 65536u
 #define SPANS_MAX 262144u
 #define SPANS_BYTES_MAX (64u << 20)
+#define ROOT_TYPES_MAX 64u    /* names of spans that are tried for a parent in another thread */
 #define PID_BEYOND (1u << 22) /* Linux has no pid beyond it */
 
 struct timeline {
@@ -232,6 +233,28 @@ static bool span_id(const struct evtrail_event *event, unsigned field, uint64_t 
     return true;
 }
 
+/* The parent is most often the span around it; else it may have any name that spans of this process have. */
+static uint64_t root_of(const struct timeline *timeline, const struct timeline_span *span,
+                        const struct evtrail_source *source)
+{
+    if (span->parent == 0)
+        return span->id;
+    for (const struct timeline_span *outer = span->below; outer; outer = outer->below)
+        if (outer->id == span->parent)
+            return outer->root;
+    for (uint32_t id = 0, tried = 0; id < source->types_count && tried < ROOT_TYPES_MAX; id++) {
+        const struct evtrail_event_type *const type = source->types[id];
+        if (!type || type->kind != EVTRAIL_KIND_begin)
+            continue;
+        const struct timeline_span *const parent =
+            span_find(timeline, source->number, timeline_hash_text(type->name), span->parent);
+        tried++;
+        if (parent)
+            return parent->root;
+    }
+    return span->parent;
+}
+
 static int span_begin(struct timeline *timeline, struct convert *convert, struct timeline_thread *thread,
                       const struct evtrail_event *event, uint64_t id)
 {
@@ -251,6 +274,7 @@ static int span_begin(struct timeline *timeline, struct convert *convert, struct
         return -ENOMEM;
     *span = (struct timeline_span){.below = thread->top, .thread = thread, .type = event->type, .name = name, .id = id};
     span_id(event, 1, &span->parent);
+    span->root = root_of(timeline, span, event->source);
     span->begin = event->time;
     span->process = process;
     span->args_bytes = (uint32_t)timeline->made.used;

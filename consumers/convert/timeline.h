@@ -33,6 +33,7 @@ struct timeline_span {
     const struct evtrail_event_type *type;
     uint64_t name; /* hash */
     uint64_t id, parent;
+    uint64_t root; /* id of the outermost span of its chain of parents, as far as they are open */
     int64_t begin;
     int64_t inner_ns; /* of ended spans right inside it */
     uint32_t process;
