@@ -152,21 +152,28 @@ static int check(const struct args *args)
     return CODE_ok;
 }
 
+/* What is not damaged of a trace is shown; what is none at all makes no page. */
+static bool usable(const struct reporting *reporting, int code)
+{
+    return code == CODE_ok || code == CODE_found || (code == CODE_damaged && reporting->report.processes_count > 0);
+}
+
 int run_report(const struct args *args)
 {
-    int code = check(args);
+    int code = check(args), other = CODE_ok, written = CODE_ok;
     struct reporting *const both = code == CODE_ok ? calloc(2, sizeof *both) : NULL;
+    struct reporting *const against = both && args->set[OPT_against] ? &both[1] : NULL;
     if (!both)
         return code == CODE_ok ? fail(CODE_system, NULL, "out of memory") : code;
-    const bool against = args->set[OPT_against];
     code = read_all(&both[0], args);
-    int other = against && both[0].report.stat.events > 0 ? read_against(&both[1], args) : CODE_ok;
-    const bool usable = both[0].report.stat.index && (code == CODE_ok || code == CODE_found || code == CODE_damaged) &&
-                        (other == CODE_ok || other == CODE_damaged);
-    const int written = usable ? write_out(&both[0], against ? &both[1] : NULL, args) : CODE_ok;
+    const bool good = usable(&both[0], code);
+    if (good && against)
+        other = read_against(against, args);
+    if (good && (!against || usable(against, other)))
+        written = write_out(&both[0], against, args);
     report_fini(&both[0].report);
     if (against)
-        report_fini(&both[1].report);
+        report_fini(&against->report);
     free(both);
     return written != CODE_ok ? written : code != CODE_ok ? code : other;
 }

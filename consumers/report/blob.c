@@ -38,7 +38,7 @@ static char *room(struct blob *blob, size_t count)
 
 void blob_add(struct blob *blob, const void *bytes, size_t count)
 {
-    char *const at = room(blob, count);
+    char *const at = count > 0 ? room(blob, count) : NULL;
     if (!at)
         return;
     memcpy(at, bytes, count);

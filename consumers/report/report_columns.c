@@ -247,14 +247,13 @@ static void write_texts(struct writing *writing, struct texts *texts)
 void write_sample(struct writing *writing)
 {
     const struct sample *const sample = &writing->report->sample;
-    const int64_t start = writing->report->axis.start_ns;
     const size_t count = sample->events_count;
     struct grouped grouped = {0};
     blob_print(&writing->json, ",\"sample\":{\"skipped\":%" PRIu64, sample->skipped);
     if (group(sample, &grouped)) {
         uint64_t last = 0;
         for (size_t i = 0; i < count; i++) {
-            const int64_t since = sample->events[i]->ns - start;
+            const int64_t since = axis_since(&writing->report->axis, sample->events[i]->ns);
             last = grouped.values[i] = since > (int64_t)last ? (uint64_t)since : last;
         }
         write_column(writing, "time", grouped.values, count, true);

@@ -13,6 +13,11 @@ uint32_t report_entity_state(const struct report *report, const struct plan *pla
     return entry ? entry->state : UINT32_MAX;
 }
 
+static double between(const struct report *report, int64_t from_ns, int64_t to_ns)
+{
+    return (double)(axis_since(&report->axis, to_ns) - axis_since(&report->axis, from_ns));
+}
+
 /* ---- a class ----------------------------------------------------------------------------------------------------------- */
 
 static void state_until(struct report *report, struct states_over_time *states, uint32_t state, int64_t ns)
@@ -26,7 +31,7 @@ static void state_until(struct report *report, struct states_over_time *states, 
         return;
     shares_add(states->shares[state], &report->axis, states->since_ns[state], ns, (double)states->now[state]);
     if (ns > states->since_ns[state]) {
-        states->total[state] += (double)states->now[state] * (double)(ns - states->since_ns[state]);
+        states->total[state] += (double)states->now[state] * between(report, states->since_ns[state], ns);
         states->since_ns[state] = ns;
     }
 }
@@ -73,9 +78,8 @@ static struct listed_entity *listed_get(struct report *report, const struct plan
 
 static void strip_add(struct report *report, const struct listed_entity *listed, int64_t to_ns)
 {
-    const int64_t start = report->axis.start_ns;
-    const int64_t from = listed->since_ns > start ? listed->since_ns - start : 0;
-    const int64_t to = to_ns - start > from ? to_ns - start : from;
+    const int64_t from = axis_since(&report->axis, listed->since_ns), end = axis_since(&report->axis, to_ns);
+    const int64_t to = end > from ? end : from;
     const struct slice slice = {.track = (uint32_t)(listed - report->listed),
                                 .name = listed->state,
                                 .count = 1,
@@ -92,7 +96,7 @@ static void listed_until(struct report *report, struct listed_entity *listed, in
 {
     if (listed->state >= STATES_MAX || ns <= listed->since_ns)
         return;
-    listed->time[listed->state] += (double)(ns - listed->since_ns);
+    listed->time[listed->state] += between(report, listed->since_ns, ns);
     strip_add(report, listed, ns);
 }
 

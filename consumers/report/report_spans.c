@@ -48,8 +48,8 @@ static uint32_t lane_take(struct report *report, uint32_t track)
 
 static void slice_add(struct report *report, const struct open_span *open, int64_t to_ns)
 {
-    const int64_t from = open->from_ns > report->axis.start_ns ? open->from_ns - report->axis.start_ns : 0;
-    const int64_t to = to_ns - report->axis.start_ns > from ? to_ns - report->axis.start_ns : from;
+    const int64_t from = axis_since(&report->axis, open->from_ns), end = axis_since(&report->axis, to_ns);
+    const int64_t to = end > from ? end : from;
     const struct slice slice = {.track = open->track,
                                 .name = open->row,
                                 .lane = open->lane,
@@ -125,7 +125,7 @@ static void slow_add(struct report *report, struct row_more *more, const struct 
     more->slow[at] = (struct slow_span){.duration = duration,
                                         .id = event->payload[0],
                                         .track = track,
-                                        .from_ns = event->time - event->duration,
+                                        .from_ns = (int64_t)((uint64_t)event->time - duration),
                                         .text = fields_text(event)};
     report->out_of_memory |= !more->slow[at].text;
 }

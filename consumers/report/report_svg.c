@@ -16,7 +16,7 @@ static const struct frame whole_frame = {.left = 74, .right = 838, .top = 46, .b
 
 static double place_x(const struct frame *frame, const struct report *report, double ns)
 {
-    const double length = (double)(report->stat.last_ns - report->axis.start_ns);
+    const double length = (double)axis_since(&report->axis, report->stat.last_ns);
     return frame->left + ns / (length > 0 ? length : 1) * (frame->right - frame->left);
 }
 
@@ -33,7 +33,7 @@ static uint32_t buckets(struct report *report)
 
 static void time_axis(struct output *out, const struct frame *frame, const struct report *report)
 {
-    svg_axis_x(out, frame, (double)(report->stat.last_ns - report->axis.start_ns));
+    svg_axis_x(out, frame, (double)axis_since(&report->axis, report->stat.last_ns));
 }
 
 static void draw_events(struct output *out, struct report *report)

@@ -95,10 +95,10 @@ static void write_slow(struct writing *writing, const struct row_more *more)
     blob_text(&writing->json, ",\"slow\":[");
     for (uint32_t i = 0; i < more->slow_count; i++) {
         const struct slow_span *const slow = &more->slow[i];
-        const int64_t from = slow->from_ns - writing->report->axis.start_ns;
+        const int64_t from = axis_since(&writing->report->axis, slow->from_ns);
         blob_print(&writing->json,
                    "%s{\"duration\":%" PRIu64 ",\"id\":\"%" PRIu64 "\",\"from\":%" PRId64 ",\"track\":%d", comma(&any),
-                   slow->duration, slow->id, from > 0 ? from : 0, (int)slow->track);
+                   slow->duration, slow->id, from, (int)slow->track);
         write_text(writing, "text", slow->text);
         blob_text(&writing->json, "}");
     }
@@ -200,13 +200,13 @@ static void write_listed(struct writing *writing)
     for (uint32_t i = 0; i < report->listed_count; i++) {
         const struct listed_entity *const listed = &report->listed[i];
         const int64_t gone =
-            listed->state == STATE_GONE && listed->gone_ns ? listed->gone_ns - report->axis.start_ns : -1;
-        const int64_t first = listed->first_ns - report->axis.start_ns;
+            listed->state == STATE_GONE && listed->gone_ns ? axis_since(&report->axis, listed->gone_ns) : -1;
+        const int64_t first = axis_since(&report->axis, listed->first_ns);
         bool more = false;
         blob_print(&writing->json,
                    "%s{\"row\":%u,\"id\":\"%" PRIu64 "\",\"parent\":\"%" PRIu64 "\",\"first\":%" PRId64
                    ",\"gone\":%" PRId64 ",\"state\":%d,\"changes\":%u",
-                   comma(&any), listed->row, listed->id, listed->parent, first > 0 ? first : 0, gone,
+                   comma(&any), listed->row, listed->id, listed->parent, first, gone,
                    listed->state < STATES_MAX ? (int)listed->state : -1, listed->changes);
         write_text(writing, "name", listed->name);
         blob_text(&writing->json, ",\"time\":[");
@@ -297,7 +297,6 @@ static void write_processes(struct writing *writing)
 static void write_losses(struct writing *writing)
 {
     const struct report *const report = writing->report;
-    const int64_t start = report->axis.start_ns;
     bool any = false;
     blob_text(&writing->json, ",\"lost\":[");
     for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++) {
@@ -313,8 +312,8 @@ static void write_losses(struct writing *writing)
     for (uint32_t i = 0; i < report->losses_count; i++) {
         const struct loss *const loss = &report->losses[i];
         blob_print(&writing->json, "%s{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"count\":%" PRIu64 ",\"cause\":\"%s\"}",
-                   comma(&any), loss->since_ns > start ? loss->since_ns - start : 0,
-                   loss->ns > start ? loss->ns - start : 0, loss->count, evtrail_cause_name(loss->cause));
+                   comma(&any), axis_since(&report->axis, loss->since_ns), axis_since(&report->axis, loss->ns),
+                   loss->count, evtrail_cause_name(loss->cause));
     }
     blob_text(&writing->json, "]");
 }
@@ -330,8 +329,8 @@ static void write_head(struct writing *writing)
                "{\"format\":1,\"start\":\"%" PRId64 "\",\"from\":\"%" PRId64 "\",\"to\":\"%" PRId64
                "\",\"length\":%" PRId64 ",\"events\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"lost_events\":%" PRIu64
                ",\"cut\":%" PRIu64 ",\"faults\":%" PRIu64,
-               report->axis.start_ns, from, to, to > report->axis.start_ns ? to - report->axis.start_ns : 0,
-               model->events, model->bytes, lost_sum(model->lost), report->cut, report->faults);
+               report->axis.start_ns, from, to, axis_since(&report->axis, to), model->events, model->bytes,
+               lost_sum(model->lost), report->cut, report->faults);
     blob_print(&writing->json, ",\"buckets\":%u,\"width\":%" PRIu64, writing->buckets,
                UINT64_C(1) << report->axis.shift);
 }

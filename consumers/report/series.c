@@ -7,15 +7,21 @@
 #include <math.h>
 #include <string.h>
 
+int64_t axis_since(const struct axis *axis, int64_t ns)
+{
+    if (!axis->started || ns <= axis->start_ns)
+        return 0;
+    const uint64_t since = (uint64_t)ns - (uint64_t)axis->start_ns;
+    return since > INT64_MAX ? INT64_MAX : (int64_t)since;
+}
+
 uint32_t axis_place(struct axis *axis, int64_t ns)
 {
     if (!axis->started) {
         axis->started = true;
         axis->start_ns = ns;
     }
-    if (ns <= axis->start_ns)
-        return 0;
-    const uint64_t since = (uint64_t)ns - (uint64_t)axis->start_ns;
+    const uint64_t since = (uint64_t)axis_since(axis, ns);
     while (since >> axis->shift >= AXIS_BUCKETS)
         axis->shift++;
     return (uint32_t)(since >> axis->shift);
@@ -123,13 +129,11 @@ void heat_add(struct heat *heat, struct axis *axis, int64_t ns, uint64_t duratio
 void shares_add(struct shares *shares, struct axis *axis, int64_t from_ns, int64_t to_ns, double things)
 {
     const uint32_t last = axis_place(axis, to_ns), first = axis_place(axis, from_ns);
+    const uint64_t begin = (uint64_t)axis_since(axis, from_ns), end = (uint64_t)axis_since(axis, to_ns);
     shares_fit(shares, axis);
-    if (things <= 0 || to_ns <= from_ns)
-        return;
-    for (uint32_t i = first; i <= last; i++) {
-        const int64_t begin = axis->start_ns + ((int64_t)i << axis->shift);
-        const int64_t end = begin + (INT64_C(1) << axis->shift);
-        const int64_t from = from_ns > begin ? from_ns : begin, to = to_ns < end ? to_ns : end;
+    for (uint32_t i = first; things > 0 && i <= last; i++) {
+        const uint64_t low = (uint64_t)i << axis->shift, high = low + (UINT64_C(1) << axis->shift); /* at most 2^63 */
+        const uint64_t from = begin > low ? begin : low, to = end < high ? end : high;
         if (to > from)
             shares->at[i] += (double)(to - from) * things;
     }

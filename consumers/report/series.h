@@ -21,6 +21,9 @@ struct axis {
 /* The bucket of a moment; the axis is widened for it. Before the start: 0. */
 uint32_t axis_place(struct axis *axis, int64_t ns);
 
+/* ns since the start: 0 before it. Times are the trace's word, and may be anything. */
+int64_t axis_since(const struct axis *axis, int64_t ns);
+
 /* Each of these follows the axis when it is next used: `shift` is the one it was last filled with. */
 struct counts {
     uint8_t shift;

@@ -118,7 +118,8 @@ uint32_t slices_sort(struct slices *slices, struct slice **ret_slices)
     for (uint32_t i = 0; i < slices->size; i++)
         if (slices->places[i].count > 0)
             slices->places[count++] = slices->places[i];
-    qsort(slices->places, count, sizeof *slices->places, by_place);
+    if (count > 0)
+        qsort(slices->places, count, sizeof *slices->places, by_place);
     *ret_slices = slices->places;
     return count;
 }

@@ -19,6 +19,8 @@ for name in trace many lossy; do
     cp out "$name.jsonl"
 done
 run 0 report --full -o full.html many.evt
+run 0 report -q 'no.such.event' -o nothing.html trace.evt
+run 0 report -q r.ratio -o few.html trace.evt
 run 0 report -o both.html --against before.evt trace.evt
 [ "$failures" = 0 ] || finish
 export NODE_PATH=$MODULES BROWSER=$browser SHOTS=${SHOTS:-}

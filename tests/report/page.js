@@ -258,6 +258,16 @@ async function compared() {
     await shot(page, "against");
     await page.close();
 }
+async function nearlyNothing() {
+    for (const name of ["nothing", "few"]) {
+        const page = await open(name);
+        await walk(page);
+        equal(name + ": events", await page.locator("#event-table tbody tr").count(), name === "few" ? 3 : 0);
+        await page.locator("#events .filters").click();
+        await page.keyboard.press("+");
+        await page.close();
+    }
+}
 async function printed() {
     const page = await open("trace");
     await walk(page);
@@ -282,7 +292,7 @@ async function opensFast() {
     const profile = fs.mkdtempSync(path.join(os.tmpdir(), "evtrail-browser."));
     context = await chromium.launchPersistentContext(profile, {executablePath: process.env.BROWSER, args: FLAGS, acceptDownloads: true});
     const tests = {figures: () => figuresEqualStats("trace"), manyFigures: () => figuresEqualStats("many"), lossyFigures: () => figuresEqualStats("lossy"), light: () => everyView("light", 1280), dark: () => everyView("dark", 1280), narrow: () => everyView("light", 400),
-        hostileNames, keyboard, pointer, takenOut, compared, printed, opensFast};
+        hostileNames, keyboard, pointer, takenOut, compared, nearlyNothing, printed, opensFast};
     for (const name of Object.keys(tests).filter((one) => !process.argv[3] || one === process.argv[3])) {
         const had = faults.length;
         try { await tests[name](); } catch (error) { faults.push(name + ": " + error.stack); }

@@ -18,6 +18,8 @@ cmp -s first.html page.html || flop 'the same trace makes other bytes'
 run 0 report trace.evt
 cmp -s out first.html || flop 'standard output is not the file'
 run 3 report -o none.html missing.evt
+printf 'no trace at all' >no.evt
+run 5 report -o none.html no.evt
 [ ! -e none.html ] || flop 'a page of nothing was written'
 run 2 report -o none.html
 run 2 report --svg r.request --against trace.evt trace.evt
@@ -38,6 +40,8 @@ run 0 report -o both.html --against small.evt trace.evt
 grep -q 'id="against"' both.html || flop 'the other trace is not in the page'
 run 0 report --full -o full.html trace.evt
 run 0 report -q 'r.request' -o few.html trace.evt
+run 0 report -q 'no.such.event' -o nothing.html trace.evt
+run 0 report -q 'no.such.event' --svg events -o nothing.svg trace.evt
 run 0 stat --json trace.evt
 cp out stat.jsonl
 run 0 stat --json -q 'r.request' trace.evt
@@ -120,6 +124,7 @@ def compare(page, stat):
 
 text, model, columns = compare("page.html", "stat.jsonl")
 compare("few.html", "few.jsonl")
+check("a page of nothing", data("nothing.html")[1]["events"], 0)
 _, full, full_columns = compare("full.html", "stat.jsonl")
 check("all events in the full page", len(column(full_columns, full["sample"]["time"])), full["events"])
 
@@ -139,7 +144,7 @@ for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "
     check(word, word in shell, False)
 check("</script>", text.count("</script>"), 2)
 
-for name in ("r_request", "r_queue", "r_conn", "events", "evil"):
+for name in ("r_request", "r_queue", "r_conn", "events", "evil", "nothing"):
     figure = open(name + ".svg", encoding="utf-8").read()
     root = tree.fromstring(figure)
     check(name, [root.tag, bool(root.get("viewBox"))], ["{http://www.w3.org/2000/svg}svg", True])

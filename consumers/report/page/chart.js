@@ -174,7 +174,7 @@ function timeChart(o) {
             : function (v) { return TOP + room * (1 - (v - low) / (high - low)); };
     }
     function axes(y, low, high) {
-        var g = s("g"), list = o.log ? logTicks(low, high, 7) : ticks(low, high, 4).list, t = ticks(view.from, view.to, Math.max(2, Math.floor(chart.width / 110)));
+        var g = s("g"), list = o.log ? logTicks(low, high, 7) : valueTicks(low, high, 4, o.unit), t = ticks(view.from, view.to, Math.max(2, Math.floor(chart.width / 80)));
         list.forEach(function (v) {
             var at = Math.round(y(v)) + 0.5;
             g.appendChild(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: at, y2: at}));
@@ -192,11 +192,17 @@ function timeChart(o) {
         for (var i = first; i <= last; i++) {
             var v = values[i];
             if (v === null || v === undefined || isNaN(v)) { if (!o.hold) pen = false; continue; }
-            d += (pen ? "L" : "M") + x((i + 0.5) * stepNs).toFixed(1) + " " + y(v).toFixed(1);
+            d += pen && o.steps ? "H" + x((i + 0.5) * stepNs).toFixed(1) + "V" + y(v).toFixed(1) : (pen ? "L" : "M") + x((i + 0.5) * stepNs).toFixed(1) + " " + y(v).toFixed(1);
             if (!pen && (i === last || values[i + 1] === null || values[i + 1] === undefined)) d += "h.5";
             pen = true;
         }
         return d;
+    }
+    // Where a line has few values, each is a dot.
+    function dots(g, one, first, last, y) {
+        var list = [];
+        for (var i = first; i <= last && list.length <= 20; i++) if (one.values[i] !== null && one.values[i] !== undefined && !isNaN(one.values[i])) list.push(i);
+        if (list.length <= 20) list.forEach(function (k) { g.appendChild(s("circle", {class: "dot " + one.colour, cx: x((k + 0.5) * stepNs), cy: y(one.values[k]), r: 3})); });
     }
     function between(lows, highs, first, last, y) {
         var up = "", down = "", d = "";
@@ -258,6 +264,7 @@ function timeChart(o) {
         else o.series.forEach(function (one) {
             if (one.highs) g.appendChild(s("path", {class: "fill " + one.colour, d: between(one.lows, one.highs, r[0], r[1], y)}));
             if (one.under) g.appendChild(s("path", {class: "fill " + one.colour, d: between(new Float64Array(buckets), one.values, r[0], r[1], y)}));
+            if (one.values) dots(g, one, r[0], r[1], y);
             if (one.values) g.appendChild(s("path", {class: "line " + (one.style || "") + " " + one.colour, d: path(one.values, r[0], r[1], y)}));
         });
         g.appendChild(cursor);
@@ -340,7 +347,7 @@ function logTicks(low, high, most) {
     var each = Math.ceil(list.length / most);
     return list.filter(function (v, i) { return i % each === 0; });
 }
-function tick(value, unit) { return quantity(value, unit).replace(/\.0+(?=\D|$)/, ""); }
+function tick(value, unit) { return quantity(value, /^(ns|us|ms|s|bytes)$/.test(unit) ? unit : "").replace(/\.0+(?=\D|$)/, ""); }
 function legend(series, filled) {
     var named = series.filter(function (one) { return one.name; });
     if (named.length < 2 && !filled) return null;

@@ -17,9 +17,10 @@ function whole(value) {
     return Number(value).toLocaleString("en-US");
 }
 function short(value) {
-    var a = Math.abs(value), units = ["", "k", "M", "G", "T", "P"], i = 0;
+    if (!isFinite(value)) return isNaN(value) ? "NaN" : value > 0 ? "∞" : "−∞";
+    var a = Math.abs(value), units = ["", "k", "M", "G", "T", "P", "E"], i = 0;
     if (a < 1000) return a % 1 ? String(+value.toPrecision(3)) : String(value);
-    while (a >= 999.5 && i < 5) { a /= 1000; i++; }
+    while (a >= 999.5 && i < 6) { a /= 1000; i++; }
     return (value < 0 ? "−" : "") + digits3(a) + " " + units[i];
 }
 function bytes(value) {
@@ -34,6 +35,7 @@ function percent(part, of) {
 }
 function quantity(value, unit) {
     if (value === null || value === undefined) return "–";
+    if (!isFinite(value)) return short(value);
     if (unit === "ns") return ns(value);
     if (unit === "us") return ns(value * 1e3);
     if (unit === "ms") return ns(value * 1e6);
@@ -41,10 +43,14 @@ function quantity(value, unit) {
     if (unit === "bytes") return bytes(value);
     return short(value) + (unit ? " " + unit : "");
 }
-// Seconds since the trace's start, with as many places as a step of so many ns needs.
+// Time since the trace's start, in one unit for the whole page, with as many places as a step of so many ns needs.
+var base = {ns: 1e9, unit: " s"};
+function baseSet(length) {
+    base = length >= 1e9 ? {ns: 1e9, unit: " s"} : length >= 1e6 ? {ns: 1e6, unit: " ms"} : {ns: 1e3, unit: " µs"};
+}
 function moment(at, step) {
-    var places = Math.max(0, Math.min(9, Math.ceil(-Math.log10(Math.max(step || 1e3, 1) / 1e9))));
-    return (at / 1e9).toFixed(places) + " s";
+    var places = Math.max(0, Math.min(9, Math.ceil(-Math.log10(Math.max(step || 1e3, 1) / base.ns) - 1e-9)));
+    return (at / base.ns).toFixed(places) + base.unit;
 }
 function clock(startText, at) {
     var big = BigInt(startText) + BigInt(Math.round(at)), date = new Date(Number(big / 1000000n));
@@ -61,3 +67,9 @@ function ticks(from, to, count) {
     for (var i = Math.ceil(from / step - 1e-9); i * step <= to + step * 1e-9 && list.length < 50; i++) list.push(i * step + 0);
     return {step: step, list: list};
 }
+// The same for values of a unit: sizes have steps of powers of 1,024.
+function valueTicks(from, to, count, unit) {
+    var by = unit === "bytes" ? Math.pow(1024, Math.max(0, Math.floor(Math.log(Math.max(to, 1)) / Math.log(1024)))) : 1;
+    return ticks(from / by, to / by, count).list.map(function (v) { return v * by; });
+}
+function numberOf(text) { return text === "inf" ? Infinity : text === "-inf" ? -Infinity : Number(text); }

@@ -50,6 +50,7 @@ function overview(model) {
 function show(model, other) {
     shown = model;
     charts = [];
+    baseSet(model.length);
     view.length = model.length;
     view.from = 0;
     view.to = model.length;
@@ -60,7 +61,8 @@ function show(model, other) {
     var title = document.title.replace(/: evtrail report$/, "");
     by("title").textContent = title;
     by("when").textContent = clock(model.start, 0) + ", " + ns(model.length) + (model.processes.length ? " on " + clean(model.processes[0].host) : "");
-    fill(empty(by("verdict")), null, verdicts(model).map(function (one) { return h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1]); }));
+    empty(by("verdict"));
+    fill(by("verdict"), null, verdicts(model).map(function (one) { return h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1]); }));
     var main = empty(by("main")), bar = empty(by("bar")), sections = [["summary", "Summary", summaryView]];
     if (model.spans.length) sections.push(["spans", "Spans", spansView]);
     if (model.counters.length) sections.push(["counters", "Counters", countersView]);

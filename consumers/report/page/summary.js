@@ -85,7 +85,7 @@ function rowsTable(model, other) {
         {name: "per second", text: function (row) { return short(row.count / model.length * 1e9); }, value: function (row) { return row.count; }},
         {name: "bytes", text: function (row) { return bytes(row.bytes); }, value: function (row) { return row.bytes; }, raw: function (row) { return row.bytes; }}];
     if (other) columns.push({name: "before", text: function (row) { return before[rowKey(row)] ? whole(before[rowKey(row)].count) : "–"; }, value: function (row) { return before[rowKey(row)] ? before[rowKey(row)].count : -1; }},
-        {name: "change", node: function (row) { return change(row.count, before[rowKey(row)] && before[rowKey(row)].count); }, value: function (row) { return before[rowKey(row)] ? row.count / before[rowKey(row)].count : Infinity; }});
+        {name: "change", node: function (row) { return change(row.count, before[rowKey(row)] && before[rowKey(row)].count, true); }, value: function (row) { return before[rowKey(row)] ? row.count / before[rowKey(row)].count : Infinity; }});
     return sortedTable({id: "rows", label: "Event names", by: 3, limit: 25, columns: columns, pick: function (row) { eventsShow(row.name); },
         rows: model.rows.filter(function (row) { return row.count > 0; })});
 }

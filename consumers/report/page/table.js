@@ -44,9 +44,10 @@ function sortedTable(o) {
     box.refresh = rows;
     return box;
 }
-function change(now, before) {
+// More time is worse; more of something else (plain) is neither.
+function change(now, before, plain) {
     if (!before || now === undefined || now === null) return h("span", {class: "zero"}, "–");
     var part = now / before - 1;
     var text = (part >= 0 ? "+" : "−") + (Math.abs(part) >= 10 ? "×" + digits3(now / before) : (100 * Math.abs(part)).toFixed(1) + " %");
-    return h("span", {class: part > 0.05 ? "more" : part < -0.05 ? "less" : "zero"}, text);
+    return h("span", {class: plain ? null : part > 0.05 ? "more" : part < -0.05 ? "less" : "zero"}, text);
 }

@@ -28,7 +28,7 @@ function trackChart(o) {
     function at(px) { return view.from + (Math.max(GUTTER, px) - GUTTER) / (chart.width - GUTTER - RIGHT) * (view.to - view.from); }
     function visible(i) { return ends[i] + slices.after[i] >= view.from && slices.from[i] - slices.before[i] <= view.to; }
     function drawAxis(context, c) {
-        var t = ticks(view.from, view.to, Math.max(2, Math.floor((chart.width - GUTTER) / 110)));
+        var t = ticks(view.from, view.to, Math.max(2, Math.floor((chart.width - GUTTER) / 85)));
         context.textAlign = "center";
         t.list.forEach(function (v) {
             context.fillStyle = c.soft;
