@@ -220,6 +220,14 @@ static void round_failed(struct establish *establish)
 
 /* ---- one round ---- */
 
+/* An address that had a whole attempt delay for itself, and lost all the same, is as good as silent: every connection that began with it
+ * would wait for that long first. */
+static bool lost_by_silence(const struct connector *connector, const struct connector_target *target)
+{
+    return connector->winner && target->tried && target->code == EVPOOL_ERROR_cancelled &&
+           target->took_ns >= connector->attempt_delay_ns;
+}
+
 /* What the attempts say about their addresses. */
 static void judge(struct establish *establish)
 {
@@ -245,7 +253,7 @@ static void judge(struct establish *establish)
         }
         if (address->state == ADDRESS_retired)
             ;
-        else if (failed && code_blames_address(target->code))
+        else if ((failed && code_blames_address(target->code)) || lost_by_silence(connector, target))
             verdict = eject_failure_locked(address, true, now);
         else if (target == connector->winner)
             verdict = eject_success_locked(address, now);

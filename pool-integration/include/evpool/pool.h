@@ -95,7 +95,7 @@ struct evpool_options {
     uint64_t backoff_max_ns;       /* [5 s] */
     enum evpool_spread spread;     /* [round robin] */
     uint64_t slow_start_ns;        /* a returned or new address gets its full share after this [none] */
-    unsigned eject_failures;       /* failures in a row until an address is ejected [3] */
+    unsigned eject_failures;       /* failures in a row until an address is ejected; one is also to lose a race after a whole attempt delay [3] */
     uint64_t eject_ns;             /* the first time, then doubled [1 s] */
     uint64_t eject_max_ns;         /* [60 s] */
     uint64_t idle_timeout_ns;      /* [60 s] */
