@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
-# Writes a C file with the texts of the page: cmake -DOUTPUT=FILE.c "-DSCRIPTS=A.js;B.js" -DSTYLE=F.css -DPAGE=F.html -P embed.cmake.
+# Writes a C file with the texts of the page: cmake -DOUTPUT=FILE.c "-DSCRIPTS=A.js;B.js" -DSTYLE=F.css -DPAGE=F.html
+# -DFIGURE=F.css -P embed.cmake.
 # The scripts become one, in a function of its own, without comments, indentation and the spaces around operators (so that no text in
 # them may need a space around one).
 function(bytes_of name text)
@@ -25,5 +26,7 @@ string(REPLACE "</script" "<\\/script" script "${script}")
 bytes_of(report_js "${script}")
 file(READ ${STYLE} text)
 bytes_of(report_css "${text}")
+file(READ ${FIGURE} text)
+bytes_of(figure_css "${text}")
 file(READ ${PAGE} text)
 bytes_of(report_html "${text}")

@@ -153,8 +153,8 @@ static int draw_entity(struct output *out, struct report *report, const struct r
 static const struct frame heat_frame = {.left = 74, .right = 560, .top = 46, .bottom = 262};
 static const struct frame histogram_frame = {.left = 636, .right = 838, .top = 46, .bottom = 262};
 
-#define COLUMNS_MOST 96u
-#define SHADES 12u
+#define COLUMNS_MOST 128u
+#define SHADES 9u
 
 /* Neighbouring columns are one where there are few spans, and where there are many columns: how many. */
 static unsigned grouping(const struct heat *heat, uint64_t count)
@@ -184,14 +184,27 @@ static uint64_t heat_most(const struct heat *heat, unsigned each)
     return most;
 }
 
-static void draw_cell(struct output *out, const struct scale *scale, const struct report *report, unsigned column,
-                      unsigned bin, unsigned each)
+/* 0: nothing; up to SHADES. */
+static unsigned shade_of(const struct heat *heat, unsigned column, unsigned bin, unsigned each, double most)
 {
-    const double top = svg_y(&heat_frame, scale, heat_bin_low(bin + 1)),
-                 low = svg_y(&heat_frame, scale, fmax(1, heat_bin_low(bin)));
-    const double left = bucket_x(&heat_frame, report, column * each * 4.0),
-                 right = bucket_x(&heat_frame, report, (column + 1) * each * 4.0);
-    output_print(out, "M%.1f %.1fH%.1fV%.1fH%.1fZ", left, top, right, low, left);
+    const uint64_t count = bin < HEAT_BINS ? heat_cell(heat, column, bin, each) : 0;
+    return (unsigned)ceil(log1p((double)count) / most * SHADES - 1e-9);
+}
+
+/* The bins of a column that have this shade, neighbours as one. */
+static void draw_column(struct output *out, const struct scale *scale, const struct report *report,
+                        const struct heat *heat, unsigned column, unsigned each, unsigned shade, double most)
+{
+    const double left = bucket_x(&heat_frame, report, column * each * 4.0);
+    const double right = bucket_x(&heat_frame, report, (column + 1) * each * 4.0);
+    for (unsigned bin = 0; bin < HEAT_BINS; bin++) {
+        const unsigned first = bin;
+        while (shade_of(heat, column, bin, each, most) == shade)
+            bin++;
+        if (bin > first)
+            output_print(out, "M%.1f %.1fH%.1fV%.1fH%.1fZ", left, svg_y(&heat_frame, scale, heat_bin_low(bin)), right,
+                         svg_y(&heat_frame, scale, fmax(1, heat_bin_low(first))), left);
+    }
 }
 
 /* One path a shade. */
@@ -202,11 +215,7 @@ static void draw_cells(struct output *out, const struct scale *scale, const stru
     for (unsigned shade = 1; shade <= SHADES; shade++) {
         output_print(out, "<path class=\"heat\" fill-opacity=\"%.2f\" d=\"", 0.1 + 0.9 * shade / SHADES);
         for (unsigned column = 0; column < HEAT_COLUMNS / each; column++)
-            for (unsigned bin = 0; bin < HEAT_BINS; bin++) {
-                const uint64_t count = heat_cell(heat, column, bin, each);
-                if (count > 0 && (unsigned)ceil(log1p((double)count) / most * SHADES - 1e-9) == shade)
-                    draw_cell(out, scale, report, column, bin, each);
-            }
+            draw_column(out, scale, report, heat, column, each, shade, most);
         output_text(out, "\"/>\n");
     }
 }
@@ -225,19 +234,23 @@ static double column_quantile(const struct heat *heat, unsigned column, unsigned
     return 0;
 }
 
+/* Twice: below it a wider line of the ground, so that it is seen on any shade. */
 static void draw_quantile(struct output *out, const struct scale *scale, const struct report *report,
                           const struct heat *heat, unsigned each, double quantile, unsigned colour)
 {
-    bool pen = false;
-    output_print(out, "<path class=\"line k%u\" d=\"", colour);
-    for (unsigned column = 0; column < HEAT_COLUMNS / each; column++) {
-        const double value = column_quantile(heat, column, each, quantile);
-        if (value > 0)
-            output_print(out, "%s%.1f %.1f", pen ? "L" : "M",
-                         bucket_x(&heat_frame, report, (column + 0.5) * each * 4.0), svg_y(&heat_frame, scale, value));
-        pen |= value > 0;
+    for (int under = 1; under >= 0; under--) {
+        bool pen = false;
+        output_print(out, "<path class=\"%s k%u\" d=\"", under ? "line case" : "line", colour);
+        for (unsigned column = 0; column < HEAT_COLUMNS / each; column++) {
+            const double value = column_quantile(heat, column, each, quantile);
+            if (value > 0)
+                output_print(out, "%s%.1f %.1f", pen ? "L" : "M",
+                             bucket_x(&heat_frame, report, (column + 0.5) * each * 4.0),
+                             svg_y(&heat_frame, scale, value));
+            pen |= value > 0;
+        }
+        output_text(out, "\"/>\n");
     }
-    output_text(out, "\"/>\n");
 }
 
 static void draw_histogram(struct output *out, const struct histogram *histogram, const struct scale *scale)

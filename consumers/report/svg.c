@@ -10,6 +10,8 @@
 
 #define TICKS 6
 
+extern const char figure_css[]; /* made by embed.cmake */
+
 double svg_y(const struct frame *frame, const struct scale *scale, double value)
 {
     const double part = scale->log ? log(fmax(value, scale->low) / scale->low) / log(scale->high / scale->low)
@@ -63,25 +65,9 @@ void svg_open(struct output *out, const char *title, const char *description)
     xml_text(out, title);
     output_text(out, ": ");
     xml_text(out, description);
-    output_text(
-        out, "</title>\n<style>\n"
-             "svg{--card:#fff;--ink:#1b2127;--soft:#56616d;--grid:#e3e7eb;--heat:#1c4f8a;--c0:#2f6db5;--c1:#1b9482;--"
-             "c2:#d57a1e;--c3:#b8406b;"
-             "--c4:#7a63c2;--c5:#87942b;--c6:#4aa5d8;--c7:#a5adb6;background:var(--card);font:12px "
-             "system-ui,-apple-system,\"Segoe UI\",Roboto,"
-             "\"Liberation Sans\",Arial,sans-serif;font-variant-numeric:tabular-nums}\n"
-             "@media "
-             "(prefers-color-scheme:dark){svg{--card:#1c2127;--ink:#e7ebef;--soft:#9ca8b4;--grid:#2c333b;--heat:#"
-             "9cc8f7;--c0:#6aa7ea;"
-             "--c1:#4bc4ae;--c2:#f0a254;--c3:#e87ea3;--c4:#ab9aee;--c5:#bfcd5e;--c6:#86cdf5;--c7:#727e8a}}\n"
-             "text{fill:var(--soft)}.name{fill:var(--ink);font-size:15px;font-weight:600}.end{text-anchor:end}.middle{"
-             "text-anchor:middle}\n"
-             ".grid{stroke:var(--grid)}.line{fill:none;stroke:var(--k);stroke-width:1.6;stroke-linejoin:round}.under{"
-             "fill:var(--k);opacity:.3}\n"
-             ".layer{fill:var(--k);stroke:var(--card);stroke-width:.4}.bar,.key{fill:var(--k)}.heat{fill:var(--heat)}\n"
-             ".k0{--k:var(--c0)}.k1{--k:var(--c1)}.k2{--k:var(--c2)}.k3{--k:var(--c3)}.k4{--k:var(--c4)}.k5{--k:var(--"
-             "c5)}.k6{--k:var(--c6)}.k7{--k:var(--c7)}\n"
-             "</style>\n<text class=\"name\" x=\"14\" y=\"22\">");
+    output_text(out, "</title>\n<style>\n");
+    output_text(out, figure_css);
+    output_text(out, "</style>\n<text class=\"name\" x=\"14\" y=\"22\">");
     xml_text(out, title);
     output_text(out, "</text>\n<text class=\"end\" x=\"846\" y=\"22\">");
     xml_text(out, description);

@@ -265,6 +265,7 @@ function timeChart(o) {
             if (one.highs) g.appendChild(s("path", {class: "fill " + one.colour, d: between(one.lows, one.highs, r[0], r[1], y)}));
             if (one.under) g.appendChild(s("path", {class: "fill " + one.colour, d: between(new Float64Array(buckets), one.values, r[0], r[1], y)}));
             if (one.values) dots(g, one, r[0], r[1], y);
+            if (one.values && o.heat) g.appendChild(s("path", {class: "line case", d: path(one.values, r[0], r[1], y)}));
             if (one.values) g.appendChild(s("path", {class: "line " + (one.style || "") + " " + one.colour, d: path(one.values, r[0], r[1], y)}));
         });
         g.appendChild(cursor);
