@@ -33,6 +33,7 @@ LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OP
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_endpoint, SOURCES, OPT_snapshot,
      OPT_filter, OPT_from, OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
+LIST(import_options, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
@@ -76,6 +77,9 @@ EXAMPLES(convert_examples, {"evtrail convert -o trace.csv trace.evt", "for DuckD
          {"evtrail convert --to folded trace.evt | flamegraph.pl > flame.svg", "where the time of spans goes"},
          {"evtrail convert --to otlp --endpoint http://127.0.0.1:4318 -p myserver", "live, to a collector"},
          {"evtrail convert --to jsonl -q 'level <= warning' trace.evt | jq .name", "for other programs"});
+EXAMPLES(import_examples,
+         {"evtrail import -o lttng.evt ~/lttng-traces/auto-20261121-100000", "all traces of an LTTng session"},
+         {"evtrail stat lttng.evt", "and look at them"});
 EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},
          {"source <(evtrail help --bash)", "completion in this shell"});
 EXAMPLES(no_examples, {NULL, NULL});
@@ -259,6 +263,20 @@ const struct subcommand subcommands[] = {
      .examples = convert_examples,
      .completes = COMPLETES_file,
      .program = true},
+    {.name = "import",
+     .operands = "DIRECTORY...",
+     .summary = "read CTF traces of LTTng and others into a trace file",
+     .text = "Every directory here or below that has a file 'metadata' is a CTF 1.8 trace; all become one trace file, "
+             "with a source for "
+             "each process (of a trace that does not tell processes apart: one). Numbers, texts, enums and byte arrays "
+             "are fields; structs, "
+             "variants and other arrays become text. Discarded events are losses in their place. docs/convert.md has "
+             "the rest. "
+             "What is damaged is told and left out, and the exit code is 5.",
+     .run = run_import,
+     .options = import_options,
+     .examples = import_examples,
+     .completes = COMPLETES_directory},
     {.name = "prune",
      .operands = "[FILE...]",
      .summary = "remove sessions of dead processes, or old trace files",
