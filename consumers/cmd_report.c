@@ -93,7 +93,7 @@ static int write_report(struct reporting *reporting, struct reporting *against, 
     title_make(&reporting->report, against ? &against->report : NULL, title, sizeof title);
     int r = args->set[OPT_svg]
                 ? report_svg(&out, &reporting->report, *name && strcmp(name, "events") != 0 ? name : NULL)
-                : report_page(&out, &reporting->report, against ? &against->report : NULL, title);
+                : report_page(&out, &reporting->report, against ? &against->report : NULL, args->set[OPT_full], title);
     const int end = output_fini(&out);
     if (r == -ENOENT)
         return figure_missing(name);
@@ -147,6 +147,8 @@ static int check(const struct args *args)
         return fail(CODE_usage, NULL, "a page is no text for a terminal; name a file: -o report.html");
     if (path && !args->set[OPT_force] && stat(path, &there) == 0 && S_ISREG(there.st_mode) && there.st_size > 0)
         return fail(CODE_io, path, "exists; --force replaces it");
+    if (!path && args->program)
+        return fail(CODE_usage, NULL, "standard output is the program's; name a file: -o report.html");
     if (args->set[OPT_svg] && args->set[OPT_against])
         return fail(CODE_usage, NULL, "--svg is of one trace; it cannot go with --against");
     return CODE_ok;

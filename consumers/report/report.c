@@ -89,8 +89,8 @@ static struct row_more *more_make(struct report *report, const struct row *row)
         return NULL;
     if (report->counts < SERIES_ROWS && (more->counts = need(report, sizeof *more->counts)))
         report->counts++;
-    if (row->counter)
-        more->levels = need(report, sizeof *more->levels);
+    if (row->counter && report->levels < LEVEL_ROWS && (more->levels = need(report, sizeof *more->levels)))
+        report->levels++;
     if (row->span && report->heats < HEAT_ROWS && (more->heat = need(report, sizeof *more->heat)))
         report->heats++;
     if (row->class)
@@ -277,6 +277,18 @@ void report_event(struct report *report, const struct evtrail_event *event)
         process_seen(report, event->source, 0);
     }
     report->out_of_memory |= report->stat.out_of_memory;
+}
+
+bool report_shrink(struct report *report)
+{
+    const uint32_t events = report->sample.limit[0] / 2;
+    if (events < 500)
+        return false;
+    sample_limit(&report->sample, events, report->sample.limit[1] / 2);
+    if (slices_limit(&report->spans, report->spans.limit / 2) < 0 ||
+        slices_limit(&report->strips, report->strips.limit / 2) < 0)
+        report->out_of_memory = true;
+    return !report->out_of_memory;
 }
 
 void report_end(struct report *report)

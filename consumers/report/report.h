@@ -14,7 +14,10 @@
 
 #define SLOWEST 16u
 #define SERIES_ROWS 512u   /* names whose events over time are kept */
-#define HEAT_ROWS 128u     /* spans whose durations over time are kept */
+#define HEAT_ROWS 96u      /* spans whose durations over time are kept */
+#define LEVEL_ROWS 192u    /* counters whose values over time are kept */
+#define SHARES 256u        /* states, of all classes, whose shares over time are kept */
+#define ROW_BUCKETS 128u   /* of a name's events over time, as they are written */
 #define LANES 64u          /* of a track: spans that are open at once */
 #define LISTED_CLASS 400u  /* entities of a class that are listed one by one */
 #define LISTED 4000u       /* in all */
@@ -27,7 +30,8 @@ struct slow_span {
     char *text; /* owned: the end event's fields */
 };
 struct states_over_time {
-    struct shares *shares[STATES_MAX];
+    struct shares *shares[STATES_MAX]; /* NULL: there were too many */
+    bool known[STATES_MAX];
     uint64_t now[STATES_MAX];
     double total[STATES_MAX]; /* ns, of all its entities */
     int64_t since_ns[STATES_MAX];
@@ -81,7 +85,7 @@ struct report {
     struct axis axis;
     struct row_more **more;
     uint32_t more_count;
-    uint32_t heats, counts;
+    uint32_t heats, counts, levels, shares;
     struct counts *events, *lost[EVTRAIL_CAUSES_ALL];
     struct loss losses[LOSSES_MAX];
     uint32_t losses_count;
@@ -111,6 +115,9 @@ void report_event(struct report *report, const struct evtrail_event *event);
 /* After the last event: what is open lasts until here. */
 void report_end(struct report *report);
 
+/* Halves what is kept of single events and spans. False: there is little left to halve. */
+bool report_shrink(struct report *report);
+
 /* Parts of it. */
 struct row_more *report_more(struct report *report, const struct row *row);
 uint32_t report_track(struct report *report, const struct evtrail_event *event); /* UINT32_MAX: none left */
@@ -124,9 +131,10 @@ void report_entities_end(struct report *report);
 
 /* All of it as the data of a page: a length, JSON, columns. */
 void report_write(struct report *report, struct blob *out);
-/* A page with the reports' data: the second may be NULL. 0 or a negative errno. */
+/* A page with the reports' data: the second may be NULL. Without `full` they are shrunk until the page has at most some 2 MB. 0 or a
+ * negative errno. */
 struct output;
-int report_page(struct output *out, struct report *report, struct report *against, const char *title);
+int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title);
 /* The figure of one span, counter or class of entities, or of all events (name NULL). -ENOENT: no such name. */
 int report_svg(struct output *out, struct report *report, const char *name);
 

@@ -22,14 +22,15 @@ static double between(const struct report *report, int64_t from_ns, int64_t to_n
 
 static void state_until(struct report *report, struct states_over_time *states, uint32_t state, int64_t ns)
 {
-    if (!states->shares[state]) {
-        states->shares[state] = calloc(1, sizeof *states->shares[state]);
-        report->out_of_memory |= !states->shares[state];
+    if (!states->known[state]) {
+        states->known[state] = true;
         states->since_ns[state] = ns;
+        states->shares[state] = report->shares < SHARES ? calloc(1, sizeof *states->shares[state]) : NULL;
+        report->out_of_memory |= report->shares < SHARES && !states->shares[state];
+        report->shares += states->shares[state] != NULL;
     }
-    if (!states->shares[state])
-        return;
-    shares_add(states->shares[state], &report->axis, states->since_ns[state], ns, (double)states->now[state]);
+    if (states->shares[state])
+        shares_add(states->shares[state], &report->axis, states->since_ns[state], ns, (double)states->now[state]);
     if (ns > states->since_ns[state]) {
         states->total[state] += (double)states->now[state] * between(report, states->since_ns[state], ns);
         states->since_ns[state] = ns;
@@ -146,7 +147,7 @@ void report_entities_end(struct report *report)
     const int64_t end = report->stat.last_ns;
     for (uint32_t i = 0; i < report->more_count; i++)
         for (uint32_t state = 0; report->more[i] && report->more[i]->states && state < STATES_MAX; state++)
-            if (report->more[i]->states->shares[state])
+            if (report->more[i]->states->known[state])
                 state_until(report, report->more[i]->states, state, end);
     for (uint32_t i = 0; i < report->listed_count; i++)
         listed_until(report, &report->listed[i], end);

@@ -9,11 +9,13 @@
 #include "svg.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zstd.h>
 
 #define LEVEL 12
+#define DATA_MOST 1400000u /* bytes, of which base64 makes a third more */
 
 extern const char report_css[], report_js[], report_html[]; /* made by embed.cmake */
 
@@ -63,31 +65,50 @@ static void head_write(struct output *out, const char *title)
     output_text(out, "</style>\n</head>\n");
 }
 
-static int data_write(struct output *out, struct report *report, const char *id)
+/* The report's data, compressed; NULL: no memory. */
+static void *data_pack(struct report *report, size_t *ret_bytes)
 {
     struct blob data = {0};
     report_write(report, &data);
     const size_t most = ZSTD_compressBound(data.used);
-    void *const packed = malloc(most);
-    const size_t bytes = packed && !data.failed ? ZSTD_compress(packed, most, data.bytes, data.used, LEVEL) : 0;
-    const bool good = packed && !data.failed && !ZSTD_isError(bytes);
-    if (good) {
-        output_print(out, "<script type=\"application/octet-stream\" id=\"%s\">", id);
-        base64(out, packed, bytes);
-        output_text(out, "</script>\n");
-    }
-    free(packed);
+    void *packed = data.failed ? NULL : malloc(most);
+    const size_t bytes = packed ? ZSTD_compress(packed, most, data.bytes, data.used, LEVEL) : 0;
     blob_fini(&data);
-    return good ? 0 : -ENOMEM;
+    if (packed && ZSTD_isError(bytes)) {
+        free(packed);
+        packed = NULL;
+    }
+    *ret_bytes = bytes;
+    return packed;
 }
 
-int report_page(struct output *out, struct report *report, struct report *against, const char *title)
+static int data_write(struct output *out, struct report *report, size_t most, const char *id)
 {
+    size_t bytes;
+    void *packed = data_pack(report, &bytes);
+    while (packed && bytes > most && report_shrink(report)) {
+        free(packed);
+        packed = data_pack(report, &bytes);
+    }
+    if (!packed || report->out_of_memory) {
+        free(packed);
+        return -ENOMEM;
+    }
+    output_print(out, "<script type=\"application/octet-stream\" id=\"%s\">", id);
+    base64(out, packed, bytes);
+    output_text(out, "</script>\n");
+    free(packed);
+    return 0;
+}
+
+int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title)
+{
+    const size_t most = full ? SIZE_MAX : against ? DATA_MOST / 2 : DATA_MOST;
     head_write(out, title);
     output_text(out, report_html);
-    int r = data_write(out, report, "data");
+    int r = data_write(out, report, most, "data");
     if (r == 0 && against)
-        r = data_write(out, against, "against");
+        r = data_write(out, against, most, "against");
     output_text(out, "<script>");
     output_text(out, report_js);
     output_text(out, "</script>\n</body>\n</html>\n");

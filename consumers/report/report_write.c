@@ -44,6 +44,17 @@ static void write_counts(struct writing *writing, const char *key, struct counts
     write_column(writing, key, counts->at, writing->buckets, false);
 }
 
+/* Of a name: in fewer, wider buckets. */
+static void write_row_counts(struct writing *writing, struct counts *counts)
+{
+    const uint32_t each = AXIS_BUCKETS / ROW_BUCKETS;
+    uint64_t sums[ROW_BUCKETS] = {0};
+    counts_fit(counts, &writing->report->axis);
+    for (uint32_t i = 0; i < writing->buckets; i++)
+        sums[i / each] += counts->at[i];
+    write_column(writing, "series", sums, (writing->buckets + each - 1) / each, false);
+}
+
 /* Doubles as text: 9 digits are more than a chart shows. */
 static void write_doubles(struct writing *writing, const char *key, const double *values, const uint32_t *counts,
                           double divide)
@@ -234,7 +245,8 @@ static void write_row(struct writing *writing, const struct row *row)
     blob_print(&writing->json, "{\"number\":%u,\"kind\":\"%s\",\"level\":%u,\"count\":%" PRIu64 ",\"bytes\":%" PRIu64,
                row->number, evtrail_kind_name(row->kind), row->level, row->count, row->bytes);
     write_text(writing, "name", row->name);
-    write_counts(writing, "series", more ? more->counts : NULL);
+    if (more && more->counts)
+        write_row_counts(writing, more->counts);
     if (row->span)
         write_span(writing, row, more);
     if (row->counter && row->count > 0)

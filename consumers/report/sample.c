@@ -156,6 +156,17 @@ static void thin(struct sample *sample, bool severe)
     sample->events_count = kept;
 }
 
+void sample_limit(struct sample *sample, uint32_t limit, uint32_t limit_severe)
+{
+    sample->limit[0] = limit;
+    sample->limit[1] = limit_severe;
+    for (unsigned severe = 0; severe < 2; severe++)
+        for (uint32_t before = 0; sample->kept[severe] > sample->limit[severe] && sample->kept[severe] != before;) {
+            before = sample->kept[severe];
+            thin(sample, severe);
+        }
+}
+
 static int keep(struct sample *sample, const struct evtrail_event *event, uint32_t number, uint32_t track)
 {
     struct sample_type *const type = &sample->types[number];

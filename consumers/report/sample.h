@@ -53,6 +53,8 @@ void sample_init(struct sample *sample, uint32_t limit, uint32_t limit_severe);
 void sample_fini(struct sample *sample);
 /* 0 or -ENOMEM. */
 int sample_add(struct sample *sample, const struct evtrail_event *event, uint32_t track);
+/* Thins what is kept to these limits. */
+void sample_limit(struct sample *sample, uint32_t limit, uint32_t limit_severe);
 bool sample_is_severe(const struct sample_type *type);
 /* The type as evtrail_event_value() needs it, to read the words that were kept. */
 void sample_shape(const struct sample_type *type, struct evtrail_field fields[EVTRAIL_FIELDS_MAX],

@@ -100,6 +100,18 @@ int slices_add(struct slices *slices, const struct slice *slice)
     return 0;
 }
 
+int slices_limit(struct slices *slices, uint32_t limit)
+{
+    slices->limit = limit;
+    while (slices->used > limit && slices->shift < 63) {
+        slices->shift++;
+        const int r = rebuild(slices, slices->size);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
 static int by_place(const void *a, const void *b)
 {
     const struct slice *const x = a, *const y = b;
@@ -116,8 +128,11 @@ uint32_t slices_sort(struct slices *slices, struct slice **ret_slices)
 {
     uint32_t count = 0;
     for (uint32_t i = 0; i < slices->size; i++)
-        if (slices->places[i].count > 0)
-            slices->places[count++] = slices->places[i];
+        if (slices->places[i].count > 0) {
+            const struct slice slice = slices->places[i];
+            slices->places[i].count = 0;
+            slices->places[count++] = slice;
+        }
     if (count > 0)
         qsort(slices->places, count, sizeof *slices->places, by_place);
     *ret_slices = slices->places;

@@ -29,7 +29,9 @@ void slices_init(struct slices *slices, uint32_t limit);
 void slices_fini(struct slices *slices);
 /* 0 or -ENOMEM. */
 int slices_add(struct slices *slices, const struct slice *slice);
-/* The slices, by track, lane and time; the table is done with. */
+/* Joins until at most so many are left. Works on sorted slices, too. 0 or -ENOMEM. */
+int slices_limit(struct slices *slices, uint32_t limit);
+/* The slices, by track, lane and time. Nothing can be added any more. */
 uint32_t slices_sort(struct slices *slices, struct slice **ret_slices);
 
 #endif /* EVTRAIL_CONSUMERS_SLICES_H */

@@ -13,7 +13,8 @@ run 0 record --quiet -o trace.evt -- "$EMITTER" 20000 3
 run 0 record --quiet -o before.evt -- "$EMITTER" 8000 2
 run 0 record --quiet --policy block -o many.evt -- "$EMITTER" 200000 4
 run 0 record --quiet --policy overwrite --block-size 4K --blocks 2 -o lossy.evt -- "$EMITTER" 100000 4
-for name in trace many lossy; do
+run 0 record --quiet --policy block -o wide.evt -- "$EMITTER" 20000 4 wide
+for name in trace many lossy wide; do
     run 0 report -o "$name.html" "$name.evt"
     run 0 stat --json "$name.evt"
     cp out "$name.jsonl"

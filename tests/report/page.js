@@ -89,7 +89,7 @@ async function figuresEqualStats(name) {
     const rows = await cells(page, "#rows"), events = lines.filter((one) => one.what === "event");
     equal(name + ": event names", rows.length, events.length);
     for (const one of events)
-        check(name + ": " + one.name + " " + one.kind, rows.some((row) => row[1] === one.kind && row[3] === one.count && row[5] === one.bytes && (row[0] === one.name || one.name.includes("<"))), one);
+        check(name + ": " + one.name + " " + one.kind, rows.some((row) => row[1] === one.kind && row[3] === one.count && row[6] === one.bytes && (row[0] === one.name || one.name.includes("<"))), one);
     const spans = await cells(page, "#span-table");
     for (const one of lines.filter((line) => line.what === "span")) {
         const row = spans.find((cell) => cell[0] === one.name);
@@ -259,6 +259,10 @@ async function compared() {
     await page.close();
 }
 async function nearlyNothing() {
+    const wide = await open("wide");
+    await walk(wide);
+    await shot(wide, "wide");
+    await wide.close();
     for (const name of ["nothing", "few"]) {
         const page = await open(name);
         await walk(page);
@@ -276,7 +280,7 @@ async function printed() {
     await page.close();
 }
 async function opensFast() {
-    for (const [name, most] of [["many", 1000], ["full", 2000]]) {
+    for (const [name, most] of [["many", 1000], ["wide", 2000], ["full", 2000]]) {
         const times = [];
         for (let i = 0; i < 3; i++) {
             const page = await open(name);

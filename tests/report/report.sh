@@ -39,6 +39,15 @@ run 0 report --force -o page.html trace.evt
 run 0 report -o both.html --against small.evt trace.evt
 grep -q 'id="against"' both.html || flop 'the other trace is not in the page'
 run 0 report --full -o full.html trace.evt
+run 0 record --quiet --policy block -o wide.evt -- "$EMITTER" 200000 4 wide
+run 0 report -o wide.html wide.evt
+[ "$(stat -c %s wide.html)" -lt 2000000 ] || flop "a page of $(stat -c %s wide.html) bytes"
+run 0 stat --json wide.evt
+cp out wide.jsonl
+run 0 report -o against.html --against wide.evt wide.evt
+[ "$(stat -c %s against.html)" -lt 2100000 ] || flop "a page of two traces of $(stat -c %s against.html) bytes"
+run 0 report -o live.html -- "$EMITTER" 2000 1
+run 2 report -- "$EMITTER" 2000 1
 run 0 report -q 'r.request' -o few.html trace.evt
 run 0 report -q 'no.such.event' -o nothing.html trace.evt
 run 0 report -q 'no.such.event' --svg events -o nothing.svg trace.evt
@@ -91,7 +100,8 @@ def compare(page, stat):
     for one in events:
         row = rows[one["name"], one["kind"]]
         check(one["name"], [row["count"], row["bytes"], levels[row["level"]]], [one["count"], one["bytes"], one["level"]])
-        check(one["name"] + " over time", sum(column(columns, row["series"])), one["count"])
+        if "series" in row:
+            check(one["name"] + " over time", sum(column(columns, row["series"])), one["count"])
     check("all over time", sum(column(columns, model["series"])), total["events"])
     spans = {row["name"]: row["span"] for row in model["rows"] if "span" in row}
     for one in [one for one in lines if one["what"] == "span"]:
@@ -100,8 +110,9 @@ def compare(page, stat):
         for key in ("min", "mean", "p50", "p90", "p99", "p999", "max"):
             check(f"{one['name']} {key}", span.get(key), one.get(key + "_ns"))
         check(one["name"] + " histogram", sum(span["histogram"][2::3]), one["count"])
-        if one["count"]:
+        if one["count"] and "heat" in span:
             check(one["name"] + " heat", sum(span["heat"]["cells"][2::3]), one["count"])
+        if one["count"]:
             check(one["name"] + " slowest", span["slow"][0]["duration"], one["max_ns"])
     for one in [one for one in lines if one["what"] == "counter"]:
         counter = next(row["counter"] for row in model["rows"] if row["name"] == one["name"] and "counter" in row)
@@ -124,6 +135,9 @@ def compare(page, stat):
 
 text, model, columns = compare("page.html", "stat.jsonl")
 compare("few.html", "few.jsonl")
+if compare("wide.html", "wide.jsonl")[1]["events"] < 500000:
+    bad.append("wide.evt has too few events to say anything")
+check("live", data("live.html")[1]["events"] > 2000, True)
 check("a page of nothing", data("nothing.html")[1]["events"], 0)
 _, full, full_columns = compare("full.html", "stat.jsonl")
 check("all events in the full page", len(column(full_columns, full["sample"]["time"])), full["events"])

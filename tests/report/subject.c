@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: ISC
  *
  * A traced program for the tests of reports: threads with nested and overlapping spans, counters at the ends of their ranges,
- * entities with parents, errors, and names that would like to break out of a page. Usage: subject [EVENTS [THREADS]]
+ * entities with parents, errors, and names that would like to break out of a page. Usage: subject [EVENTS [THREADS [wide]]]
+ * `wide` adds hundreds of names with random contents, which nothing can compress.
  */
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -89,6 +91,69 @@ static void *work(void *argument)
     return NULL;
 }
 
+/* ---- what no page has room for --------------------------------------------------------------------------------------- */
+
+enum { KINDS = 3, WIDE_NAMES = 400, WIDE_ROUNDS = 200 };
+
+static const struct evtrail_point *wide_point(unsigned kind, unsigned number)
+{
+    static const struct evtrail_field_desc fields[KINDS][2] = {
+        {{EVTRAIL_TYPE_string, "text", "", "", NULL}, {EVTRAIL_TYPE_u64, "number", "", "", NULL}},
+        {{EVTRAIL_TYPE_f64, "value", "", "", NULL}, {EVTRAIL_TYPE_x64, "mask", "", "", NULL}},
+        {{EVTRAIL_TYPE_u64, "span", "", "", NULL}, {EVTRAIL_TYPE_u64, "parent", "", "", NULL}},
+    };
+    static const uint8_t kinds[KINDS] = {EVTRAIL_KIND_instant, EVTRAIL_KIND_counter, EVTRAIL_KIND_begin};
+    const struct evtrail_point *point = NULL;
+    char name[64];
+    const bool end = kind == KINDS; /* of the span before it */
+    snprintf(name, sizeof name, "w.%u.%u", end ? kind - 1 : kind, number);
+    const struct evtrail_event_desc desc = {.bytes = sizeof desc,
+                                            .name = name,
+                                            .level = EVTRAIL_LEVEL_info,
+                                            .kind = end ? EVTRAIL_KIND_end : kinds[kind],
+                                            .fields_count = end ? 1 : 2,
+                                            .fields = fields[end ? kind - 1 : kind]};
+    evtrail_register(&desc, &point);
+    return point;
+}
+
+static uint64_t random_word(void)
+{
+    static uint64_t state = 1;
+    state = state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return state ^ state >> 33;
+}
+
+static void wide_emit(const struct evtrail_point *const points[4], uint64_t ticks)
+{
+    uint64_t text[12];
+    const double value = (double)random_word() / 1e9;
+    uint64_t bits;
+    for (unsigned i = 0; i < 12; i++)
+        text[i] = random_word() | UINT64_C(0x4040404040404040);
+    memcpy(&bits, &value, sizeof bits);
+    const uint64_t span = evtrail_span_id();
+    const struct evtrail_arg instant[] = {{sizeof text, text}, {random_word(), NULL}},
+                             counter[] = {{bits, NULL}, {random_word(), NULL}};
+    const struct evtrail_arg begin[] = {{span, NULL}, {random_word(), NULL}}, end[] = {{span, NULL}};
+    evtrail_emit(points[0], ticks, instant, 2);
+    evtrail_emit(points[1], ticks, counter, 2);
+    evtrail_emit(points[2], ticks, begin, 2);
+    evtrail_emit(points[3], ticks + (random_word() >> (random_word() % 30 + 34)), end, 1);
+}
+
+static void wide(void)
+{
+    static const struct evtrail_point *points[WIDE_NAMES][4];
+    for (unsigned i = 0; i < WIDE_NAMES; i++)
+        for (unsigned kind = 0; kind < 4; kind++)
+            if (!(points[i][kind] = wide_point(kind, i)))
+                exit(3);
+    for (unsigned round = 0; round < WIDE_ROUNDS; round++)
+        for (unsigned i = 0; i < WIDE_NAMES; i++)
+            wide_emit(points[i], evtrail_now());
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[32];
@@ -103,6 +168,8 @@ int main(int argc, char **argv)
             return 1;
     for (long i = 0; i < count; i++)
         pthread_join(threads[i], NULL);
+    if (argc > 3 && strcmp(argv[3], "wide") == 0)
+        wide();
     EVTRAIL_GONE(info, "r.conn", 6);
     return 0;
 }

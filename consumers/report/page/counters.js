@@ -12,15 +12,14 @@ function countersView(model, other) {
     if (other) columns.push({name: "greatest before", text: function (row) { return before[row.name] ? quantity(Number(before[row.name].max), row.counter.unit) : "–"; }},
         {name: "change", node: function (row) { return change(Number(row.counter.max), before[row.name] && Number(before[row.name].max), true); }, value: function (row) { return before[row.name] ? Number(row.counter.max) / Number(before[row.name].max) : Infinity; }});
     box.appendChild(h("div", {class: "card"}, sortedTable({id: "counter-table", label: "Counters", rows: model.counters, by: 1, limit: 20, columns: columns})));
-    var grid = h("div", {class: model.counters.length > 1 ? "grid2" : ""}), more = h("button", {type: "button", class: "tool", click: function () { add(); }}, "Show more counters");
+    var drawn = model.counters.filter(function (row) { return row.counter.lasts; }), grid = h("div", {class: model.counters.length > 1 ? "grid2" : ""}), more = h("button", {type: "button", class: "tool", click: function () { add(); }}, "Show more counters");
     function add() {
-        model.counters.slice(grid.childNodes.length, grid.childNodes.length + shown).forEach(function (row) {
+        drawn.slice(grid.childNodes.length, grid.childNodes.length + shown).forEach(function (row) {
             var c = row.counter;
-            if (!c.lasts) return;
             grid.appendChild(timeChart({title: row.name, note: c.unit ? "in " + c.unit : null, unit: c.unit, buckets: model.buckets, step: model.width, hold: true, steps: true, lost: model.losses, height: 170, loose: true,
                 series: [{name: "lowest to highest", colour: "c0", lows: c.lows, highs: c.highs}, {name: "last", colour: "c0", values: c.lasts}]}));
         });
-        more.hidden = grid.childNodes.length >= model.counters.length;
+        more.hidden = grid.childNodes.length >= drawn.length;
     }
     add();
     box.appendChild(grid);

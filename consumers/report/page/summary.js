@@ -73,6 +73,13 @@ function threadsOf(model, process) {
     var at = model.processes.indexOf(process);
     return model.tracks.filter(function (track) { return track.process === at; }).length;
 }
+// A small picture of when; its height is each row's own.
+function spark(series) {
+    if (!series || !series.length) return "";
+    var most = Math.max.apply(null, Array.prototype.slice.call(series)), wide = 120 / series.length, d = "";
+    for (var i = 0; i < series.length; i++) if (series[i]) d += "M" + (i * wide).toFixed(1) + " 16h" + Math.max(0.8, wide).toFixed(1) + "V" + (16 - 15 * series[i] / most).toFixed(1) + "h-" + Math.max(0.8, wide).toFixed(1) + "z";
+    return s("svg", {class: "spark c0", width: 120, height: 17, "aria-hidden": "true"}, s("path", {class: "under", d: d}));
+}
 function rowKey(row) { return row.kind + " " + row.name; }
 function rowsTable(model, other) {
     var before = {}, columns;
@@ -83,6 +90,7 @@ function rowsTable(model, other) {
         {name: "level", class: "text", node: function (row) { return h("span", {class: "level" + row.level}, LEVELS[row.level] || "?"); }, value: function (row) { return row.level; }},
         {name: "count", text: function (row) { return whole(row.count); }, value: function (row) { return row.count; }, raw: function (row) { return row.count; }},
         {name: "per second", text: function (row) { return short(row.count / model.length * 1e9); }, value: function (row) { return row.count; }},
+        {name: "over time", class: "text", node: function (row) { return spark(row.series); }, value: function (row) { return row.count; }},
         {name: "bytes", text: function (row) { return bytes(row.bytes); }, value: function (row) { return row.bytes; }, raw: function (row) { return row.bytes; }}];
     if (other) columns.push({name: "before", text: function (row) { return before[rowKey(row)] ? whole(before[rowKey(row)].count) : "–"; }, value: function (row) { return before[rowKey(row)] ? before[rowKey(row)].count : -1; }},
         {name: "change", node: function (row) { return change(row.count, before[rowKey(row)] && before[rowKey(row)].count, true); }, value: function (row) { return before[rowKey(row)] ? row.count / before[rowKey(row)].count : Infinity; }});
