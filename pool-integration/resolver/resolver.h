@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-enum { RESOLVER_ADDRESSES_MAX = 256 }; /* of one name; more are left out */
+enum { RESOLVER_ADDRESSES_MAX = 1024 }; /* of one name; more are left out */
 
 struct peer_address {
     struct sockaddr_storage address; /* with the port */
