@@ -80,9 +80,16 @@ void count_lent_locked(struct evpool_name *name, struct evpool_conn *conn, uint6
     histogram_add(&name->times.wait, wait);
 }
 
+/* Whether the place of this connection is another name's turn. */
+static bool give_up_place_locked(const struct evpool_conn *conn)
+{
+    const struct list *hungry = &conn->pool->hungry;
+    return !list_empty(hungry) && starving_locked(conn_name(conn));
+}
+
 /* ---- lending ---- */
 
-/* NULL: nothing is idle, or others wait already. ret_look: it lay so long that it must be looked at, then counted. */
+/* NULL: nothing is idle, or others wait already, also of another name for this one's place. ret_look: it lay so long that it must be looked at, then counted. */
 struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const struct stack *stack, uint64_t *ret_idle,
                                 bool *ret_look)
 {
@@ -93,6 +100,8 @@ struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const st
     if (!address)
         return NULL;
     struct evpool_conn *conn = LIST_OF(address->lendable.next, struct evpool_conn, place);
+    if (users_locked(conn) > 0 && give_up_place_locked(conn))
+        return NULL; /* users who come and go must come to an end */
     *ret_idle = users_locked(conn) == 0 ? time_since(now, since_of(conn)) : 0;
     *ret_look = *ret_idle > pool->options.validate_idle_ns;
     lend_locked(conn, now, stack);
@@ -196,13 +205,6 @@ enum evpool_reason why_close_locked(struct evpool_conn *conn, uint64_t now)
     return 0;
 }
 
-/* Whether the place of this connection is another name's turn. */
-static bool give_up_place_locked(const struct evpool_conn *conn)
-{
-    const struct list *hungry = &conn->pool->hungry;
-    return !list_empty(hungry) && starving_locked(conn_name(conn));
-}
-
 struct outcome {
     struct evpool_request *request; /* it was for this one */
     struct verdict verdict;
@@ -228,13 +230,14 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, bool l
     if (left && users == 0 && !conn->reason)
         conn->reason = EVPOOL_CLOSED_error;
     enum evpool_reason reason = why_close_locked(conn, now);
-    if (!reason && users == 0 && __builtin_expect(give_up_place_locked(conn), 0))
+    const bool gives_up = !reason && __builtin_expect(give_up_place_locked(conn), 0);
+    if (gives_up && users == 0)
         reason = EVPOOL_CLOSED_evicted;
     if (reason && users == 0)
         close_locked(conn, reason);
     else if (reason && !list_empty(&conn->place))
         unlend_locked(conn); /* the others may go on */
-    else if (!reason)
+    else if (!reason && !gives_up)
         outcome.request = offer_locked(conn, now);
     if (reason && name->first)
         hungry_locked(name);
