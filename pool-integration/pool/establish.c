@@ -418,6 +418,20 @@ static void not_begun(struct evpool_name *name, struct address *chosen)
     queue_fail(name, concerned, NEVER, EVPOOL_ERROR_memory, NULL);
 }
 
+/* The span of the request that it is made for: connections being made are as many as requests wait, and go to them in their order. */
+static uint64_t asking_span(struct evpool_name *name, enum why why)
+{
+    if (why != WHY_waiter)
+        return 0;
+    pool_lock(name->pool);
+    const struct evpool_request *request = name->first;
+    for (unsigned i = name->pool->options.shared; request && i < name->pending * name->pool->options.shared; i++)
+        request = request->next;
+    const uint64_t span = request ? request->span : 0;
+    pool_unlock(name->pool);
+    return span;
+}
+
 void establish_start(struct evpool_name *name, struct address *chosen, enum why why)
 {
     struct establish *establish = calloc(1, sizeof *establish);
@@ -433,7 +447,7 @@ void establish_start(struct evpool_name *name, struct address *chosen, enum why 
     list_push_back(&name->establishes, &establish->place);
     if (pool_trace_connect_begin_on()) {
         establish->span = pool_trace_span();
-        pool_trace_connect_begin(establish->span, 0, name->id, why);
+        pool_trace_connect_begin(establish->span, asking_span(name, why), name->id, why);
     }
     round_start(establish);
 }
