@@ -228,7 +228,7 @@ static void lookup__no_address__none(struct loop_fixture *f)
 
 static void lookup__servfail__failed_and_not_cached(struct loop_fixture *f)
 {
-    assert_fails(f, "fail.test", EVPOOL_ERROR_resolve_failed, "");
+    assert_fails(f, "fail.test", EVPOOL_ERROR_resolve_failed, "server failure");
     struct resolver *resolver = open_resolver(f);
     struct asked asked = {0};
     ask(f, resolver, &asked, "fail.test");
@@ -240,7 +240,7 @@ static void lookup__servfail__failed_and_not_cached(struct loop_fixture *f)
 
 static void lookup__refused__failed(struct loop_fixture *f)
 {
-    assert_fails(f, "refused.test", EVPOOL_ERROR_resolve_failed, "");
+    assert_fails(f, "refused.test", EVPOOL_ERROR_resolve_failed, "the server refuses");
 }
 
 static void lookup__garbage__failed(struct loop_fixture *f)
