@@ -132,7 +132,10 @@ struct evpool_error *request_error(struct evpool_name *name, enum evpool_code co
     }
     struct evpool_error *error =
         error_wrap(NULL, code, errno_of(code), now, took, "acquire", "%s (acquire)", text_of(code));
-    if (code == EVPOOL_ERROR_acquire_timeout)
+    /* Relaxed: whether it ever ran */
+    if (code == EVPOOL_ERROR_acquire_timeout && !atomic_load_explicit(&name->pool->thread, memory_order_relaxed))
+        error = error_wrap(error, code, 0, now, 0, "acquire", "no thread has run the pool's loop");
+    else if (code == EVPOOL_ERROR_acquire_timeout)
         error = error_wrap(error, code, 0, now, 0, "acquire", "%u lent, %u being connected, %u more waiting%s%s",
                            active, pending, waiting, *story ? "; last failure: " : "", story);
     return error_wrap(error, code, 0, now, 0, "name", "%s", name->label);

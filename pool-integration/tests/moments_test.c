@@ -139,6 +139,7 @@ struct borrower {
     struct evpool_name *name;
     struct evpool_conn *conn;
     int result;
+    char story[256];
 };
 
 static void *acquire_cancelled(void *arg)
@@ -187,6 +188,25 @@ static void thread__being_cancelled__calls_go_to_their_ends(struct pool_fixture 
     pool_join(f);
 }
 
+static void *acquire_and_tell(void *arg)
+{
+    struct borrower *borrower = arg;
+    struct evpool_error *error = NULL;
+    borrower->result = evpool_acquire_wait(borrower->name, 20 * MS, &borrower->conn, &error);
+    evpool_error_print(error, borrower->story, sizeof borrower->story);
+    evpool_error_free(error);
+    return NULL;
+}
+
+static void thread__waits_and_nobody_runs_the_loop__told_so(struct pool_fixture *f)
+{
+    pool_open(f);
+    struct borrower borrower = {.name = f->name};
+    run(acquire_and_tell, &borrower);
+    assert_int_equal(borrower.result, -ETIMEDOUT);
+    assert_non_null(strstr(borrower.story, "no thread has run the pool's loop"));
+}
+
 /* ---- after a fork ---- */
 
 /* In the child: descriptors beyond those that were open before the pool, and the server's own. */
@@ -231,6 +251,7 @@ int main(void)
         POOL_CASE(release__good_while_a_read_is_under_way__not_lent_again),
         POOL_CASE(free__by_a_callback_while_another_reads__the_reader_may_release),
         POOL_CASE(thread__being_cancelled__calls_go_to_their_ends),
+        POOL_CASE(thread__waits_and_nobody_runs_the_loop__told_so),
         POOL_CASE(fork__lent_of_a_retired_address_and_one_being_connected__all_closed),
     };
     return pool_fixture_run("pool moments", cases, sizeof cases / sizeof *cases);
