@@ -105,7 +105,7 @@ struct evpool_options {
     uint64_t validate_idle_ns;     /* a connection idle for longer is looked at before it is lent [500 ms] */
     uint64_t health_interval_ns;   /* of idle connections by the health hook [none] */
     uint64_t health_timeout_ns;    /* of one check by the hook [10 s] */
-    uint64_t leak_ns;              /* lent for longer: leak suspected, with the borrower's stack [none] */
+    uint64_t leak_ns;              /* lent for longer, of a shared one since the last lending: leak suspected, with that borrower's stack [none] */
     uint32_t ttl_min_s, ttl_max_s; /* bounds of what DNS says [1, 3600] */
     uint32_t negative_ttl_s;       /* [5] */
     const char *dns_servers;       /* "127.0.0.1:5353,[::1]:53"; NULL: the system's */
@@ -123,7 +123,7 @@ int evpool_new(struct evpool **ret_pool, struct evloop *loop, const struct evpoo
 void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *arg, unsigned forced), void *arg);
 /* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left. It runs the
  * loop until all operations have ended, whose callbacks may still release what they use; from a callback of the loop that happens in its next
- * iterations, or in evloop_free(). NULL is accepted. */
+ * iterations, or in evloop_free(); so it does in another thread, once the loop's has ended. NULL is accepted. */
 void evpool_free(struct evpool *pool);
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
@@ -204,7 +204,7 @@ void evpool_read(struct evpool_conn *conn, struct evpool_io *io, void *buffer, s
 void evpool_write(struct evpool_conn *conn, struct evpool_io *io, const void *buffer, size_t length,
                   void (*call)(struct evpool_io *io, int64_t result));
 void evpool_io_cancel(struct evpool_io *io);
-/* Any thread but the loop's: block until something was read / all is written / the time is over (-ETIMEDOUT). */
+/* Any thread but the loop's, and the points where pthread_cancel() ends one, as acquiring and releasing are not: block until something was read / all is written / the time is over (-ETIMEDOUT). */
 int64_t evpool_read_wait(struct evpool_conn *conn, void *buffer, size_t length, uint64_t timeout_ns);
 int64_t evpool_write_wait(struct evpool_conn *conn, const void *buffer, size_t length, uint64_t timeout_ns);
 
