@@ -42,6 +42,11 @@ const char *evpool_conn_alpn(const struct evpool_conn *conn)
     return stream_alpn(conn->stream);
 }
 
+const char *evpool_conn_fault(const struct evpool_conn *conn)
+{
+    return stream_fault(conn->stream);
+}
+
 void *evpool_conn_data(const struct evpool_conn *conn)
 {
     return conn->data;

@@ -188,6 +188,9 @@ struct evpool_name *evpool_conn_name(const struct evpool_conn *conn); /* borrowe
 const char *evpool_conn_address(const struct evpool_conn *conn);      /* "tcp:127.0.0.1:8088" */
 uint64_t evpool_conn_uses(const struct evpool_conn *conn);            /* 1: never used before; a request that fails with more may be tried again */
 const char *evpool_conn_alpn(const struct evpool_conn *conn);         /* what was agreed on; NULL: nothing */
+/* After -EPROTO: what TLS found wrong, as "tlsv13 alert certificate required"; NULL: nothing. With TLS 1.3 a server that refuses our certificate, or
+ * misses one, says so in answer to the first write only. */
+const char *evpool_conn_fault(const struct evpool_conn *conn);
 void *evpool_conn_data(const struct evpool_conn *conn);               /* the application's, lives as long as conn */
 void evpool_conn_set_data(struct evpool_conn *conn, void *data);
 
