@@ -82,9 +82,10 @@ static void host_plain(char plain[256], const char *host)
     plain[length] = '\0';
 }
 
+/* With its length: what is in a text cannot be taken for the next. */
 static void key_add(char **at, size_t *room, const char *text)
 {
-    const int length = snprintf(*at, *room, "%s%s\n", text ? "=" : "", text ? text : "");
+    const int length = text ? snprintf(*at, *room, "%zu=%s\n", strlen(text), text) : snprintf(*at, *room, "\n");
     if ((size_t)length >= *room) {
         *room = 0;
         return;

@@ -129,6 +129,24 @@ static void tls__client_certificate_missing__first_read_says_so(struct pool_fixt
     peer_stop(peer);
 }
 
+static struct evpool_name *speaking(struct pool_fixture *f, const char *const *alpn)
+{
+    const struct evpool_tls tls = {.bytes = sizeof tls, .alpn = alpn, .insecure = true};
+    struct evpool_name *name = NULL;
+    assert_int_equal(evpool_name_get(f->pool, "127.0.0.1", 443, &tls, &name, NULL), 0);
+    return name;
+}
+
+static void tls__settings_that_read_alike__names_of_their_own(struct pool_fixture *f)
+{
+    pool_open(f);
+    struct evpool_name *two = speaking(f, (const char *const[]){"a", "b", NULL});
+    struct evpool_name *one = speaking(f, (const char *const[]){"a\n=b", NULL});
+    assert_ptr_not_equal(one, two);
+    evpool_name_put(one);
+    evpool_name_put(two);
+}
+
 static void tls__settings_wrong__named(struct pool_fixture *f)
 {
     struct evpool_name *name = NULL;
@@ -187,6 +205,7 @@ int main(void)
         POOL_CASE(tls__expired__untrusted),
         POOL_CASE(tls__another_name__said_so),
         POOL_CASE(tls__client_certificate_missing__first_read_says_so),
+        POOL_CASE(tls__settings_that_read_alike__names_of_their_own),
         POOL_CASE(tls__settings_wrong__named),
         POOL_CASE(fork__child_frees__no_goodbye_and_the_parent_goes_on),
     };
