@@ -25,7 +25,7 @@ char *scratch_grow(struct scratch *scratch, size_t bytes);
 
 static inline char *scratch_room(struct scratch *scratch, size_t bytes)
 {
-    if (scratch->size - scratch->used >= bytes)
+    if (scratch->bytes && scratch->size - scratch->used >= bytes)
         return scratch->bytes + scratch->used;
     return scratch_grow(scratch, bytes);
 }

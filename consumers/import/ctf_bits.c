@@ -8,6 +8,7 @@
 
 #define DEPTH_MAX 50
 #define TEXT_MAX 65536
+#define VALUES_MIN 1000 /* beyond two for each bit */
 
 void ctf_align(struct ctf_bits *bits, uint32_t align)
 {
@@ -37,7 +38,7 @@ static uint64_t bits_taken(struct ctf_bits *bits, uint32_t count)
     return value;
 }
 
-static uint64_t number_taken(struct ctf_bits *bits, const struct tsdl_type *type)
+static uint64_t word_taken(struct ctf_bits *bits, const struct tsdl_type *type)
 {
     ctf_align(bits, type->align);
     if (type->size >= 8 && (type->size & 7) == 0 && (bits->at & 7) == 0 && !bits->failed &&
@@ -54,7 +55,7 @@ static uint64_t number_taken(struct ctf_bits *bits, const struct tsdl_type *type
 
 uint64_t ctf_integer(struct ctf_bits *bits, const struct tsdl_type *type, const char *name)
 {
-    uint64_t value = number_taken(bits, type);
+    uint64_t value = word_taken(bits, type);
     if (type->is_signed && type->size < 64 && (value >> (type->size - 1)) & 1)
         value |= ~UINT64_C(0) << type->size;
     if (name) {
@@ -68,7 +69,7 @@ uint64_t ctf_integer(struct ctf_bits *bits, const struct tsdl_type *type, const 
 
 double ctf_float(struct ctf_bits *bits, const struct tsdl_type *type)
 {
-    const uint64_t word = number_taken(bits, type);
+    const uint64_t word = word_taken(bits, type);
     const uint32_t low = (uint32_t)word;
     float small;
     double value;
@@ -252,10 +253,7 @@ static void put_elements(struct ctf_bits *bits, const struct tsdl_type *type, co
         struct scratch *const into = text && text->used < TEXT_MAX ? text : NULL;
         if (into && i)
             scratch_text(into, ", ");
-        const uint64_t before = bits->at;
         ctf_value(bits, type->of, NULL, NULL, into);
-        if (bits->at == before && i > 1000) /* elements without a size: an empty struct */
-            break;
     }
     if (text)
         scratch_char(text, ']');
@@ -267,7 +265,7 @@ void ctf_value(struct ctf_bits *bits, const struct tsdl_type *type, const char *
     const char *string;
     size_t count;
     char digits[40];
-    if (bits->failed || ++bits->depth > DEPTH_MAX) {
+    if (bits->failed || ++bits->depth > DEPTH_MAX || ++bits->values > 2 * bits->end + VALUES_MIN) {
         bits->failed = true;
         return;
     }

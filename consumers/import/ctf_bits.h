@@ -14,6 +14,7 @@ struct ctf_bits {
     uint64_t at, end; /* in bits */
     bool failed;      /* something did not fit, or made no sense: nothing after it is believed */
     unsigned depth;
+    uint64_t values; /* read so far: values of no size could go on for ever */
     /* The last integers that were read. */
     struct {
         const char *name;

@@ -18,6 +18,7 @@
 
 #define MAGIC 0xc1fc1fc1u
 #define STREAMS_MAX 100000u
+#define HEAD_BITS_MAX (65536u * 8) /* of a packet's header and context */
 
 struct stream {
     struct import_trace *trace;
@@ -85,14 +86,15 @@ static bool packet_open(struct stream *stream, const char **ret_why)
     if (stream->at >= stream->size)
         return false;
     *known = (struct ctf_known){0};
-    stream->bits = (struct ctf_bits){.bytes = stream->bytes + stream->at, .end = (stream->size - stream->at) * 8};
+    const uint64_t left = (stream->size - stream->at) * 8;
+    stream->bits =
+        (struct ctf_bits){.bytes = stream->bytes + stream->at, .end = left < HEAD_BITS_MAX ? left : HEAD_BITS_MAX};
     if (trace->packet_header)
         ctf_value(&stream->bits, trace->packet_header, NULL, known, NULL);
     stream->class = class_of(trace, known);
     const bool magic = !trace->packet_header || known->magic == MAGIC;
     if (!stream->bits.failed && magic && stream->class && stream->class->packet_context)
         ctf_value(&stream->bits, stream->class->packet_context, NULL, known, NULL);
-    const uint64_t left = (stream->size - stream->at) * 8;
     const uint64_t size = known->has_size ? known->size : left;
     const uint64_t content = known->has_content ? known->content : size;
     *ret_why = stream->bits.failed                           ? "its head is cut off"

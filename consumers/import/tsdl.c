@@ -537,8 +537,9 @@ static const struct tsdl_type *type_taken(struct parser *parser, const char **re
     } else if (accept(parser, "string")) {
         type = &string;
         if (accept(parser, "{"))
-            while (!accept(parser, "}"))
-                advance(parser);
+            for (; !accept(parser, "}"); advance(parser))
+                if (parser->token.kind == END)
+                    stop(parser, -EBADMSG, "a string type without an end");
     } else if (accept(parser, "struct")) {
         type = compound_type(parser, TSDL_struct);
     } else if (accept(parser, "variant")) {
