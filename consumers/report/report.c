@@ -138,7 +138,7 @@ uint32_t report_track(struct report *report, const struct evtrail_event *event)
         strncpy(track->name, event->thread_name, sizeof track->name - 1);
         track->name[sizeof track->name - 1] = '\0';
     }
-    track->events++;
+    track->events += event->what == EVTRAIL_EVENT;
     return entry->state - 1;
 }
 
@@ -185,7 +185,8 @@ static void losses_join(struct report *report)
         report->losses[i] = (struct loss){.since_ns = a->since_ns < b->since_ns ? a->since_ns : b->since_ns,
                                           .ns = a->ns > b->ns ? a->ns : b->ns,
                                           .count = a->count + b->count,
-                                          .cause = a->count >= b->count ? a->cause : b->cause};
+                                          .cause = a->count >= b->count ? a->cause : b->cause,
+                                          .track = a->track == b->track ? a->track : UINT32_MAX};
     }
     report->losses_count = LOSSES_MAX / 2;
 }
@@ -201,7 +202,11 @@ static void take_loss(struct report *report, const struct evtrail_event *event)
     if (report->losses_count == LOSSES_MAX)
         losses_join(report);
     report->losses[report->losses_count++] =
-        (struct loss){.since_ns = event->lost_since, .ns = event->time, .count = event->lost, .cause = event->cause};
+        (struct loss){.since_ns = event->lost_since,
+                      .ns = event->time,
+                      .count = event->lost,
+                      .cause = event->cause,
+                      .track = event->tid ? report_track(report, event) : UINT32_MAX};
 }
 
 /* ---- events ------------------------------------------------------------------------------------------------------------ */

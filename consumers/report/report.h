@@ -73,6 +73,7 @@ struct loss {
     int64_t since_ns, ns;
     uint64_t count;
     uint32_t cause;
+    uint32_t track; /* UINT32_MAX: not of one thread */
 };
 struct process { /* a source, after it has been closed */
     char *command, *program, *host;

@@ -126,7 +126,8 @@ static uint32_t text_number(struct texts *texts, const char *text, size_t bytes)
             blob_add(&texts->ends, &end, sizeof end);
             return place->number;
         }
-        if (place->hash == hash && place->bytes == bytes && memcmp(texts->heap.bytes + place->offset, text, bytes) == 0)
+        if (place->hash == hash && place->bytes == bytes &&
+            (bytes == 0 || memcmp(texts->heap.bytes + place->offset, text, bytes) == 0))
             return place->number;
     }
 }
@@ -206,7 +207,7 @@ static void write_type(struct writing *writing, struct grouped *grouped, uint32_
                type ? "," : "", evtrail_kind_name(of->kind), of->level, of->seen, of->kept, UINT64_C(1) << of->stride);
     write_text(writing, "name", of->name);
     for (size_t i = 0; of->kind == EVTRAIL_KIND_end && i < count; i++)
-        grouped->values[i] = (uint64_t)(grouped->events[from + i]->duration + 1);
+        grouped->values[i] = (uint64_t)grouped->events[from + i]->duration + 1;
     if (of->kind == EVTRAIL_KIND_end)
         write_column(writing, "durations", grouped->values, count, false);
     blob_text(&writing->json, ",\"fields\":[");

@@ -323,9 +323,10 @@ static void write_losses(struct writing *writing)
     any = false;
     for (uint32_t i = 0; i < report->losses_count; i++) {
         const struct loss *const loss = &report->losses[i];
-        blob_print(&writing->json, "%s{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"count\":%" PRIu64 ",\"cause\":\"%s\"}",
+        blob_print(&writing->json,
+                   "%s{\"from\":%" PRId64 ",\"to\":%" PRId64 ",\"count\":%" PRIu64 ",\"track\":%d,\"cause\":\"%s\"}",
                    comma(&any), axis_since(&report->axis, loss->since_ns), axis_since(&report->axis, loss->ns),
-                   loss->count, evtrail_cause_name(loss->cause));
+                   loss->count, (int)loss->track, evtrail_cause_name(loss->cause));
     }
     blob_text(&writing->json, "]");
 }

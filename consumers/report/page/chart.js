@@ -258,7 +258,7 @@ function timeChart(o) {
         svg.appendChild(axes(y, b[0], b[1]));
         var g = s("g", {"clip-path": "url(#" + clip + ")"});
         (o.lost || []).forEach(function (loss) {
-            g.appendChild(s("rect", {class: "lost", x: x(loss.from), y: TOP, width: Math.max(1.5, x(loss.to) - x(loss.from)), height: height - TOP - BOTTOM}, s("title", null, whole(loss.count) + " events lost: " + loss.cause)));
+            g.appendChild(s("rect", {class: "lost", x: x(loss.from), y: TOP, width: Math.max(1.5, x(loss.to) - x(loss.from)), height: height - TOP - BOTTOM}, s("title", null, whole(loss.count) + " events lost")));
         });
         if (o.stack) g.appendChild(stacked(r[0], r[1], y));
         else o.series.forEach(function (one) {

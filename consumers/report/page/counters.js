@@ -16,7 +16,7 @@ function countersView(model, other) {
     function add() {
         drawn.slice(grid.childNodes.length, grid.childNodes.length + shown).forEach(function (row) {
             var c = row.counter;
-            grid.appendChild(timeChart({title: row.name, note: c.unit ? "in " + c.unit : null, unit: c.unit, buckets: model.buckets, step: model.width, hold: true, steps: true, lost: model.losses, height: 170, loose: true,
+            grid.appendChild(timeChart({title: row.name, note: c.unit ? "in " + c.unit : null, unit: c.unit, buckets: model.buckets, step: model.width, hold: true, steps: true, lost: model.gaps, height: 170, loose: true,
                 series: [{name: "lowest to highest", colour: "c0", lows: c.lows, highs: c.highs}, {name: "last", colour: "c0", values: c.lasts}]}));
         });
         more.hidden = grid.childNodes.length >= drawn.length;

@@ -119,10 +119,21 @@ function open(bytes) {
     model.strips = slicesOf(columns, model.strips);
     model.events_kept = eventsOf(model, model.sample);
     model.length = Math.max(model.length, 1);
+    model.gaps = gapsOf(model.losses);
     model.spans = model.rows.filter(function (row) { return row.span; });
     model.counters = model.rows.filter(function (row) { return row.counter; });
     model.classes = model.rows.filter(function (row) { return row.entity; });
     return model;
+}
+// Stretches in which something was lost, whose ever it was.
+function gapsOf(losses) {
+    var gaps = [];
+    losses.slice().sort(function (a, b) { return a.from - b.from; }).forEach(function (loss) {
+        var last = gaps[gaps.length - 1];
+        if (last && loss.from <= last.to) { last.to = Math.max(last.to, loss.to); last.count += loss.count; }
+        else gaps.push({from: loss.from, to: loss.to, count: loss.count});
+    });
+    return gaps;
 }
 function trackName(model, number) {
     var track = model.tracks[number];

@@ -21,7 +21,7 @@ function classView(model, row) {
     var series = entity.states.map(function (one, i) { return {name: one.name, colour: colours[i], values: one.average || []}; }).filter(function (one) { return one.values.length; });
     var sums = entity.states.map(function (one) { return one.name + " " + percent(one.total, total); }).join(", ");
     var box = h("div", {class: "class"});
-    var left = timeChart({title: row.name + ": states over time", note: "how many are in which state, on average", unit: "", stack: true, series: series, buckets: model.buckets, step: model.width, lost: model.losses, summary: "Of their time: " + sums + "."});
+    var left = timeChart({title: row.name + ": states over time", note: "how many are in which state, on average", unit: "", stack: true, series: series, buckets: model.buckets, step: model.width, lost: model.gaps, summary: "Of their time: " + sums + "."});
     var right = h("div", {class: "card"}, h("h3", null, row.name + ": states"), sortedTable({label: row.name + ", states", rows: entity.states.map(function (one, i) { return {state: one, colour: colours[i]}; }), by: 2, columns: [
         {name: "state", class: "text name", text_sort: true, node: function (one) { return [h("span", {class: "swatch line " + one.colour, "aria-hidden": "true"}), " " + clean(one.state.name)]; }, text: function (one) { return one.state.name; }},
         {name: "now", text: function (one) { return whole(one.state.now); }, value: function (one) { return one.state.now; }, raw: function (one) { return one.state.now; }},

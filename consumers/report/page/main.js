@@ -15,7 +15,7 @@ function overview(model) {
             context.fillRect(i * wide, 34 - tall, Math.max(0.6, wide), tall);
         }
         context.fillStyle = colour("--bad");
-        model.losses.forEach(function (loss) { context.fillRect(loss.from / model.length * chart.width, 0, Math.max(2, (loss.to - loss.from) / model.length * chart.width), 3); });
+        model.gaps.forEach(function (loss) { context.fillRect(loss.from / model.length * chart.width, 0, Math.max(2, (loss.to - loss.from) / model.length * chart.width), 3); });
         var left = view.from / model.length * chart.width, right = view.to / model.length * chart.width;
         context.fillStyle = colour("--pick");
         if (pick) context.fillRect(pick[0], 0, pick[1] - pick[0], 34);

@@ -63,7 +63,7 @@ function spanDetail(model, row, before) {
     if (span.heat) {
         var heat = heatGroup(span.heat, span.count), lines = heatLines(heat, model.bins, heat.columns), longest = Array.prototype.map.call(heat.max, function (v, i) { return lines.p50[i] === null ? null : Math.max(v, 1); });
         parts.push(timeChart({title: row.name + ": latency over time", note: "when spans ended, and how long they took; the stronger the colour, the more", unit: "ns", log: true, height: 240, hold: true,
-            heat: {cells: heat.cells, bins: model.bins}, buckets: heat.columns, step: model.width * 4 * heat.each, lost: model.losses,
+            heat: {cells: heat.cells, bins: model.bins}, buckets: heat.columns, step: model.width * 4 * heat.each, lost: model.gaps,
             series: [{name: "p50", colour: "c2", values: lines.p50}, {name: "p99", colour: "c1", values: lines.p99}, {name: "longest", colour: "c3", values: longest, style: "thin"}]}));
     }
     parts.push(histogram({title: row.name + ": how long", note: "share of spans by duration", list: span.histogram, other: before ? before.histogram : null, height: 240,

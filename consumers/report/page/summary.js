@@ -41,7 +41,7 @@ function summaryView(model, other) {
         tile("Errors", whole(counts[1] + counts[2]), plural(counts[3], "warning"), counts[1] + counts[2] > 0),
         tile("Spans", whole(model.spans.reduce(function (sum, row) { return sum + row.span.count; }, 0)), plural(model.spans.length, "name"))));
     var series = [{name: "events", colour: "c0", values: rate(model.series, model), under: true}];
-    box.appendChild(timeChart({title: "Events over time", note: "events a second", unit: "", series: series, buckets: model.buckets, step: model.width, lost: model.losses, height: 150}));
+    box.appendChild(timeChart({title: "Events over time", note: "events a second", unit: "", series: series, buckets: model.buckets, step: model.width, lost: model.gaps, height: 150}));
     if (model.lost.length) box.appendChild(timeChart({title: "Events lost over time", note: "by cause, as counted when the loss was seen", unit: "", stack: true, buckets: model.buckets, step: model.width, height: 120,
         series: model.lost.map(function (one, i) { return {name: one.cause, colour: "c" + [3, 1, 7, 4, 6, 2, 5, 0][i % 8], values: one.series}; })}));
     box.appendChild(processTable(model));

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: ISC
 // Stretches of time on tracks, on a canvas: threads with their spans, entities with their states.
-var GUTTER = 168;
 // o: title, model, slices, tracks [{number, name, lanes}], colour(name), name(name), marks [{track, at, level, text}], what
 function trackChart(o) {
-    var chart = {width: 0, picked: -1}, slices = o.slices, canvas = h("canvas", {role: "img", "aria-label": o.title}), where = {}, rows = [], top = 22;
+    var chart = {width: 0, picked: -1}, gutter = 168, slices = o.slices, canvas = h("canvas", {role: "img", "aria-label": o.title}), where = {}, rows = [], top = 22;
     o.tracks.forEach(function (track) {
         var lanes = Math.max(1, track.lanes), tall = lanes <= 3 ? 18 : lanes <= 8 ? 13 : lanes <= 24 ? 7 : 4;
         where[track.number] = rows.length;
@@ -24,15 +23,15 @@ function trackChart(o) {
         lists.forEach(function (list) { list.forEach(function (i) { drawn++; joined += slices.count[i] - 1; }); });
         return whole(drawn) + " drawn" + (joined ? "; of those that began within " + ns(slices.grain) + " of each other the longest, and in its shade " + whole(joined) + " more" : "") + ". Drag to zoom.";
     }
-    function x(at) { return GUTTER + (at - view.from) / (view.to - view.from) * (chart.width - GUTTER - RIGHT); }
-    function at(px) { return view.from + (Math.max(GUTTER, px) - GUTTER) / (chart.width - GUTTER - RIGHT) * (view.to - view.from); }
+    function x(at) { return gutter + (at - view.from) / (view.to - view.from) * (chart.width - gutter - RIGHT); }
+    function at(px) { return view.from + (Math.max(gutter, px) - gutter) / (chart.width - gutter - RIGHT) * (view.to - view.from); }
     function visible(i) { return ends[i] + slices.after[i] >= view.from && slices.from[i] - slices.before[i] <= view.to; }
     function drawAxis(context, c) {
-        var t = ticks(view.from, view.to, Math.max(2, Math.floor((chart.width - GUTTER) / 85)));
+        var t = ticks(view.from, view.to, Math.max(2, Math.floor((chart.width - gutter) / 85)));
         context.textAlign = "center";
         t.list.forEach(function (v) {
             context.fillStyle = c.soft;
-            context.fillText(moment(v, t.step), Math.max(GUTTER + 20, x(v)), 13);
+            context.fillText(moment(v, t.step), Math.max(gutter + 20, x(v)), 13);
             context.fillStyle = c.grid;
             context.fillRect(Math.round(x(v)), 19, 1, height - 20);
         });
@@ -42,11 +41,18 @@ function trackChart(o) {
         context.fillStyle = c.faint;
         context.fillRect(0, row.top - 4, chart.width, 1);
         context.fillStyle = c.ink;
-        context.fillText(fit(context, row.track.name, GUTTER - 14), 6, row.top + 13);
+        context.fillText(fit(context, row.track.name, gutter - 14), 6, row.top + 13);
         context.save();
         context.beginPath();
-        context.rect(GUTTER, row.top - 3, chart.width - GUTTER - RIGHT, row.lanes * row.tall + 8);
+        context.rect(gutter, row.top - 3, chart.width - gutter - RIGHT, row.lanes * row.tall + 8);
         context.clip();
+        (o.losses || []).forEach(function (loss) {
+            if (loss.track !== row.track.number && loss.track >= 0) return;
+            context.globalAlpha = 0.16;
+            context.fillStyle = c.bad;
+            context.fillRect(x(loss.from), row.top - 3, Math.max(2, x(loss.to) - x(loss.from)), row.lanes * row.tall + 8);
+            context.globalAlpha = 1;
+        });
         var last = -1, lane = -1, gap = row.tall > 5 ? 1 : 0;
         for (var k = 0; k < list.length; k++) {
             var i = list[k];
@@ -63,23 +69,15 @@ function trackChart(o) {
             last = Math.max(left + 1, right);
             if (row.tall >= 12 && right - left > 44) {
                 context.fillStyle = c.card;
-                context.fillText(fit(context, o.name(slices.name[i]), Math.min(right, chart.width) - Math.max(left, GUTTER) - 8), Math.max(left, GUTTER) + 4, y + row.tall - 5);
+                context.fillText(fit(context, o.name(slices.name[i]), Math.min(right, chart.width) - Math.max(left, gutter) - 8), Math.max(left, gutter) + 4, y + row.tall - 5);
             }
         }
         context.restore();
     }
     function drawMarks(context, c) {
-        (o.losses || []).forEach(function (loss) {
-            var left = Math.max(GUTTER, x(loss.from)), right = x(loss.to);
-            if (right < GUTTER || left > chart.width - RIGHT) return;
-            context.globalAlpha = 0.16;
-            context.fillStyle = c.bad;
-            context.fillRect(left, 19, Math.max(2, Math.min(right, chart.width - RIGHT) - left), height - 20);
-            context.globalAlpha = 1;
-        });
         (o.marks || []).forEach(function (mark) {
             var row = rows[where[mark.track]], px = x(mark.at);
-            if (!row || px < GUTTER || px > chart.width - RIGHT) return;
+            if (!row || px < gutter || px > chart.width - RIGHT) return;
             context.fillStyle = mark.level <= 2 ? c.bad : c.warn;
             context.beginPath();
             context.moveTo(px - 4, row.top - 3);
@@ -91,6 +89,7 @@ function trackChart(o) {
     chart.draw = function () {
         if (!chart.width) chart.width = area.clientWidth;
         if (!chart.width) return;
+        gutter = Math.round(Math.min(o.gutter || 168, chart.width * 0.35));
         var context = canvasFor(canvas, chart.width, height), cache = {};
         var c = {soft: colour("--soft"), ink: colour("--ink"), grid: colour("--grid"), faint: colour("--faint"), card: colour("--card"), bad: colour("--bad"), warn: colour("--c1"), name: function (n) {
             return cache[n] || (cache[n] = colour("--" + o.colour(n)));
@@ -106,15 +105,15 @@ function trackChart(o) {
     function outline(context, i, c) {
         var row = rows[where[slices.track[i]]];
         if (!row) return;
-        var left = Math.max(GUTTER, x(slices.from[i]) - 1), right = Math.min(chart.width - RIGHT, x(ends[i]) + 1);
+        var left = Math.max(gutter, x(slices.from[i]) - 1), right = Math.min(chart.width - RIGHT, x(ends[i]) + 1);
         context.strokeStyle = c.ink;
         context.lineWidth = 2;
         if (right >= left) context.strokeRect(left, row.top + Math.min(slices.lane[i], row.lanes - 1) * row.tall - 1, Math.max(3, right - left), row.tall + 1);
     }
     function found(px, py) {
         var row = rows.filter(function (one) { return py >= one.top - 4 && py < one.top + Math.max(22, one.lanes * one.tall + 4); })[0];
-        if (!row || px < GUTTER) return -1;
-        var lane = Math.floor((py - row.top) / row.tall), best = -1, moment = at(px), reach = (view.to - view.from) / (chart.width - GUTTER) * 3;
+        if (!row || px < gutter) return -1;
+        var lane = Math.floor((py - row.top) / row.tall), best = -1, moment = at(px), reach = (view.to - view.from) / (chart.width - gutter) * 3;
         lists[rows.indexOf(row)].forEach(function (i) {
             if (Math.min(slices.lane[i], row.lanes - 1) !== lane) return;
             if (moment < slices.from[i] - slices.before[i] - reach || moment > ends[i] + slices.after[i] + reach) return;
@@ -126,7 +125,7 @@ function trackChart(o) {
     function tell(i) {
         var track = o.tracks[where[slices.track[i]]];
         return [h("b", null, o.name(slices.name[i])), h("span", null, " from ", h("b", null, moment(slices.from[i], 100))), h("span", null, " for ", h("b", null, ns(slices.length[i]))), h("span", null, track ? " " + track.name : ""),
-            slices.count[i] > 1 ? h("span", null, " the longest of " + whole(slices.count[i]) + " here") : null];
+            slices.count[i] > 1 ? h("span", null, " the longest of " + whole(slices.count[i]) + " here") : null, o.open && ends[i] >= o.model.length && o.open(slices.name[i]) ? h("span", null, " no end was seen") : null];
     }
     function show(i) {
         if (i === chart.picked) return;
@@ -235,8 +234,9 @@ function timelineView(model) {
     all.slice(0, 100).forEach(function (track) { if (track.lanes > 8) track.lanes = lanesByName(model, track.number, names); });
     var key = h("ul", {class: "legend"}, names.slice(0, 8).map(function (row) { return h("li", {class: colours[row.number]}, h("span", {class: "swatch", "aria-hidden": "true"}), row.name); }),
         names.length > 8 ? h("li", {class: "c8"}, h("span", {class: "swatch", "aria-hidden": "true"}), whole(names.length - 8) + " others") : null,
-        marks.length ? h("li", null, "▼ warnings and errors") : null);
-    box.appendChild(trackChart({title: "Threads and their spans", model: model, slices: slices, tracks: all.slice(0, 100), marks: marks, losses: model.losses, what: "span", legend: key,
+        marks.length ? h("li", null, "▼ warnings and errors") : null, model.losses.length ? h("li", {class: "cbad"}, h("span", {class: "swatch band", "aria-hidden": "true"}), "events lost") : null);
+    box.appendChild(trackChart({title: "Threads and their spans", model: model, slices: slices, tracks: all.slice(0, 100), marks: marks, losses: model.losses, what: "span", legend: key, gutter: model.processes.length > 1 ? 250 : 168,
+        open: function (n) { return model.byNumber[n] && model.byNumber[n].span.open > 0; },
         colour: function (n) { return colours[n] || "c8"; }, name: function (n) { return model.byNumber[n] ? model.byNumber[n].name : "?"; }}));
     if (all.length > 100) box.appendChild(h("p", {class: "note"}, "The 100 threads with most events are drawn, of " + whole(all.length) + "."));
     return box;
