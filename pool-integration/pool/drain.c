@@ -351,6 +351,7 @@ void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *
     pool->drained_arg = arg;
     pool->draining = true;
     stop_lending(pool);
+    evloop_timer_stop(pool->loop, &pool->drain_timer); /* of an earlier close */
     if (deadline_ns != NEVER && evloop_timer_start(pool->loop, &pool->drain_timer, deadline_ns, drain_late) < 0)
         drain_late(&pool->drain_timer);
 }

@@ -133,7 +133,36 @@ static void free__by_a_callback_while_another_reads__the_reader_may_release(stru
     pool_spin(f, 2 * MS);
 }
 
-/* ---- threads that are being cancelled ---- */
+/* ---- the end ---- */
+
+struct done {
+    unsigned calls, forced;
+};
+
+static void on_done(void *arg, unsigned forced)
+{
+    struct done *done = arg;
+    done->calls++;
+    done->forced = forced;
+}
+
+static void close__again_while_it_goes_on__the_last_deadline_counts(struct pool_fixture *f)
+{
+    struct done first = {0}, last = {0};
+    pool_open(f);
+    struct evpool_conn *conn = pool_ask_and_wait(f, f->name);
+    evpool_close(f->pool, evloop_now_ns(f->loop) + 20 * MS, on_done, &first);
+    evpool_close(f->pool, UINT64_MAX, on_done, &last);
+    pool_spin(f, 60 * MS);
+    assert_int_equal(last.calls, 0);
+    assert_int_equal(pool_echo(f, conn), 0);
+    evpool_release(conn, true);
+    POOL_UNTIL(f, last.calls == 1);
+    assert_int_equal(last.forced, 0);
+    assert_int_equal(first.calls, 0);
+}
+
+/* ---- threads ---- */
 
 struct borrower {
     struct evpool_name *name;
@@ -186,6 +215,45 @@ static void thread__being_cancelled__calls_go_to_their_ends(struct pool_fixture 
     assert_int_equal(late.result, 0);
     evpool_release(late.conn, true);
     pool_join(f);
+}
+
+static void *wait_for_ever(void *arg)
+{
+    struct borrower *borrower = arg;
+    borrower->result = evpool_acquire_wait(borrower->name, UINT64_MAX, &borrower->conn, NULL);
+    return NULL;
+}
+
+static void free_pool(struct evloop_post *post)
+{
+    struct freeing *freeing = (struct freeing *)post;
+    evpool_free(freeing->f->pool);
+}
+
+static void thread__waits_while_the_pool_is_freed__told(struct pool_fixture *f)
+{
+    enum { THREADS = 8 };
+    pthread_t threads[THREADS];
+    struct borrower borrowers[THREADS];
+    struct freeing freeing = {.post.call = free_pool, .f = f};
+    f->options.retries = 1000;
+    f->options.backoff_ns = 1 * SECOND;
+    pool_open(f);
+    struct evpool_name *name = pool_name(f, "127.0.0.1", echo_nobody("127.0.0.1"));
+    pool_thread(f);
+    for (unsigned i = 0; i < THREADS; i++) {
+        borrowers[i] = (struct borrower){.name = name};
+        assert_int_equal(pthread_create(&threads[i], NULL, wait_for_ever, &borrowers[i]), 0);
+    }
+    while (pool_name_figures(name).waiting < THREADS)
+        usleep(1000);
+    evloop_post(f->loop, &freeing.post);
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+        assert_int_equal(borrowers[i].result, -ESHUTDOWN);
+    }
+    pool_join(f);
+    f->pool = NULL;
 }
 
 static void *acquire_and_tell(void *arg)
@@ -250,7 +318,9 @@ int main(void)
         POOL_CASE(release__bad_while_a_read_is_under_way__its_place_is_free_again),
         POOL_CASE(release__good_while_a_read_is_under_way__not_lent_again),
         POOL_CASE(free__by_a_callback_while_another_reads__the_reader_may_release),
+        POOL_CASE(close__again_while_it_goes_on__the_last_deadline_counts),
         POOL_CASE(thread__being_cancelled__calls_go_to_their_ends),
+        POOL_CASE(thread__waits_while_the_pool_is_freed__told),
         POOL_CASE(thread__waits_and_nobody_runs_the_loop__told_so),
         POOL_CASE(fork__lent_of_a_retired_address_and_one_being_connected__all_closed),
     };

@@ -119,11 +119,13 @@ struct evpool_options {
 int evpool_new(struct evpool **ret_pool, struct evloop *loop, const struct evpool_options *options, struct evpool_error **ret_error);
 /* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline (CLOCK_MONOTONIC, as
  * evloop_now_ns(); UINT64_MAX: none), then it is shut down under its borrower's feet (its reads and writes end; the descriptor goes as
- * it is released, or with the pool); then `done` is called (may be NULL) with the number that had to be. */
+ * it is released, or with the pool); then `done` is called (may be NULL) with the number that had to be. Once
+ * more while it goes on: the last deadline and `done` count. */
 void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *arg, unsigned forced), void *arg);
-/* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left. It runs the
- * loop until all operations have ended, whose callbacks may still release what they use; from a callback of the loop that happens in its next
- * iterations, or in evloop_free(); so it does in another thread, once the loop's has ended. NULL is accepted. */
+/* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left; those
+ * that still wait for a connection are told, and must do no more. It runs the loop until all operations have ended, whose callbacks may
+ * still release what they use; from a callback of the loop that happens in its next iterations, or in evloop_free(); so it does in another
+ * thread, once the loop's has ended. NULL is accepted. */
 void evpool_free(struct evpool *pool);
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
