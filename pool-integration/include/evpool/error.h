@@ -32,7 +32,7 @@ enum evpool_code {
     EVPOOL_ERROR_connect_timeout = 9,
     EVPOOL_ERROR_connect_failed = 10,  /* any other errno */
     EVPOOL_ERROR_tls_failed = 11,      /* handshake: protocol, cipher, alert */
-    EVPOOL_ERROR_tls_untrusted = 12,   /* certificate: chain, time, revoked */
+    EVPOOL_ERROR_tls_untrusted = 12,   /* certificate: chain, time; revocations are not looked up */
     EVPOOL_ERROR_tls_name = 13,        /* certificate of another name */
     EVPOOL_ERROR_tls_timeout = 14,
     EVPOOL_ERROR_acquire_timeout = 15, /* no connection was free in time */
