@@ -7,6 +7,7 @@
 #include "../../consumers/import/ctf_bits.c"
 #include "../../consumers/import/import_types.c"
 #include "../../consumers/import/tsdl.c"
+#include "../../consumers/import/tsdl_words.c"
 
 #include <stdlib.h>
 
