@@ -152,7 +152,7 @@ static int trace_directory(const struct convert *convert, struct ctf_trace *trac
 {
     char name[80];
     size_t used = 0;
-    for (const char *c = source->command; *c && used < 40; c++)
+    for (const char *c = *source->command ? source->command : "process"; *c && used < 40; c++)
         name[used++] = (*c >= 'a' && *c <= 'z') || (*c >= 'A' && *c <= 'Z') || (*c >= '0' && *c <= '9') ? *c : '_';
     for (unsigned try = 1; try < 10000; try++) {
         snprintf(name + used, sizeof name - used, try > 1 ? "-%u-%u" : "-%u", source->pid, try);
