@@ -273,8 +273,10 @@ async function nearlyNothing() {
     }
 }
 async function printed() {
-    const page = await open("trace");
+    const page = await open("trace", {scheme: "dark"});
     await walk(page);
+    await page.emulateMedia({media: "print", colorScheme: "dark"});
+    equal("print: the ground is white", await page.evaluate(() => getComputedStyle(document.body).backgroundColor), "rgb(255, 255, 255)");
     const pdf = await page.pdf({format: "A4"});
     check("print", pdf.length > 20000, pdf.length);
     await page.close();

@@ -68,8 +68,17 @@ function unwatch(root) {
         return false;
     });
 }
+// On paper all is light, and all is drawn.
+var themeShown = null;
 window.addEventListener("beforeprint", function () {
+    themeShown = document.documentElement.getAttribute("data-theme");
+    document.documentElement.setAttribute("data-theme", "light");
     charts.forEach(function (chart) { chart.width = chart.element.clientWidth; if (chart.width) chart.draw(); });
+});
+window.addEventListener("afterprint", function () {
+    if (themeShown) document.documentElement.setAttribute("data-theme", themeShown);
+    else document.documentElement.removeAttribute("data-theme");
+    redraw();
 });
 
 // ---- pointer and keys over time ----
