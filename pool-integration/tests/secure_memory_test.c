@@ -12,7 +12,7 @@
 #include <openssl/crypto.h>
 #include <stdlib.h>
 
-static unsigned taken;
+static _Thread_local unsigned taken; /* the peer has a thread of its own */
 
 /* These fail on request, as the pool's own do. */
 static void *take(size_t bytes, const char *file, int line)
