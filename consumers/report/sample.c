@@ -199,7 +199,7 @@ static int keep(struct sample *sample, const struct evtrail_event *event, uint32
 
 int sample_add(struct sample *sample, const struct evtrail_event *event, uint32_t track)
 {
-    uint32_t *place;
+    uint32_t *place = NULL;
     int r = event->type ? map_get(sample, event->source->number, event->id, &place) : 0;
     if (r == 0 && event->type && *place == 0)
         r = type_number(sample, event->type, place);
