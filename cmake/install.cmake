@@ -4,9 +4,7 @@ include(CMakePackageConfigHelpers)
 
 install(TARGETS evtrail evtrail-reader EXPORT evtrailTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 if(TARGET evtrail-libc) # sanitizer builds have none
-  if(TARGET evtrail-libc) # not in sanitizer builds
   install(TARGETS evtrail-libc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
-endif()
 endif()
 install(DIRECTORY ${LIBTRACE}/include/evtrail DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
@@ -41,4 +39,31 @@ if(TARGET evtrail_command)
   install(DIRECTORY ${GENERATED}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
   install(FILES ${GENERATED}/bash/evtrail DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
   install(FILES ${GENERATED}/zsh/_evtrail DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+endif()
+
+# The connection pool, with and without its trace points, and the program that puts a load on it.
+if(TARGET evtrail-pool)
+  install(TARGETS evtrail-pool evtrail-pool-untraced EXPORT evtrailPoolTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(TARGETS evtrail-pool-static evtrail-pool-untraced-static ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  install(EXPORT evtrailPoolTargets NAMESPACE evtrail:: DESTINATION ${PACKAGE_FOLDER})
+  install(DIRECTORY ${PROJECT_SOURCE_DIR}/pool-integration/include/evpool DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
+    FILES_MATCHING PATTERN "*.h")
+  foreach(POOL_NAME evtrail-pool evtrail-pool-untraced)
+    set(POOL_NEEDS "liburing libcares openssl")
+    if(POOL_NAME STREQUAL evtrail-pool)
+      string(PREPEND POOL_NEEDS "evtrail ")
+    endif()
+    configure_file(${PROJECT_SOURCE_DIR}/cmake/evtrail-pool.pc.in ${CMAKE_BINARY_DIR}/pkgconfig/${POOL_NAME}.pc @ONLY)
+    install(FILES ${CMAKE_BINARY_DIR}/pkgconfig/${POOL_NAME}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+  endforeach()
+
+  install(TARGETS pool-stress RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+  set(POOL_STRESS_MAN ${CMAKE_BINARY_DIR}/generated-pool/pool-stress.1)
+  add_custom_command(OUTPUT ${POOL_STRESS_MAN}
+    COMMAND ${CMAKE_COMMAND} -E make_directory ${CMAKE_BINARY_DIR}/generated-pool
+    COMMAND pool-stress --man > ${POOL_STRESS_MAN}
+    DEPENDS pool-stress VERBATIM)
+  add_custom_target(generated_pool ALL DEPENDS ${POOL_STRESS_MAN})
+  install(FILES ${POOL_STRESS_MAN} DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+  install(FILES ${PROJECT_SOURCE_DIR}/pool-integration/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/pool-integration)
 endif()

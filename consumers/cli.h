@@ -14,7 +14,9 @@
 
 #define EXIT_CODES(X) \
     X(ok, 0, "done") \
-    X(found, 1, "events were lost and --fail-on-loss was given; for grep: nothing matched; for top: a warning of --fail-on came") \
+    X(found, 1, \
+      "events were lost and --fail-on-loss was given; for grep: nothing matched; for top: a warning of --fail-on " \
+      "came") \
     X(usage, 2, "the command line or a filter, rule or setting on it is wrong") \
     X(missing, 3, "no such process, session or file") \
     X(permission, 4, "not permitted: another user's session, an unreadable file") \
@@ -117,8 +119,9 @@ const struct subcommand *subcommand_find(const char *name);
 #define COMMAND_RUNS(X) \
     X(bench) \
     X(cat) \
-    X(complete) X(disable) X(enable) X(grep) X(help) X(hist) X(ls) X(merge) X(prune) X(record) X(repair) X(set) \
-        X(split) X(stat) X(top) X(verify)
+    X(complete) \
+    X(convert) X(disable) X(enable) X(grep) X(help) X(hist) X(import) X(ls) X(merge) X(prune) X(record) X(repair) \
+        X(report) X(set) X(split) X(stat) X(top) X(verify)
 #define X(name) int run_##name(const struct args *args);
 COMMAND_RUNS(X)
 #undef X

@@ -30,10 +30,14 @@ LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_f
      OPT_with, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval, OPT_top_speed, OPT_top_memory,
      OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration, OPT_top_ascii, OPT_top_no_mouse,
      OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
+LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_full, OPT_fail_on_loss);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
+LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_endpoint, SOURCES, OPT_snapshot,
+     OPT_filter, OPT_from, OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
+LIST(import_options, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
@@ -68,6 +72,9 @@ EXAMPLES(top_examples, {"evtrail top", "choose from the traced processes"},
          {"evtrail top --once --view spans trace.evt", "one screen as text"},
          {"evtrail top --json --fail-on any --fail-on-loss -- ./tests",
           "in CI: figures, and 1 if something was wrong"});
+EXAMPLES(report_examples, {"evtrail report -o report.html trace.evt", "a page that any browser opens"},
+         {"evtrail report -o change.html --against before.evt after.evt", "what has changed"},
+         {"evtrail report --svg pool.acquire trace.evt >acquire.svg", "one figure, for a README"});
 EXAMPLES(verify_examples, {"evtrail verify trace.evt && echo sound", "checks every byte"});
 EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
          {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
@@ -76,6 +83,14 @@ EXAMPLES(merge_examples, {"evtrail merge -o all.evt a.evt b.evt", "one file, in 
 EXAMPLES(split_examples, {"evtrail split --time 1m trace.evt", "trace.00001.evt, trace.00002.evt, ..."});
 EXAMPLES(prune_examples, {"evtrail prune", "sessions of processes that died"},
          {"evtrail prune --older 7d --keep-files 100 /var/log/traces/*.evt", "files of the last week, at most 100"});
+EXAMPLES(convert_examples, {"evtrail convert -o trace.csv trace.evt", "for DuckDB, sqlite, a spreadsheet"},
+         {"evtrail convert -o trace.ctf trace.evt && babeltrace2 trace.ctf", "for babeltrace2, Trace Compass"},
+         {"evtrail convert --to folded trace.evt | flamegraph.pl > flame.svg", "where the time of spans goes"},
+         {"evtrail convert --to otlp --endpoint http://127.0.0.1:4318 -p myserver", "live, to a collector"},
+         {"evtrail convert --to jsonl -q 'level <= warning' trace.evt | jq .name", "for other programs"});
+EXAMPLES(import_examples,
+         {"evtrail import -o lttng.evt ~/lttng-traces/auto-20261121-100000", "all traces of an LTTng session"},
+         {"evtrail stat lttng.evt", "and look at them"});
 EXAMPLES(help_examples, {"evtrail help record", "one subcommand"},
          {"source <(evtrail help --bash)", "completion in this shell"});
 EXAMPLES(no_examples, {NULL, NULL});
@@ -212,6 +227,23 @@ const struct subcommand subcommands[] = {
      .manual = manual_top,
      .completes = COMPLETES_file,
      .program = true},
+    {.name = "report",
+     .operands = "[FILE...]",
+     .summary = "a page about a trace: one HTML file",
+     .text =
+         "Spans with percentiles, histogram and latency over time, counters, entities and their states, a timeline of "
+         "threads and "
+         "spans, losses, and single events, in one file that needs nothing else and loads nothing. The figures are "
+         "those of evtrail stat. "
+         "However long the trace is, the page has at most some 2 MB: long spans, warnings and errors, rare events and "
+         "extremes are "
+         "kept, of the rest every so-many-th, and the page says so. The same trace makes the same "
+         "page.\n\n" SOURCES_TEXT,
+     .run = run_report,
+     .options = report_options,
+     .examples = report_examples,
+     .completes = COMPLETES_file,
+     .program = true},
     {.name = "verify",
      .operands = "FILE...",
      .summary = "check trace files, every byte",
@@ -247,6 +279,36 @@ const struct subcommand subcommands[] = {
      .options = split_options,
      .examples = split_examples,
      .completes = COMPLETES_file},
+    {.name = "convert",
+     .operands = "[FILE...]",
+     .summary = "write events in formats that other programs open",
+     .text =
+         "Formats: jsonl, one JSON object a line as cat --json prints it; csv, always the same columns, the fields of "
+         "an event as JSON in one of them; chrome, a timeline for ui.perfetto.dev, chrome://tracing and speedscope; "
+         "perfetto, the same smaller, in its own protobuf; ctf, a directory that babeltrace2 and Trace Compass open; "
+         "folded, stacks of nested spans for flame graphs; otlp, spans, logs and metrics for an OpenTelemetry "
+         "collector. docs/convert.md tells what each can carry. Losses are in the output, in their place. The last "
+         "line on standard error says how many events were written, how many were lost before, and what the format had "
+         "no place for. No file is replaced without --force, and no input ever.\n\n" SOURCES_TEXT,
+     .run = run_convert,
+     .options = convert_options,
+     .examples = convert_examples,
+     .completes = COMPLETES_file,
+     .program = true},
+    {.name = "import",
+     .operands = "DIRECTORY...",
+     .summary = "read CTF traces of LTTng and others into a trace file",
+     .text = "Every directory here or below that has a file 'metadata' is a CTF 1.8 trace; all become one trace file, "
+             "with a source for "
+             "each process (of a trace that does not tell processes apart: one). Numbers, texts, enums and byte arrays "
+             "are fields; structs, "
+             "variants and other arrays become text. Discarded events are losses in their place. docs/convert.md has "
+             "the rest. "
+             "What is damaged is told and left out, and the exit code is 5.",
+     .run = run_import,
+     .options = import_options,
+     .examples = import_examples,
+     .completes = COMPLETES_directory},
     {.name = "prune",
      .operands = "[FILE...]",
      .summary = "remove sessions of dead processes, or old trace files",

@@ -38,8 +38,11 @@ static void row_free(struct row *row)
 
 void stat_model_forget(struct stat_model *model)
 {
-    for (uint32_t i = 0; i < model->sources_count; i++)
-        free(model->sources[i].plans);
+    for (uint32_t i = 0; i < model->sources_count; i++) {
+        for (uint32_t block = 0; block < model->sources[i].count; block++)
+            free(model->sources[i].blocks[block]);
+        free(model->sources[i].blocks);
+    }
     free(model->sources);
     model->sources = NULL;
     model->sources_count = 0;
@@ -208,20 +211,28 @@ static int grow_zeroed(void *items, uint32_t *had, uint32_t count, size_t item_b
     return 0;
 }
 
+/* A plan's block, made if there was none. */
+static struct plan *plans_block(struct source_plans *plans, uint32_t block)
+{
+    if (block >= plans->count && grow_zeroed(&plans->blocks, &plans->count, block + 1, sizeof *plans->blocks) < 0)
+        return NULL;
+    if (!plans->blocks[block])
+        plans->blocks[block] = calloc(PLANS_BLOCK, sizeof **plans->blocks);
+    return plans->blocks[block];
+}
+
 struct plan *stat_model_plan(struct stat_model *model, const struct evtrail_source *source, uint32_t id)
 {
     int r = 0;
     if (source->number >= model->sources_count)
         r = grow_zeroed(&model->sources, &model->sources_count, source->number + 1, sizeof *model->sources);
-    struct source_plans *const plans = r == 0 ? &model->sources[source->number] : NULL;
-    if (r == 0 && id >= plans->count)
-        r = grow_zeroed(&plans->plans, &plans->count, (id | 63) + 1, sizeof *plans->plans);
-    struct plan *const plan = r == 0 ? &plans->plans[id] : NULL;
-    if (plan && !plan->row)
-        r = plan_fill(model, plan, source, id);
-    if (r < 0)
+    struct plan *const block = r == 0 ? plans_block(&model->sources[source->number], id / PLANS_BLOCK) : NULL;
+    struct plan *const plan = block ? &block[id % PLANS_BLOCK] : NULL;
+    if (!plan || (!plan->row && plan_fill(model, plan, source, id) < 0)) {
         model->out_of_memory = true;
-    return r < 0 ? NULL : plan;
+        return NULL;
+    }
+    return plan;
 }
 
 void stat_model_time(struct stat_model *model, int64_t ns)

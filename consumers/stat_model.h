@@ -13,6 +13,7 @@
 #include <evtrail/trace.h>
 
 #define STATES_MAX 32u
+#define PLANS_BLOCK 64u
 #define STATE_GONE UINT32_MAX /* of an entity's entry */
 #define STATE_END 1u          /* of a span's entry: an end that came before its begin; 0: a begin */
 
@@ -62,7 +63,7 @@ struct plan {
 };
 struct source_plans {
     uint32_t session; /* its number among the model's sessions, + 1; 0: not yet known */
-    struct plan *plans;
+    struct plan **blocks; /* of PLANS_BLOCK plans, which stay where they are; NULL: none yet */
     uint32_t count;
 };
 struct stat_model {
@@ -84,7 +85,7 @@ struct stat_model {
 
 int stat_model_init(struct stat_model *model);
 void stat_model_fini(struct stat_model *model);
-/* NULL only without memory. Types that are not in the schema share one row. */
+/* NULL only without memory. Types that are not in the schema share one row. Valid until stat_model_forget(). */
 struct plan *stat_model_plan(struct stat_model *model, const struct evtrail_source *source, uint32_t id);
 /* Forgets sources and what is theirs, before they are closed. What was counted stays. */
 void stat_model_forget(struct stat_model *model);

@@ -186,17 +186,20 @@ static void on_handshake(struct tls_handshake *handshake)
     struct connector_state *race =
         (struct connector_state *)((char *)handshake - offsetof(struct connector_state, handshake));
     struct tls *tls = handshake->tls;
+    const bool unwanted = !race->connector || race->cancelled, resumed = tls && tls_resumed(tls);
     race_enter(race);
     race->handshaking = false;
-    pool_trace_tls_end_at(race->stamp, race->tls_span, handshake->code, tls ? tls_resumed(tls) : false,
+    pool_trace_tls_end_at(race->stamp, race->tls_span, unwanted ? EVPOOL_ERROR_cancelled : handshake->code, resumed,
                           tls ? tls_version(tls) : NULL, tls ? tls_alpn(tls) : NULL);
-    if (!race->connector || race->cancelled) {
+    if (unwanted) {
         tls_free(tls);
         attempt_close(race->winner);
         race_free(race);
         return;
     }
     race->connector->tls_ns = race->now_ns - race->tls_began_ns;
+    race->connector->handshakes += tls != NULL;
+    race->connector->resumed += resumed;
     if (tls)
         winner_ready(race, tls);
     else
@@ -231,6 +234,7 @@ void race_connected(struct attempt *attempt)
     evloop_timer_stop(race->loop, &race->delay);
     pool_trace_attempt_end_at(race->stamp, attempt->span, attempt->target->address_id, EVPOOL_OK, 0);
     const unsigned others = others_leave(race);
+    race->connector->races += others > 0;
     if (others)
         pool_trace_race_won_at(race->stamp, race->connector->span, attempt->target->address_id, others);
     if (race->connector->tls)
@@ -324,4 +328,12 @@ void connector_cancel(struct connector *connector)
         tls_handshake_cancel(&race->handshake);
     connector->post.call = on_cancel;
     evloop_post(connector->loop, &connector->post);
+}
+
+void connector_abandon(struct connector *connector)
+{
+    const struct connector_state *race = connector->state;
+    for (unsigned i = 0; race && i < race->count; i++)
+        if (race->attempts[i].fd >= 0)
+            close(race->attempts[i].fd);
 }

@@ -42,11 +42,13 @@ struct connector {
     struct connector_target *winner;
     uint64_t connect_ns, tls_ns;
     unsigned attempts; /* made, with those of earlier rounds */
+    unsigned races, handshakes, resumed; /* of this round: see struct evpool_figures */
     /* its own */
     struct connector_state *state;
     struct evloop_post post;
 };
 void connector_start(struct connector *connector); /* the callback is never called from within */
 void connector_cancel(struct connector *connector); /* the callback comes, with error code `cancelled` and no stream */
+void connector_abandon(struct connector *connector); /* in a forked child: closes its copies of the descriptors, and does nothing else */
 
 #endif /* EVPOOL_CONNECTOR_H */

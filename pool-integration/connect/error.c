@@ -34,7 +34,6 @@ static const char *const code_names[EVPOOL_CODES] = {
     "io",
     "health",
     "forked",
-    "fallen",
 };
 
 /* What is handed out when there is no memory for more: never counted, never freed. */

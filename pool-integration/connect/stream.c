@@ -65,6 +65,11 @@ const char *stream_alpn(const struct stream *stream)
     return stream->tls ? tls_alpn(stream->tls) : NULL;
 }
 
+const char *stream_fault(const struct stream *stream)
+{
+    return stream->tls ? tls_fault(stream->tls) : NULL;
+}
+
 const char *stream_tls_version(const struct stream *stream)
 {
     return stream->tls ? tls_version(stream->tls) : NULL;

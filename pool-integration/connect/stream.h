@@ -43,6 +43,7 @@ int64_t stream_write_wait(struct stream *stream, const void *buffer, size_t leng
 int stream_idle_ok(struct stream *stream);
 /* NULL: none. */
 const char *stream_alpn(const struct stream *stream);
+const char *stream_fault(const struct stream *stream); /* as tls_fault(); NULL: plain */
 const char *stream_tls_version(const struct stream *stream);
 /* Any thread: ends both directions (shutdown(2)), whoever reads or writes: io that is busy and threads that wait come back with the end or an
  * error. The descriptor stays, until stream_close(). */

@@ -26,6 +26,7 @@ struct tls {
     size_t sending_bytes, sent_bytes;
     bool writing; /* a writer is between begin and end, and sends whatever is outgoing */
     bool failed;
+    const char *fault; /* OpenSSL's word for it; static */
 };
 
 /* ---- life ---- */
@@ -173,6 +174,24 @@ int tls_feed(struct tls *tls, const void *data, size_t bytes)
     return taken == (int)bytes ? 0 : -ENOMEM;
 }
 
+/* For good: the first reason is the reason. Locked. */
+static void failed(struct tls *tls)
+{
+    const unsigned long fault = ERR_peek_error();
+    tls->failed = true;
+    if (!tls->fault && fault)
+        tls->fault = ERR_reason_error_string(fault);
+    ERR_clear_error();
+}
+
+const char *tls_fault(struct tls *tls)
+{
+    pthread_mutex_lock(&tls->lock);
+    const char *fault = tls->fault;
+    pthread_mutex_unlock(&tls->lock);
+    return fault;
+}
+
 /* What SSL_read() and SSL_peek() returned when it was not data. Locked. */
 static int64_t no_data(struct tls *tls)
 {
@@ -184,8 +203,7 @@ static int64_t no_data(struct tls *tls)
     case SSL_ERROR_ZERO_RETURN:
         return 0;
     default:
-        ERR_clear_error();
-        tls->failed = true;
+        failed(tls);
         return -EPROTO;
     }
 }
@@ -237,7 +255,7 @@ int64_t tls_encrypt(struct tls *tls, const void *buffer, size_t length)
     pthread_mutex_lock(&tls->lock);
     ERR_clear_error();
     if (tls->failed || !SSL_write_ex(tls->ssl, buffer, length < RECORD_BYTES ? length : RECORD_BYTES, &taken))
-        tls->failed = true;
+        failed(tls);
     const int64_t result = tls->failed ? -EPROTO : (int64_t)taken;
     ERR_clear_error();
     pthread_mutex_unlock(&tls->lock);

@@ -51,6 +51,9 @@ int64_t tls_outgoing(struct tls *tls, void **ret_data);
 void tls_sent(struct tls *tls, size_t bytes);
 void tls_write_end(struct tls *tls);
 
+/* What it was that failed: "tlsv13 alert certificate required"; NULL: nothing, or not known. Static. */
+const char *tls_fault(struct tls *tls);
+
 /* Sends what the protocol itself has to say (key updates, alerts), if nobody writes, without waiting: the rest goes with the next write. */
 void tls_flush(struct tls *tls, int fd);
 /* close_notify, if all data before it is out. */

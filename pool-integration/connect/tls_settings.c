@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -196,7 +197,7 @@ static int set_server(struct tls_settings *settings, const struct evpool_tls *tl
     return 0;
 }
 
-static void context_defaults(struct tls_settings *settings)
+static int context_defaults(struct tls_settings *settings)
 {
     SSL_CTX *context = settings->context;
     SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
@@ -204,9 +205,9 @@ static void context_defaults(struct tls_settings *settings)
     SSL_CTX_set_mode(context,
                      SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_default_passwd_cb(context, no_passphrase);
-    SSL_CTX_set_app_data(context, settings);
     SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
     SSL_CTX_sess_set_new_cb(context, session_came);
+    return SSL_CTX_set_app_data(context, settings) ? 0 : -ENOMEM; /* session_came() looks for it */
 }
 
 static int settings_fill(struct tls_settings *settings, const struct evpool_tls *tls, const char *host,
@@ -216,9 +217,8 @@ static int settings_fill(struct tls_settings *settings, const struct evpool_tls 
     if (result < 0)
         return result;
     settings->context = SSL_CTX_new(TLS_client_method());
-    if (!settings->context)
+    if (!settings->context || context_defaults(settings) < 0)
         return no_memory(ret_error);
-    context_defaults(settings);
     if ((result = load_trust(settings->context, tls, ret_error)) < 0)
         return result;
     if ((result = load_identity(settings->context, tls, ret_error)) < 0)

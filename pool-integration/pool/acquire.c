@@ -48,6 +48,7 @@ void answer_locked(struct evpool_name *name, struct evpool_request *request, enu
         queue_remove_locked(name, request);
     request->state = queued ? REQUEST_served : REQUEST_answered;
     request->code = (int)code;
+    name->pins++;
     name->pool->pins++;
     switch (code) {
     case EVPOOL_ERROR_acquire_timeout:
@@ -131,7 +132,10 @@ struct evpool_error *request_error(struct evpool_name *name, enum evpool_code co
     }
     struct evpool_error *error =
         error_wrap(NULL, code, errno_of(code), now, took, "acquire", "%s (acquire)", text_of(code));
-    if (code == EVPOOL_ERROR_acquire_timeout)
+    /* Relaxed: whether it ever ran */
+    if (code == EVPOOL_ERROR_acquire_timeout && !atomic_load_explicit(&name->pool->thread, memory_order_relaxed))
+        error = error_wrap(error, code, 0, now, 0, "acquire", "no thread has run the pool's loop");
+    else if (code == EVPOOL_ERROR_acquire_timeout)
         error = error_wrap(error, code, 0, now, 0, "acquire", "%u lent, %u being connected, %u more waiting%s%s",
                            active, pending, waiting, *story ? "; last failure: " : "", story);
     return error_wrap(error, code, 0, now, 0, "name", "%s", name->label);
@@ -146,6 +150,20 @@ void request_give(struct evpool *pool, struct evpool_request *request, struct ev
     step_lent(conn, request->span, idle, request->waited_ns);
     if (uses_of(conn) > 1 && pool->options.hooks.reused)
         pool->options.hooks.reused(conn, pool->options.hooks.arg);
+}
+
+/* The name may be nobody's now, and the pool at its end. Posted with the lock: once it is free, so may the pool be. */
+void request_unpin(struct evpool_name *name)
+{
+    struct evpool *pool = name->pool;
+    pool_lock(pool);
+    pool->pins--;
+    const bool last = --name->pins == 0 && name->refs == 0;
+    if (last)
+        name_stale_locked(name);
+    if (last || (pool->closed && pool->pins == 0))
+        work_post(pool);
+    pool_unlock(pool);
 }
 
 static void request_end(struct evpool_request *request, uint64_t now)
@@ -164,15 +182,11 @@ static void request_end(struct evpool_request *request, uint64_t now)
     }
     free(request->stack);
     request->stack = NULL;
+    request->name = NULL;
     request->conn = NULL;
     request->error = NULL;
     request->state = REQUEST_none;
-    pool_lock(pool);
-    pool->pins--;
-    const bool last = pool->closed && pool->pins == 0;
-    pool_unlock(pool);
-    if (last)
-        work_post(pool);
+    request_unpin(name);
     request->call(request, conn, error); /* the last: the request, and the name, may go now */
 }
 

@@ -125,7 +125,7 @@ static unsigned gather(struct evpool_name *name, const struct resolver_answer *a
 
 int addresses_update(struct evpool_name *name, const struct resolver_answer *answer)
 {
-    struct address **set = calloc(2 * RESOLVER_ADDRESSES_MAX, sizeof *set);
+    struct address **set = calloc(2 * (size_t)answer->count, sizeof *set); /* and those that are ready behind them */
     if (!set)
         return -ENOMEM;
     const unsigned count = gather(name, answer, set);
@@ -139,7 +139,7 @@ int addresses_update(struct evpool_name *name, const struct resolver_answer *ans
     pool_lock(name->pool);
     struct address **old = name->addresses;
     retire_all_but_locked(name, set, count);
-    struct address **ready = set + RESOLVER_ADDRESSES_MAX;
+    struct address **ready = set + answer->count;
     for (unsigned i = 0; i < name->ready_count; i++)
         ready[i] = name->ready[i];
     name->addresses = set;

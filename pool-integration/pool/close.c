@@ -47,30 +47,43 @@ static void uncount_locked(struct evpool_conn *conn)
     name_stale_locked(name);
 }
 
+/* A health hook that has not answered yet may still do so. */
+static void forget(struct evpool_conn *conn)
+{
+    if (!conn->unanswered) {
+        free(conn);
+        return;
+    }
+    conn->stream = NULL;
+    conn->address = NULL;
+    conn->next = conn->pool->unanswered;
+    conn->pool->unanswered = conn;
+}
+
 static void finish(struct evpool_conn *conn)
 {
     struct evpool *pool = conn->pool;
     struct evpool_name *name = conn_name(conn);
     const struct evpool_hooks *hooks = &pool->options.hooks;
-    const bool retired = conn->address->state == ADDRESS_retired; /* the loop's thread alone changes that */
     life_end(conn);
     stream_close(conn->stream);
     step_closed(conn, time_since(evloop_now_ns(pool->loop), conn->created_ns));
     if (hooks->closed)
         hooks->closed(conn, (enum evpool_reason)conn->reason, hooks->arg);
     pool_lock(pool);
+    const bool retired = conn->address->state == ADDRESS_retired;
     uncount_locked(conn);
     pool_unlock(pool);
-    free(conn);
+    forget(conn);
     if (retired)
         addresses_reap(name);
     work_post(pool);
 }
 
-/* Reads and writes that the borrower left behind, and the watch, come to their end first. */
+/* Reads and writes that the borrower left behind, their callbacks, and the watch come to their end first. */
 void close_continue(struct evpool_conn *conn)
 {
-    if (conn->ending && conn->ios == 0 && !evloop_busy(&conn->watch))
+    if (conn->ending && conn->ios == 0 && conn->calling == 0 && !evloop_busy(&conn->watch))
         finish(conn);
 }
 
@@ -85,6 +98,8 @@ void close_run(struct evpool *pool)
         struct evpool_conn *conn = LIST_OF(at, struct evpool_conn, place);
         step_closing(conn);
         conn->ending = true;
+        if (conn->ios > 0)
+            stream_abort(conn->stream); /* a silent peer would not end them */
         evloop_cancel(pool->loop, &conn->watch);
         close_continue(conn);
     }

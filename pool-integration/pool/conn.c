@@ -42,6 +42,11 @@ const char *evpool_conn_alpn(const struct evpool_conn *conn)
     return stream_alpn(conn->stream);
 }
 
+const char *evpool_conn_fault(const struct evpool_conn *conn)
+{
+    return stream_fault(conn->stream);
+}
+
 void *evpool_conn_data(const struct evpool_conn *conn)
 {
     return conn->data;
@@ -68,9 +73,10 @@ static void io_done(struct stream_io *own, int64_t result)
     struct evpool_io *io = LIST_OF(own, struct evpool_io, own);
     struct evpool_conn *conn = io->conn;
     conn->ios--;
-    if (conn->ending)
-        close_continue(conn); /* the borrower has given it back, or the pool has been freed */
+    conn->calling++; /* it stays until the callback is over, which may give it back though the pool has been freed */
     io->call(io, result);
+    conn->calling--;
+    close_continue(conn);
 }
 
 static struct stream_io *io_begin(struct evpool_conn *conn, struct evpool_io *io,
@@ -78,6 +84,10 @@ static struct stream_io *io_begin(struct evpool_conn *conn, struct evpool_io *io
 {
     if (pool_forked(conn->pool)) { /* the loop is the parent's */
         call(io, -ECHILD);
+        return NULL;
+    }
+    if (!conn->stream) { /* closed under a health hook that took too long */
+        call(io, -ECONNRESET);
         return NULL;
     }
     io->call = call;

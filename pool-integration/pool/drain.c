@@ -31,14 +31,23 @@ static void watch_forks(void)
 
 /* In the child: closes its copies of the descriptors. The peers notice nothing: no goodbye is said, nothing is shut down, and the loop, which the
  * parent shares, is not touched. The mutex may be held by a thread that is not here. */
+static void abandon_address(struct address *address)
+{
+    for (struct list *at = address->conns.next; at != &address->conns; at = at->next)
+        close(stream_fd(LIST_OF(at, struct evpool_conn, among)->stream));
+}
+
 static void abandon(struct evpool *pool)
 {
     for (struct list *n = pool->names.next; n != &pool->names; n = n->next) {
         struct evpool_name *name = LIST_OF(n, struct evpool_name, place);
         for (unsigned i = 0; i < name->addresses_count; i++)
-            for (struct list *c = name->addresses[i]->conns.next; c != &name->addresses[i]->conns; c = c->next)
-                close(stream_fd(LIST_OF(c, struct evpool_conn, among)->stream));
+            abandon_address(name->addresses[i]);
+        for (struct list *a = name->retired.next; a != &name->retired; a = a->next)
+            abandon_address(LIST_OF(a, struct address, place));
+        establish_abandon(name);
     }
+    resolver_abandon(pool->resolver);
 }
 
 /* ---- making ---- */
@@ -62,7 +71,7 @@ static int text_copy(char **ret_copy, const char **text)
 static uint64_t shortest_time(const struct evpool_options *options)
 {
     const uint64_t times[] = {options->idle_timeout_ns, options->lifetime_ns, options->health_interval_ns,
-                              options->leak_ns};
+                              options->leak_ns, options->hooks.health ? options->health_timeout_ns : NEVER};
     uint64_t shortest = 64000000000u;
     for (size_t i = 0; i < sizeof times / sizeof *times; i++)
         if (times[i] < shortest)
@@ -109,6 +118,10 @@ static void pool_init(struct evpool *pool, struct evloop *loop)
 
 static void pool_destroy(struct evpool *pool)
 {
+    for (struct evpool_conn *conn; (conn = pool->unanswered);) {
+        pool->unanswered = conn->next;
+        free(conn);
+    }
     if (pool->resolver)
         resolver_free(pool->resolver);
     pthread_mutex_destroy(&pool->lock);
@@ -235,7 +248,7 @@ void work_run(struct evloop_post *post)
         drained(pool, 0);
     /* D1 (relaxed is enough: only this thread, or one that has been joined, posts to a pool that is being freed): a post that is queued is
      * waited for, for it is in the pool. */
-    if (pool->freeing && empty(pool) && !atomic_load_explicit(&pool->work.queued, memory_order_relaxed))
+    if (pool->freeing && empty(pool) && !__atomic_load_n(&pool->work.queued, __ATOMIC_RELAXED))
         pool_end(pool);
 }
 
@@ -338,6 +351,7 @@ void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *
     pool->drained_arg = arg;
     pool->draining = true;
     stop_lending(pool);
+    evloop_timer_stop(pool->loop, &pool->drain_timer); /* of an earlier close */
     if (deadline_ns != NEVER && evloop_timer_start(pool->loop, &pool->drain_timer, deadline_ns, drain_late) < 0)
         drain_late(&pool->drain_timer);
 }

@@ -220,6 +220,14 @@ static void round_failed(struct establish *establish)
 
 /* ---- one round ---- */
 
+/* An address that had a whole attempt delay for itself, and lost all the same, is as good as silent: every connection that began with it
+ * would wait for that long first. */
+static bool lost_by_silence(const struct connector *connector, const struct connector_target *target)
+{
+    return connector->winner && target->tried && target->code == EVPOOL_ERROR_cancelled &&
+           target->took_ns >= connector->attempt_delay_ns;
+}
+
 /* What the attempts say about their addresses. */
 static void judge(struct establish *establish)
 {
@@ -227,6 +235,11 @@ static void judge(struct establish *establish)
     struct evpool *pool = name->pool;
     const uint64_t now = evloop_now_ns(pool->loop);
     struct connector *connector = &establish->connector;
+    pool_lock(pool);
+    name->figures.races += connector->races;
+    name->figures.handshakes += connector->handshakes;
+    name->figures.resumed += connector->resumed;
+    pool_unlock(pool);
     for (unsigned i = 0; i < connector->targets_count; i++) {
         const struct connector_target *target = &connector->targets[i];
         struct address *address = target->arg;
@@ -240,7 +253,7 @@ static void judge(struct establish *establish)
         }
         if (address->state == ADDRESS_retired)
             ;
-        else if (failed && code_blames_address(target->code))
+        else if ((failed && code_blames_address(target->code)) || lost_by_silence(connector, target))
             verdict = eject_failure_locked(address, true, now);
         else if (target == connector->winner)
             verdict = eject_success_locked(address, now);
@@ -405,6 +418,20 @@ static void not_begun(struct evpool_name *name, struct address *chosen)
     queue_fail(name, concerned, NEVER, EVPOOL_ERROR_memory, NULL);
 }
 
+/* The span of the request that it is made for: connections being made are as many as requests wait, and go to them in their order. */
+static uint64_t asking_span(struct evpool_name *name, enum why why)
+{
+    if (why != WHY_waiter)
+        return 0;
+    pool_lock(name->pool);
+    const struct evpool_request *request = name->first;
+    for (unsigned i = name->pool->options.shared; request && i < name->pending * name->pool->options.shared; i++)
+        request = request->next;
+    const uint64_t span = request ? request->span : 0;
+    pool_unlock(name->pool);
+    return span;
+}
+
 void establish_start(struct evpool_name *name, struct address *chosen, enum why why)
 {
     struct establish *establish = calloc(1, sizeof *establish);
@@ -420,7 +447,7 @@ void establish_start(struct evpool_name *name, struct address *chosen, enum why 
     list_push_back(&name->establishes, &establish->place);
     if (pool_trace_connect_begin_on()) {
         establish->span = pool_trace_span();
-        pool_trace_connect_begin(establish->span, 0, name->id, why);
+        pool_trace_connect_begin(establish->span, asking_span(name, why), name->id, why);
     }
     round_start(establish);
 }
@@ -466,4 +493,13 @@ void establish_cancel(struct evpool_name *name)
     }
     resolver_cancel(&name->query);
     name->resolving = false;
+}
+
+void establish_abandon(struct evpool_name *name)
+{
+    for (struct list *at = name->establishes.next; at != &name->establishes; at = at->next) {
+        struct establish *establish = LIST_OF(at, struct establish, place);
+        if (establish->phase == PHASE_connect)
+            connector_abandon(&establish->connector);
+    }
 }

@@ -12,7 +12,7 @@ const char *evpool_reason_name(enum evpool_reason reason)
     static const char *const names[EVPOOL_REASONS] = {
         [EVPOOL_CLOSED_idle] = "idle",       [EVPOOL_CLOSED_lifetime] = "lifetime", [EVPOOL_CLOSED_uses] = "uses",
         [EVPOOL_CLOSED_health] = "health",   [EVPOOL_CLOSED_error] = "error",       [EVPOOL_CLOSED_remote] = "remote",
-        [EVPOOL_CLOSED_evicted] = "evicted", [EVPOOL_CLOSED_shutdown] = "shutdown",
+        [EVPOOL_CLOSED_evicted] = "evicted", [EVPOOL_CLOSED_shutdown] = "shutdown", [EVPOOL_CLOSED_retired] = "retired",
     };
     const unsigned index = (unsigned)reason;
     return index < EVPOOL_REASONS && names[index] ? names[index] : "unknown";
@@ -81,6 +81,9 @@ void figures_add(struct evpool_figures *to, const struct evpool_figures *from)
     to->retries += from->retries;
     to->ejections += from->ejections;
     to->leaks += from->leaks;
+    to->races += from->races;
+    to->handshakes += from->handshakes;
+    to->resumed += from->resumed;
     to->acquire_timeouts += from->acquire_timeouts;
     to->acquire_cancelled += from->acquire_cancelled;
     to->acquire_refused += from->acquire_refused;

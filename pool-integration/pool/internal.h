@@ -27,6 +27,7 @@
 #include "list.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #define NEVER UINT64_MAX
@@ -59,12 +60,15 @@ struct evpool_conn {
     _Atomic unsigned users; /* lock; read without it for a hint only (relaxed): whether the last user leaves */
     unsigned epoch;         /* of the name when it was connected */
     unsigned ios;           /* loop; reads and writes under way */
+    unsigned calling;       /* loop; callbacks of those that are being called */
     uint8_t state;          /* lock; enum conn_state */
     uint8_t reason;         /* lock; 0, or it is to be closed for this */
     uint8_t leaked;         /* lock; told already */
     bool ending;            /* loop; it is being closed */
     bool forced;            /* loop; shut down under its borrower */
+    bool unanswered;        /* loop; the health hook has yet to call evpool_health_done() */
     struct evloop_op watch;
+    struct evpool_conn *next; /* loop; of the pool's `unanswered` */
     struct stack *stack;    /* lock; NULL: leaks are not looked for */
     void *data;
 };
@@ -109,6 +113,7 @@ struct evpool_name {
     struct list retired;   /* addresses that are no longer the name's, and have connections */
     struct evpool_request *first, *last;
     unsigned waiting;
+    unsigned pins;         /* requests that are answered and not delivered yet */
     unsigned count, pending, idle, active; /* count: connections, closing ones too, and pending ones */
     uint64_t warm_ns;      /* min_idle is not tried before */
     struct evpool_figures figures;
@@ -139,7 +144,7 @@ struct evpool {
     struct list names, hungry, stale, closing;
     unsigned count;            /* connections, closing ones too, and pending ones */
     unsigned leaving;          /* of those, closing */
-    unsigned pins;             /* requests that are answered and not delivered yet */
+    unsigned pins;             /* those of its names */
     bool closed;
     struct evpool_figures past; /* of names that are gone */
     /* loop: */
@@ -148,6 +153,7 @@ struct evpool {
     struct evloop_timer tick_timer;
     uint64_t tick_ns, ticked_ns;
     unsigned tick, aging;      /* connections in the wheel */
+    struct evpool_conn *unanswered; /* closed, and kept for a hook that may still speak of them: stream NULL, address gone */
     struct evloop_timer drain_timer;
     void (*drained)(void *arg, unsigned forced);
     void *drained_arg;
@@ -285,6 +291,7 @@ void answer_locked(struct evpool_name *name, struct evpool_request *request, enu
 enum asked { ASKED_none, ASKED_taken, ASKED_queued, ASKED_refused };
 enum asked request_ask(struct evpool_name *name, struct evpool_request *request, uint64_t now, bool queue, uint64_t *ret_idle, unsigned *ret_depth);
 void request_deliver(struct evpool_request *request); /* after the lock; an answered one */
+void request_unpin(struct evpool_name *name); /* one that was answered is delivered: name and pool may go after this */
 void request_give(struct evpool *pool, struct evpool_request *request, struct evpool_conn *conn, uint64_t idle); /* events and hooks */
 /* Up to `count` from the head of the queue that began by then fail: with this error (counted up for each), or NULL: for the code. */
 void queue_fail(struct evpool_name *name, unsigned count, uint64_t began_until, enum evpool_code code, struct evpool_error *error);
@@ -302,6 +309,7 @@ void evict_for(const struct evpool_name *name); /* loop; the process has no desc
 void establish_start(struct evpool_name *name, struct address *chosen, enum why why); /* loop; the place is reserved, with the name and `chosen` */
 void establish_resolved(struct evpool_name *name, struct evpool_error *error); /* taken over; NULL: addresses are known */
 void establish_cancel(struct evpool_name *name);
+void establish_abandon(struct evpool_name *name); /* in a forked child: closes its copies of the descriptors */
 void choose_locked(struct address *address); /* counts one that is being made with this address first */
 void unchoose_locked(struct address *address);
 

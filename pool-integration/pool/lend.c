@@ -80,9 +80,16 @@ void count_lent_locked(struct evpool_name *name, struct evpool_conn *conn, uint6
     histogram_add(&name->times.wait, wait);
 }
 
+/* Whether the place of this connection is another name's turn. */
+static bool give_up_place_locked(const struct evpool_conn *conn)
+{
+    const struct list *hungry = &conn->pool->hungry;
+    return !list_empty(hungry) && starving_locked(conn_name(conn));
+}
+
 /* ---- lending ---- */
 
-/* NULL: nothing is idle, or others wait already. ret_look: it lay so long that it must be looked at, then counted. */
+/* NULL: nothing is idle, or others wait already, also of another name for this one's place. ret_look: it lay so long that it must be looked at, then counted. */
 struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const struct stack *stack, uint64_t *ret_idle,
                                 bool *ret_look)
 {
@@ -93,6 +100,8 @@ struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const st
     if (!address)
         return NULL;
     struct evpool_conn *conn = LIST_OF(address->lendable.next, struct evpool_conn, place);
+    if (users_locked(conn) > 0 && give_up_place_locked(conn))
+        return NULL; /* users who come and go must come to an end */
     *ret_idle = users_locked(conn) == 0 ? time_since(now, since_of(conn)) : 0;
     *ret_look = *ret_idle > pool->options.validate_idle_ns;
     lend_locked(conn, now, stack);
@@ -104,7 +113,10 @@ struct evpool_conn *take_locked(struct evpool_name *name, uint64_t now, const st
 bool conn_look(struct evpool_conn *conn)
 {
     struct evpool *pool = conn->pool;
+    int cancellable; /* recv() is where a cancelled thread ends, and what it has taken would be lent for ever */
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
     const bool good = stream_idle_ok(conn->stream);
+    pthread_setcancelstate(cancellable, NULL);
     pool_lock(pool);
     if (good) {
         count_lent_locked(conn_name(conn), conn, 0);
@@ -193,20 +205,14 @@ enum evpool_reason why_close_locked(struct evpool_conn *conn, uint64_t now)
     return 0;
 }
 
-/* Whether the place of this connection is another name's turn. */
-static bool give_up_place_locked(const struct evpool_conn *conn)
-{
-    const struct list *hungry = &conn->pool->hungry;
-    return !list_empty(hungry) && starving_locked(conn_name(conn));
-}
-
 struct outcome {
     struct evpool_request *request; /* it was for this one */
     struct verdict verdict;
     bool work;
 };
 
-static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, uint64_t use, uint64_t now)
+/* left: a read or a write is still under way, which would take from the next borrower what is his. */
+static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, bool left, uint64_t use, uint64_t now)
 {
     struct outcome outcome = {0};
     struct evpool_name *name = conn_name(conn);
@@ -221,14 +227,17 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, uint64
             conn->reason = EVPOOL_CLOSED_error;
     }
     const unsigned users = unuse_locked(conn);
+    if (left && users == 0 && !conn->reason)
+        conn->reason = EVPOOL_CLOSED_error;
     enum evpool_reason reason = why_close_locked(conn, now);
-    if (!reason && users == 0 && __builtin_expect(give_up_place_locked(conn), 0))
+    const bool gives_up = !reason && __builtin_expect(give_up_place_locked(conn), 0);
+    if (gives_up && users == 0)
         reason = EVPOOL_CLOSED_evicted;
     if (reason && users == 0)
         close_locked(conn, reason);
     else if (reason && !list_empty(&conn->place))
         unlend_locked(conn); /* the others may go on */
-    else if (!reason)
+    else if (!reason && !gives_up)
         outcome.request = offer_locked(conn, now);
     if (reason && name->first)
         hungry_locked(name);
@@ -245,11 +254,13 @@ void evpool_release(struct evpool_conn *conn, bool ok)
     struct evpool *pool = conn->pool;
     const uint64_t now = pool_now(pool);
     const uint64_t use = time_since(now, since_of(conn));
+    const bool left =
+        pool_in_loop(pool) && conn->ios > 0; /* other threads' are not counted, and end before they return */
     if (pool->options.hooks.released)
         pool->options.hooks.released(conn, pool->options.hooks.arg);
     step_released(conn, use, ok);
     pool_lock(pool);
-    const struct outcome outcome = take_back_locked(conn, ok, use, now);
+    const struct outcome outcome = take_back_locked(conn, ok, left, use, now);
     pool_unlock(pool);
     if (__builtin_expect(outcome.work, 0)) {
         eject_tell(&outcome.verdict);
@@ -257,4 +268,18 @@ void evpool_release(struct evpool_conn *conn, bool ok)
     }
     if (outcome.request)
         request_deliver(outcome.request);
+}
+
+void evpool_conn_retire(struct evpool_conn *conn)
+{
+    struct evpool *pool = conn->pool;
+    if (pool_forked(pool))
+        return;
+    pool_lock(pool);
+    if (conn->state == CONN_active && !conn->reason) {
+        conn->reason = EVPOOL_CLOSED_retired;
+        if (!list_empty(&conn->place))
+            unlend_locked(conn); /* others share it, and may go on */
+    }
+    pool_unlock(pool);
 }

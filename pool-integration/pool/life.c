@@ -77,6 +77,8 @@ static uint64_t due_locked(const struct evpool_conn *conn, uint64_t now)
     if (conn->state == CONN_idle) {
         due = least(due, time_after(since_of(conn), options->idle_timeout_ns));
         due = least(due, time_after(checked_locked(conn), options->health_interval_ns));
+    } else if (conn->state == CONN_checking && conn->unanswered) {
+        due = least(due, time_after(conn->checked_ns, options->health_timeout_ns));
     } else if (conn->state == CONN_active && !conn->leaked) {
         due = least(due, time_after(since_of(conn), options->leak_ns));
     }
@@ -152,14 +154,35 @@ static bool check_begins_locked(struct evpool_conn *conn, uint64_t now)
     conn_name(conn)->idle--;
     conn->state = CONN_checking;
     conn->checked_ns = now;
+    conn->unanswered = conn->pool->options.hooks.health != NULL;
     return true;
+}
+
+/* The hook hangs: its reads and writes end by this (close_run()), and the connection is closed without it. */
+static bool check_over_locked(struct evpool_conn *conn, uint64_t now)
+{
+    if (conn->state != CONN_checking || !conn->unanswered ||
+        time_since(now, conn->checked_ns) < conn->pool->options.health_timeout_ns)
+        return false;
+    close_locked(conn, EVPOOL_CLOSED_health);
+    return true;
+}
+
+/* The hook of a connection that was closed meanwhile has answered: nobody speaks of it any more. */
+static void unanswered_free(struct evpool_conn *conn)
+{
+    struct evpool_conn **at = &conn->pool->unanswered;
+    while (*at != conn)
+        at = &(*at)->next;
+    *at = conn->next;
+    free(conn);
 }
 
 static void check(struct evpool_conn *conn)
 {
     const struct evpool_hooks *hooks = &conn->pool->options.hooks;
     step_checking(conn, true);
-    if (hooks->health)
+    if (hooks->health) /* `unanswered` since check_begins_locked() */
         hooks->health(conn, hooks->arg);
     else
         evpool_health_done(conn, stream_idle_ok(conn->stream));
@@ -171,6 +194,11 @@ void evpool_health_done(struct evpool_conn *conn, bool ok)
     if (pool_forked(pool))
         return;
     pool_enter(pool);
+    conn->unanswered = false;
+    if (!conn->stream) {
+        unanswered_free(conn);
+        return;
+    }
     const uint64_t now = evloop_update_now(pool->loop), since = since_of(conn);
     struct evpool_request *request = NULL;
     if (ok)
@@ -205,15 +233,18 @@ static void examine(struct evpool_conn *conn, uint64_t now)
     const uint64_t since = since_of(conn);
     const enum evpool_reason reason = conn->state == CONN_idle ? idle_over_locked(conn, now) : 0;
     bool begins = false, leaks = false;
+    const bool over = check_over_locked(conn, now);
     if (reason) {
         close_locked(conn, reason);
-    } else {
+    } else if (!over) {
         begins = check_begins_locked(conn, now);
         leaks = leaks_locked(conn, now, &stack);
     }
     const uint64_t due = due_locked(conn, now);
     pool_unlock(pool);
-    if (reason) {
+    if (over)
+        step_checked(conn, false, time_since(now, conn->checked_ns));
+    if (reason || over) {
         work_post(pool);
         return;
     }
@@ -326,4 +357,5 @@ void life_end(struct evpool_conn *conn)
 {
     wheel_take(conn);
     free(conn->stack);
+    conn->stack = NULL;
 }

@@ -5,6 +5,8 @@
  */
 #include "steps.h"
 
+#include "../resolver/address.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -47,6 +49,9 @@ static int host_check(const char *host, uint16_t port, struct evpool_error **ret
         return invalid(ret_error, "port is 0", host);
     if (strlen(host) > 255)
         return invalid(ret_error, "host is longer than 255 bytes", host);
+    struct host_address literal;
+    if (strpbrk(host, ":[]%") && !address_parse(host, &literal))
+        return invalid(ret_error, "host is no name and no address (the port is an argument of its own)", host);
     for (const char *c = host; *c; c++)
         if (!isalnum((unsigned char)*c) && !strchr("-._:[]%", *c))
             return invalid(ret_error, "host has a character that no name has", host);
@@ -77,9 +82,10 @@ static void host_plain(char plain[256], const char *host)
     plain[length] = '\0';
 }
 
+/* With its length: what is in a text cannot be taken for the next. */
 static void key_add(char **at, size_t *room, const char *text)
 {
-    const int length = snprintf(*at, *room, "%s%s\n", text ? "=" : "", text ? text : "");
+    const int length = text ? snprintf(*at, *room, "%zu=%s\n", strlen(text), text) : snprintf(*at, *room, "\n");
     if ((size_t)length >= *room) {
         *room = 0;
         return;
@@ -328,7 +334,7 @@ static void name_end(struct evpool_name *name)
 
 static bool in_use_locked(const struct evpool_name *name)
 {
-    return name->refs > 0 || name->count > 0 || name->waiting > 0;
+    return name->refs > 0 || name->count > 0 || name->waiting > 0 || name->pins > 0;
 }
 
 void names_sweep(struct evpool *pool)

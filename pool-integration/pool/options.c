@@ -57,6 +57,7 @@ static const struct option table[] = {
     OPTION(uses_max, UINT_MAX, 1, UINT_MAX - 1, limit),
     OPTION(validate_idle_ns, 500 * MS_NS, 1, TIME_MAX_NS, limit),
     OPTION(health_interval_ns, UINT64_MAX, 1 * MS_NS, TIME_MAX_NS, limit),
+    OPTION(health_timeout_ns, 10 * SECOND_NS, 1 * MS_NS, TIME_MAX_NS, limit),
     OPTION(leak_ns, UINT64_MAX, 1 * MS_NS, TIME_MAX_NS, limit),
     OPTION(ttl_min_s, 1, 1, 7 * 86400, none),
     OPTION(ttl_max_s, 3600, 1, 7 * 86400, none),

@@ -43,21 +43,46 @@ static uint64_t load(const struct choice *choice, const struct address *address)
     return (users + 1) * WEIGHT_FULL / weight(choice, address);
 }
 
-/* In turn from `start`: an address that starts slowly is passed over as often as its share says. */
-static struct address *first_from(const struct choice *choice, unsigned start)
+/* In turn from `start`: an address that starts slowly is passed over as often as its share says. ret_place: of it. */
+static struct address *first_from(const struct choice *choice, unsigned start, unsigned *ret_place)
 {
     struct address *passed = NULL;
     for (unsigned i = 0; i < choice->count; i++) {
-        struct address *address = choice->set[(start + i) % choice->count];
+        const unsigned place = (start + i) % choice->count;
+        struct address *address = choice->set[place];
         if (!eligible(choice, address))
             continue;
         const unsigned share = weight(choice, address);
-        if (share == WEIGHT_FULL || random_locked(choice->name->pool) % WEIGHT_FULL < share)
+        const bool now = share == WEIGHT_FULL || random_locked(choice->name->pool) % WEIGHT_FULL < share;
+        if (now || !passed)
+            *ret_place = place;
+        if (now)
             return address;
         if (!passed)
             passed = address;
     }
     return passed;
+}
+
+/* The next begins behind the one that was taken: else whoever comes after one that is left out had its share, too. */
+static struct address *in_turn(const struct choice *choice)
+{
+    unsigned place = 0;
+    struct address *address = first_from(choice, choice->name->turn % choice->count, &place);
+    choice->name->turn = place + 1;
+    return address;
+}
+
+static struct address *at_random(const struct choice *choice)
+{
+    unsigned able = 0, place = 0;
+    for (unsigned i = 0; i < choice->count; i++)
+        able += eligible(choice, choice->set[i]);
+    if (able == 0)
+        return NULL;
+    for (unsigned left = (unsigned)(random_locked(choice->name->pool) % able);; place++)
+        if (eligible(choice, choice->set[place]) && left-- == 0)
+            return first_from(choice, place, &place);
 }
 
 static struct address *emptiest_from(const struct choice *choice, unsigned start)
@@ -88,7 +113,7 @@ static struct address *emptier_of_two(const struct choice *choice)
         return load(choice, a) <= load(choice, b) ? a : b;
     if (a_can || b_can)
         return a_can ? a : b;
-    return first_from(choice, first);
+    return at_random(choice);
 }
 
 static struct address *choose(const struct choice *choice)
@@ -102,11 +127,11 @@ static struct address *choose(const struct choice *choice)
     case EVPOOL_SPREAD_two_choices:
         return emptier_of_two(choice);
     case EVPOOL_SPREAD_random:
-        return first_from(choice, (unsigned)(random_locked(name->pool) % choice->count));
+        return at_random(choice);
     case EVPOOL_SPREAD_round_robin:
         break;
     }
-    return first_from(choice, name->turn++ % choice->count);
+    return in_turn(choice);
 }
 
 /* Kept out of the fast path: most names have one address that is ready. */

@@ -63,16 +63,6 @@ static void sleep_until(struct waiter *waiter, uint64_t deadline)
     }
 }
 
-static void unpin(struct evpool *pool)
-{
-    pool_lock(pool);
-    pool->pins--;
-    const bool last = pool->closed && pool->pins == 0;
-    pool_unlock(pool);
-    if (last)
-        work_post(pool);
-}
-
 static int result_of(enum evpool_code code)
 {
     switch (code) {
@@ -118,6 +108,23 @@ static int not_here(struct evpool_name *name, enum evpool_code code, int result,
     return result;
 }
 
+/* Until it is answered. A thread that is cancelled in here would leave in the queue what is on its stack. Returns how long the connection, if it
+ * found one after all, was idle. */
+static uint64_t wait_in_queue(struct waiter *waiter, uint64_t deadline)
+{
+    struct evpool_request *request = &waiter->request;
+    uint64_t idle = 0;
+    unsigned depth;
+    int cancellable;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancellable);
+    if (request_ask(request->name, request, request->began_ns, true, &idle, &depth) == ASKED_queued) {
+        step_queued(request->name, request->span, depth);
+        sleep_until(waiter, deadline);
+    }
+    pthread_setcancelstate(cancellable, NULL);
+    return idle;
+}
+
 int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct evpool_conn **ret_conn,
                         struct evpool_error **ret_error)
 {
@@ -132,11 +139,10 @@ int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct ev
     if (pool->options.leak_ns != NEVER)
         stack_take(request->stack = &stack, 1);
     uint64_t idle = 0;
-    unsigned depth;
-    if (request_ask(name, request, request->began_ns, true, &idle, &depth) == ASKED_queued) {
-        step_queued(name, request->span, depth);
-        sleep_until(&waiter, time_after(request->began_ns, timeout_ns ? timeout_ns : pool->options.acquire_timeout_ns));
-    }
+    if (!timeout_ns)
+        timeout_ns = pool->options.acquire_timeout_ns;
+    if (request_ask(name, request, request->began_ns, false, &idle, &(unsigned){0}) == ASKED_none)
+        idle = wait_in_queue(&waiter, time_after(request->began_ns, timeout_ns));
     int result = 0;
     if (request->conn) {
         request_give(pool, request, request->conn, idle);
@@ -144,6 +150,6 @@ int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct ev
     } else {
         result = refuse(request, ret_error);
     }
-    unpin(pool);
+    request_unpin(name);
     return result;
 }

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 enum {
     TRIES = 3,     /* of each server; the time is doubled for each round: 1 + 2 + 4 */
@@ -157,7 +158,8 @@ static const struct {
     {ARES_ENOMEM, {.code = EVPOOL_ERROR_memory, .text = "no memory"}},
     {ARES_ESERVFAIL, {.code = EVPOOL_ERROR_resolve_failed, .text = "server failure"}},
     {ARES_EREFUSED, {.code = EVPOOL_ERROR_resolve_failed, .text = "the server refuses"}},
-    {ARES_ECONNREFUSED, {.code = EVPOOL_ERROR_resolve_failed, .text = "the server cannot be reached"}},
+    {ARES_ECONNREFUSED,
+     {.code = EVPOOL_ERROR_resolve_failed, .text = "no server can be reached, or each fails or refuses"}},
 };
 
 static struct dns_result fault(int status)
@@ -289,9 +291,9 @@ bool dns_outdated(const struct dns *dns)
     return now.tv_sec != dns->read.tv_sec || now.tv_nsec != dns->read.tv_nsec;
 }
 
-static int open_channel(struct dns *dns, const char *servers, int try_ms)
+static int open_channel(struct dns *dns, const char *servers, int try_ms, int flags)
 {
-    struct ares_options options = {.flags = ARES_FLAG_NOSEARCH,
+    struct ares_options options = {.flags = ARES_FLAG_NOSEARCH | flags,
                                    .timeout = try_ms,
                                    .tries = TRIES,
                                    .lookups = "b",
@@ -310,16 +312,17 @@ static int open_channel(struct dns *dns, const char *servers, int try_ms)
     return status == ARES_SUCCESS ? 0 : status == ARES_ENOMEM ? -ENOMEM : -EINVAL;
 }
 
-/* With the servers that there are: their number decides how long each may take. */
+/* With the servers that there are: their number decides how long each may take. What a single one answers is the answer; of several the next is
+ * asked if one fails or refuses, and if all do c-ares says that none was reached. */
 static int open_in_time(struct dns *dns, const char *servers, uint64_t timeout_ns)
 {
     const uint64_t whole_ms = timeout_ns / 1000000 < INT32_MAX ? timeout_ns / 1000000 : INT32_MAX;
-    int error = open_channel(dns, servers, (int)(whole_ms / TRY_PARTS) + TRY_MIN_MS);
+    int error = open_channel(dns, servers, (int)(whole_ms / TRY_PARTS) + TRY_MIN_MS, ARES_FLAG_NOCHECKRESP);
     const int count = error == 0 ? count_servers(dns) : 1;
     if (error < 0 || count <= 1)
         return error;
     ares_destroy(dns->channel);
-    return open_channel(dns, servers, (int)(whole_ms / TRY_PARTS) / count + TRY_MIN_MS);
+    return open_channel(dns, servers, (int)(whole_ms / TRY_PARTS) / count + TRY_MIN_MS, 0);
 }
 
 static int copy_domains(struct dns *dns)
@@ -383,6 +386,12 @@ void dns_free(struct dns *dns)
         free(dns->domains[i]);
     free(dns->domains);
     free(dns);
+}
+
+void dns_abandon(struct dns *dns)
+{
+    for (const struct dns_socket *s = dns->sockets; s; s = s->next)
+        close(s->fd);
 }
 
 const char *dns_servers(const struct dns *dns)

@@ -27,6 +27,7 @@ int dns_new(struct dns **ret_dns, struct evloop *loop, const struct resolver_opt
 bool dns_outdated(const struct dns *dns);
 /* Questions must have been forgotten. NULL is accepted. */
 void dns_free(struct dns *dns);
+void dns_abandon(struct dns *dns); /* in a forked child: closes its copies of the sockets */
 /* *ret_question is set before the question is asked, for `answered` may be called from within. -ENOMEM: it is not asked. */
 int dns_ask(struct dns *dns, const char *name, int family, dns_answered *answered, void *arg, struct dns_question **ret_question);
 void dns_forget(struct dns_question *question); /* its answer is nobody's any more; NULL is accepted */

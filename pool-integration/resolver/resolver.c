@@ -390,7 +390,7 @@ static void end_mail(struct mail *mail)
         return;
     mail->resolver = NULL;
     /* relaxed: only this thread posts it, and calls it */
-    if (!atomic_load_explicit(&mail->post.queued, memory_order_relaxed))
+    if (!__atomic_load_n(&mail->post.queued, __ATOMIC_RELAXED))
         free(mail);
 }
 
@@ -413,4 +413,9 @@ void resolver_free(struct resolver *resolver)
     free(resolver->resolv_conf);
     free(resolver->servers);
     free(resolver);
+}
+
+void resolver_abandon(struct resolver *resolver)
+{
+    dns_abandon(resolver->dns);
 }

@@ -11,7 +11,7 @@
 
 #include <sys/socket.h>
 
-enum { RESOLVER_ADDRESSES_MAX = 256 }; /* of one name; more are left out */
+enum { RESOLVER_ADDRESSES_MAX = 1024 }; /* of one name; more are left out */
 
 struct peer_address {
     struct sockaddr_storage address; /* with the port */
@@ -79,6 +79,8 @@ int resolver_watch(struct resolver *resolver, struct resolver_watch *watch, cons
                    void (*call)(struct resolver_watch *watch, const struct resolver_answer *answer)); /* -ENOMEM; -EINVAL: no host */
 void resolver_unwatch(struct resolver_watch *watch);
 void resolver_forget(struct resolver *resolver, const char *host); /* the next lookup asks anew */
+/* In a forked child: closes its copies of the descriptors, and does nothing else. */
+void resolver_abandon(struct resolver *resolver);
 
 /* "tcp:127.0.0.1:80", "tcp:[::1]:80", "unix:/run/x". Returns the length, as snprintf. */
 size_t peer_address_print(const struct peer_address *peer, char *text, size_t bytes);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -333,21 +334,23 @@ static unsigned call_posts(struct evloop *loop)
         struct evloop_post *next = post->next; /* post may be queued again, or freed, from here on */
         /* P6 (acquire, release): pairs with P1: what was written before an evloop_post() that found it queued is seen by this call; and
          * a post that is queued again is written to only after we have read it. */
-        atomic_exchange_explicit(&post->queued, 0, memory_order_acq_rel);
+        __atomic_exchange_n(&post->queued, 0, __ATOMIC_ACQ_REL);
         post->call(post);
         calls++;
         post = next;
     }
     loop->figures.posts += calls;
-    if (loop->woken)
-        loop_trace_wakeup(loop->id, calls);
     return calls;
 }
 
 static unsigned call_all(struct evloop *loop)
 {
     unsigned calls = call_posts(loop);
-    loop->woken = false;
+    if (loop->woken) {
+        loop->woken = false;
+        loop->figures.wakeups++;
+        loop_trace_wakeup(loop->id, calls);
+    }
     calls += loop_timers_call(loop);
     return calls + call_ready(loop);
 }
@@ -363,7 +366,8 @@ static void wake(struct evloop *loop)
         return;
     const int saved = errno;
     const uint64_t one = 1;
-    if (write(loop->wake_fd, &one, sizeof(one)) < 0) {
+    /* Not write(): a thread that is being cancelled would end in it, and the loop, which counts as awake now, would sleep on. */
+    if (syscall(SYS_write, loop->wake_fd, &one, sizeof(one)) < 0) {
         /* The counter is full after 2^64 wake-ups. */
     }
     errno = saved;
@@ -372,7 +376,7 @@ static void wake(struct evloop *loop)
 void evloop_post(struct evloop *loop, struct evloop_post *post)
 {
     /* P1 (acquire, release): pairs with P6, there. */
-    if (atomic_exchange_explicit(&post->queued, 1, memory_order_acq_rel))
+    if (__atomic_exchange_n(&post->queued, 1, __ATOMIC_ACQ_REL))
         return;
     struct evloop_post *first = atomic_load_explicit(&loop->posts, memory_order_relaxed); /* a guess; P2 checks it */
     do {
@@ -393,7 +397,6 @@ void evloop_stop(struct evloop *loop)
 void loop_woken(struct evloop *loop)
 {
     loop->woken = true;
-    loop->figures.wakeups++;
 }
 
 /* ---- running ---- */

@@ -10,6 +10,7 @@
 
 #include <evpool/loop.h>
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 /* evloop_op.state; 0: not busy */

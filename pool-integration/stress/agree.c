@@ -22,15 +22,29 @@ static const char *reason_text(unsigned reason)
                                                      "closed: error",
                                                      "closed: remote",
                                                      "closed: evicted",
-                                                     "closed: shutdown"};
+                                                     "closed: shutdown",
+                                                     "closed: retired"};
     return names[reason];
 }
 
 static void agree_errors(const struct model *model, const struct outcome *outcome, struct agreement *agreement)
 {
-    for (unsigned code = 1; code < MODEL_CODES; code++)
+    for (unsigned code = 1; code < EVPOOL_CODES; code++)
         if (model->errors[code] || outcome->figures.errors[code])
             line(agreement, model_code_name(code), model->errors[code], outcome->figures.errors[code]);
+}
+
+static void agree_loop(const struct model_loop *model, const struct evloop_figures *loop, struct agreement *agreement)
+{
+    line(agreement, "loop: iterations", model->iterations, loop->iterations);
+    line(agreement, "loop: operations", model->operations, loop->operations);
+    line(agreement, "loop: completions", model->completions, loop->completions);
+    line(agreement, "loop: submissions", model->submissions, loop->submit_calls);
+    line(agreement, "loop: wake-ups", model->wakeups, loop->wakeups);
+    line(agreement, "loop: timers fired", model->timers_fired, loop->timers_fired);
+    line(agreement, "loop: overflows", model->overflows, loop->overflows);
+    line(agreement, "loop: busy, ns", model->busy_ns, loop->busy_ns);
+    line(agreement, "loop: idle, ns", model->idle_ns, loop->idle_ns);
 }
 
 void agree(const struct model *model, const struct outcome *outcome, struct agreement *agreement)
@@ -46,6 +60,9 @@ void agree(const struct model *model, const struct outcome *outcome, struct agre
     line(agreement, "released", model->released, pool->released);
     line(agreement, "retries", model->retries, pool->retries);
     line(agreement, "ejections", model->ejections, pool->ejections);
+    line(agreement, "races won", model->races, pool->races);
+    line(agreement, "TLS handshakes", model->handshakes, pool->handshakes);
+    line(agreement, "sessions resumed", model->resumed, pool->resumed);
     line(agreement, "leaks", model->leaks, pool->leaks);
     line(agreement, "acquire timeouts", model->acquire_timeouts, pool->acquire_timeouts);
     line(agreement, "acquires cancelled", model->acquire_cancelled, pool->acquire_cancelled);
@@ -58,4 +75,5 @@ void agree(const struct model *model, const struct outcome *outcome, struct agre
     for (unsigned reason = 1; reason < MODEL_REASONS; reason++)
         line(agreement, reason_text(reason), model->closed[reason], pool->closed[reason]);
     agree_errors(model, outcome, agreement);
+    agree_loop(&model->loop, &outcome->loop, agreement);
 }

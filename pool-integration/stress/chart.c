@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TICKS = 12, PAD_TOP = 8, X_LABELS = 26, LABEL_GAP = 15 };
+enum { TICKS = 12, PADDING = 8, X_LABELS = 26, LABEL_GAP = 15, MARK_ROW = 14, ENDS_WIDTH = 92 };
 
 struct chart *chart_new(const char *id, const char *title, const char *note)
 {
@@ -38,6 +38,7 @@ struct frame {
     FILE *out;
     const struct chart *chart;
     double low, high;
+    unsigned top; /* of the plot, below the marks' labels */
 };
 
 static double y_of(const struct frame *frame, double value)
@@ -164,9 +165,9 @@ static void write_y_axis(const struct frame *frame)
     struct tick ticks[TICKS];
     const unsigned count = y_ticks(frame, ticks), height = frame->chart->height;
     fprintf(frame->out, "<svg class=\"y\" width=\"64\" height=\"%u\" aria-hidden=\"true\">",
-            height + PAD_TOP + X_LABELS);
+            height + frame->top + X_LABELS);
     for (unsigned i = 0; i < count; i++) {
-        fprintf(frame->out, "<text x=\"56\" y=\"%.1f\">", PAD_TOP + (1 - ticks[i].at) * height + 4);
+        fprintf(frame->out, "<text x=\"56\" y=\"%.1f\">", frame->top + (1 - ticks[i].at) * height + 4);
         write_html(frame->out, ticks[i].label);
         fputs("</text>", frame->out);
     }
@@ -179,31 +180,36 @@ static void write_grid(const struct frame *frame)
     const unsigned height = frame->chart->height;
     unsigned count = y_ticks(frame, ticks);
     for (unsigned i = 0; i < count; i++) {
-        const double y = PAD_TOP + (1 - ticks[i].at) * height;
+        const double y = frame->top + (1 - ticks[i].at) * height;
         fprintf(frame->out, "<line class=\"grid\" x1=\"0\" x2=\"100%%\" y1=\"%.1f\" y2=\"%.1f\"/>", y, y);
     }
-    fprintf(frame->out, "<line class=\"base\" x1=\"0\" x2=\"100%%\" y1=\"%u\" y2=\"%u\"/>", PAD_TOP + height,
-            PAD_TOP + height);
+    fprintf(frame->out, "<line class=\"base\" x1=\"0\" x2=\"100%%\" y1=\"%u\" y2=\"%u\"/>", frame->top + height,
+            frame->top + height);
     count = x_ticks(frame->chart, ticks);
     for (unsigned i = 0; i < count; i++) {
         const char *const anchor = ticks[i].at < 0.03 ? "start" : ticks[i].at > 0.96 ? "end" : "middle";
         fprintf(frame->out, "<text class=\"%s\" x=\"%.2f%%\" y=\"%u\" text-anchor=\"%s\">", i % 2 ? "odd" : "even",
-                ticks[i].at * 100, PAD_TOP + height + 18, anchor);
+                ticks[i].at * 100, frame->top + height + 18, anchor);
         write_html(frame->out, ticks[i].label);
         fputs("</text>", frame->out);
     }
 }
 
+/* Each label has a row of its own above the plot and stands on the outer side of its line, which begins in its row: so no line runs
+ * through a label. The last mark is in the upper row if there is no room on its right. */
 static void write_marks(const struct frame *frame)
 {
     const struct chart *const chart = frame->chart;
-    for (unsigned i = 0; i < chart->marks_count; i++) {
+    const unsigned count = chart->marks_count;
+    const bool upper = count > 0 && chart->marks[count - 1].at > 0.7;
+    for (unsigned i = 0; i < count; i++) {
         const double x = chart->marks[i].at * 100;
-        const bool left = x > 70;
-        fprintf(frame->out, "<line class=\"mark\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%u\" y2=\"%u\"/>", x, x, PAD_TOP,
-                PAD_TOP + chart->height);
+        const bool left = x > (i + 1 < count ? 25 : 70);
+        const unsigned y = PADDING + MARK_ROW * (upper ? count - 1 - i : i);
+        fprintf(frame->out, "<line class=\"mark\" x1=\"%.2f%%\" x2=\"%.2f%%\" y1=\"%u\" y2=\"%u\"/>", x, x, y,
+                frame->top + chart->height);
         fprintf(frame->out, "<text class=\"mark\" x=\"%.2f%%\" dx=\"%d\" y=\"%u\" text-anchor=\"%s\">", x,
-                left ? -4 : 4, PAD_TOP + 10 + 14 * i, left ? "end" : "start");
+                left ? -4 : 4, y + 9, left ? "end" : "start");
         write_html(frame->out, chart->marks[i].label);
         fputs("</text>", frame->out);
     }
@@ -242,14 +248,14 @@ static void write_end_labels(const struct frame *frame)
     for (unsigned i = 0; labels && i < chart->lines_count; i++) {
         const double value = last_value(chart, &chart->lines[i]);
         if (!isnan(value))
-            ends[count++] = (struct end_label){PAD_TOP + y_of(frame, value) + 4, &chart->lines[i]};
+            ends[count++] = (struct end_label){frame->top + y_of(frame, value) + 4, &chart->lines[i]};
     }
     qsort(ends, count, sizeof ends[0], end_compare);
     for (unsigned i = 1; i < count; i++)
         if (ends[i].y < ends[i - 1].y + LABEL_GAP)
             ends[i].y = ends[i - 1].y + LABEL_GAP;
-    fprintf(frame->out, "<svg class=\"ends\" width=\"64\" height=\"%u\" aria-hidden=\"true\">",
-            chart->height + PAD_TOP + X_LABELS);
+    fprintf(frame->out, "<svg class=\"ends\" width=\"%d\" height=\"%u\" aria-hidden=\"true\">", ENDS_WIDTH,
+            chart->height + frame->top + X_LABELS);
     for (unsigned i = 0; i < count; i++) {
         fprintf(frame->out, "<text class=\"c%u\" x=\"6\" y=\"%.1f\">", ends[i].line->colour, ends[i].y);
         write_html(frame->out, ends[i].line->name);
@@ -338,7 +344,7 @@ static void write_data(FILE *out, const struct chart *chart)
 
 void chart_write(FILE *out, const struct chart *chart)
 {
-    struct frame frame = {.out = out, .chart = chart};
+    struct frame frame = {.out = out, .chart = chart, .top = PADDING + MARK_ROW * chart->marks_count};
     chart_range(chart, &frame.low, &frame.high);
     fprintf(out, "<figure class=\"chart\" id=\"%s\"><figcaption><h3>%s</h3><p class=\"note\">%s</p></figcaption>\n",
             chart->id, chart->title, chart->note);
@@ -348,15 +354,15 @@ void chart_write(FILE *out, const struct chart *chart)
     fprintf(out, "<div class=\"area\" tabindex=\"0\" role=\"group\" aria-roledescription=\"chart\" aria-label=\"%s: ",
             chart->title);
     write_html(out, chart->summary);
-    fprintf(out, "\"><svg width=\"100%%\" height=\"%u\" aria-hidden=\"true\">", chart->height + PAD_TOP + X_LABELS);
+    fprintf(out, "\"><svg width=\"100%%\" height=\"%u\" aria-hidden=\"true\">", chart->height + frame.top + X_LABELS);
     write_grid(&frame);
     fprintf(out, "<svg y=\"%u\" width=\"100%%\" height=\"%u\" viewBox=\"0 0 %u %u\" preserveAspectRatio=\"none\">",
-            PAD_TOP, chart->height, CHART_WIDTH, chart->height);
+            frame.top, chart->height, CHART_WIDTH, chart->height);
     draw_shapes(&frame);
     fputs("</svg>", out);
     write_marks(&frame);
-    fprintf(out, "<line class=\"cursor\" y1=\"%u\" y2=\"%u\" visibility=\"hidden\"/></svg></div>", PAD_TOP,
-            PAD_TOP + chart->height);
+    fprintf(out, "<line class=\"cursor\" y1=\"%u\" y2=\"%u\" visibility=\"hidden\"/></svg></div>", frame.top,
+            frame.top + chart->height);
     if (chart->time)
         write_end_labels(&frame);
     fputs("</div>\n<p class=\"readout\">", out);

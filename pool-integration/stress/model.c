@@ -26,7 +26,10 @@ struct binding {
 
 static int series_make(struct model *model)
 {
-    struct series **const sums[] = {&model->messages_at, &model->created_at, &model->closed_at};
+    struct model_loop *const loop = &model->loop;
+    struct series **const sums[] = {&model->messages_at,  &model->created_at,    &model->closed_at,
+                                    &loop->operations_at, &loop->submissions_at, &loop->iterations_at,
+                                    &loop->busy_at,       &loop->idle_at};
     struct series **const gauges[] = {&model->open_at, &model->active_at, &model->waiting_at, &model->out_at,
                                       &model->others_at};
     bool made = true;
@@ -249,44 +252,25 @@ double model_seconds(const struct model *model)
 
 const char *model_code_name(unsigned code)
 {
-    static const char *const names[MODEL_CODES] = {"ok",
-                                                   "invalid",
-                                                   "memory",
-                                                   "descriptors",
-                                                   "resolve_none",
-                                                   "resolve_failed",
-                                                   "resolve_timeout",
-                                                   "connect_refused",
-                                                   "connect_unreachable",
-                                                   "connect_timeout",
-                                                   "connect_failed",
-                                                   "tls_failed",
-                                                   "tls_untrusted",
-                                                   "tls_name",
-                                                   "tls_timeout",
-                                                   "acquire_timeout",
-                                                   "queue_full",
-                                                   "cancelled",
-                                                   "closed",
-                                                   "peer_closed",
-                                                   "io",
-                                                   "health",
-                                                   "forked or unknown",
-                                                   "fallen"};
-    return code < MODEL_CODES ? names[code] : "unknown";
+    return evpool_code_name((enum evpool_code)code);
 }
 
 const char *model_reason_name(unsigned reason)
 {
-    static const char *const names[MODEL_REASONS] = {"unknown", "idle",   "lifetime", "uses",    "health",
-                                                     "error",   "remote", "evicted",  "shutdown"};
-    return reason < MODEL_REASONS ? names[reason] : "unknown";
+    return evpool_reason_name((enum evpool_reason)reason);
+}
+
+const char *model_opcode_name(unsigned opcode)
+{
+    static const char *const names[MODEL_OPCODES] = {"unknown", "connect", "accept", "recv",
+                                                     "send",    "poll",    "watch",  "close"};
+    return opcode < MODEL_OPCODES ? names[opcode] : names[0];
 }
 
 const char *model_time_name(enum model_time time)
 {
-    static const char *const names[MODEL_TIMES] = {"round trip", "message", "acquire wait", "connect",
-                                                   "TLS",        "resolve", "use"};
+    static const char *const names[MODEL_TIMES] = {"round trip", "message", "acquire wait",   "connect",       "TLS",
+                                                   "resolve",    "use",     "loop iteration", "timer lateness"};
     return names[time];
 }
 

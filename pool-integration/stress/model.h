@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC
  *
- * All figures of a pool, computed from its recorded events alone (pool.def, stress.def), in bounded memory.
+ * All figures of a pool and of its loop, computed from recorded events alone (pool.def, runtime.def, stress.def), in bounded memory.
  */
 #ifndef EVPOOL_STRESS_MODEL_H
 #define EVPOOL_STRESS_MODEL_H
 
+#include <evpool/pool.h>
 #include <evtrail/reader.h>
 
 #include "histogram.h"
@@ -12,8 +13,9 @@
 #include "series.h"
 
 enum {
-    MODEL_CODES = 24,
-    MODEL_REASONS = 9,
+    MODEL_CODES = EVPOOL_CODES + 1, /* the last: one that this pool does not have */
+    MODEL_REASONS = EVPOOL_REASONS,
+    MODEL_OPCODES = 8,
     MODEL_OUTCOMES = 4,
     MODEL_NAMES_MAX = 1024,
     MODEL_ADDRESSES_MAX = 4096,
@@ -22,8 +24,8 @@ enum {
     MODEL_LABEL_BYTES = 96,
     MODEL_STORIES = 8,
 };
-enum model_time { TIME_round_trip, TIME_message, TIME_wait, TIME_connect, TIME_tls, TIME_resolve, TIME_use };
-#define MODEL_TIMES 7
+enum model_time { TIME_round_trip, TIME_message, TIME_wait, TIME_connect, TIME_tls, TIME_resolve, TIME_use, TIME_turn, TIME_late };
+#define MODEL_TIMES 9
 
 struct model_name {
     char label[MODEL_LABEL_BYTES];
@@ -44,6 +46,14 @@ struct model_story {
     char text[512];
 };
 
+/* What the loop did, from its beginning until the pool was empty. */
+struct model_loop {
+    bool over;
+    uint64_t iterations, operations, completions, submissions, submitted, wakeups, timers_fired, overflows, busy_ns, idle_ns;
+    uint64_t by_opcode[MODEL_OPCODES]; /* operations; 0: an unknown one */
+    struct series *operations_at, *submissions_at, *iterations_at, *busy_at, *idle_at;
+};
+
 struct model {
     struct axis axis;
     /* what was run, if the stress program ran it */
@@ -57,12 +67,13 @@ struct model {
     uint64_t acquires[MODEL_CODES];      /* by result; 0: lent */
     uint64_t errors[MODEL_CODES];        /* of attempts and lookups */
     uint64_t acquire_timeouts, acquire_cancelled;
-    uint64_t attempts, races, lookups, cached, coalesced, handshakes, resumed;
+    uint64_t attempts, races, lookups, cached, coalesced, handshakes, resumed, tls13;
     uint64_t messages[MODEL_OUTCOMES], begun, bytes, resent;
     uint64_t waiting_max, wait_max_ns; /* of one name */
     /* now and at most */
     uint64_t open, active, idle, waiting, out;
     uint64_t open_max, active_max;
+    struct model_loop loop;
     struct histogram times[MODEL_TIMES];
     /* over time */
     struct series *messages_at, *created_at, *closed_at, *open_at, *active_at, *waiting_at, *out_at, *others_at;
@@ -103,6 +114,7 @@ uint64_t model_fair_wait_ns(const struct model *model);
 double model_seconds(const struct model *model); /* of the run, or of the trace */
 const char *model_code_name(unsigned code);
 const char *model_reason_name(unsigned reason);
+const char *model_opcode_name(unsigned opcode);
 const char *model_time_name(enum model_time time);
 /* For how long an address was left out, until the last event if it still is. */
 uint64_t model_out_ns(const struct model *model, const struct model_address *address);

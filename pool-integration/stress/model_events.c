@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { CODE_ok = 0, CODE_cancelled = 17, CODE_closed = 18, SOURCE_cache = 2 };
+enum { SOURCE_cache = 2 };
 
 static uint64_t number(const struct step *step, unsigned field)
 {
@@ -19,7 +19,7 @@ static uint64_t number(const struct step *step, unsigned field)
 static unsigned code_at(const struct step *step, unsigned field)
 {
     const uint64_t code = step->value[field].u;
-    return code < MODEL_CODES ? (unsigned)code : MODEL_CODES - 2; /* 22 is no code of the pool's: "unknown" */
+    return code < MODEL_CODES ? (unsigned)code : MODEL_CODES - 1;
 }
 
 static void time_add(struct step *step, enum model_time time, int64_t ns)
@@ -38,7 +38,7 @@ static void count_code(struct step *step, struct series **series, unsigned code)
 /* What was given up because the pool closes, or another was faster, is no error. */
 static bool is_error(unsigned code)
 {
-    return code != CODE_ok && code != CODE_cancelled && code != CODE_closed;
+    return code != EVPOOL_OK && code != EVPOOL_ERROR_cancelled && code != EVPOOL_ERROR_closed;
 }
 
 static void error_add(struct step *step, unsigned code)
@@ -122,8 +122,13 @@ static void on_race_won(struct step *step)
 
 static void on_tls_end(struct step *step)
 {
+    char version[16];
+    if (code_at(step, 0) != EVPOOL_OK)
+        return;
+    value_text(&step->value[2], version, sizeof version);
     step->model->handshakes++;
     step->model->resumed += number(step, 1) != 0;
+    step->model->tls13 += strcmp(version, "TLSv1.3") == 0;
     time_add(step, TIME_tls, step->event->duration);
 }
 
@@ -217,13 +222,13 @@ static void on_acquire_end(struct step *step)
     const uint64_t wait = number(step, 2);
     entity_request_end(step, number(step, 3));
     model->acquires[code]++;
-    if (code != CODE_ok)
+    if (code != EVPOOL_OK)
         count_code(step, model->failed_at, code);
     else
         time_add(step, TIME_wait, (int64_t)wait);
-    if (code == CODE_ok && wait > model->wait_max_ns)
+    if (code == EVPOOL_OK && wait > model->wait_max_ns)
         model->wait_max_ns = wait;
-    if (name && code == CODE_ok)
+    if (name && code == EVPOOL_OK)
         name->acquired++;
     else if (name)
         name->failed++;
@@ -262,7 +267,74 @@ static void on_error(struct step *step)
     value_text(&step->value[1], story->text, sizeof story->text);
 }
 
+/* ---- the loop ---- */
+
+static void on_iteration(struct step *step)
+{
+    struct model_loop *const loop = &step->model->loop;
+    const uint64_t busy = number(step, 0), idle = number(step, 1);
+    if (loop->over)
+        return;
+    loop->iterations++;
+    loop->busy_ns += busy;
+    loop->idle_ns += idle;
+    series_add(loop->iterations_at, step->place, 1);
+    series_add(loop->busy_at, step->place, busy);
+    series_add(loop->idle_at, step->place, idle);
+    time_add(step, TIME_turn, (int64_t)busy);
+}
+
+static void on_submitted(struct step *step)
+{
+    struct model_loop *const loop = &step->model->loop;
+    if (loop->over)
+        return;
+    loop->submissions++;
+    loop->submitted += number(step, 0);
+    series_add(loop->submissions_at, step->place, 1);
+}
+
+static void on_op_begin(struct step *step)
+{
+    struct model_loop *const loop = &step->model->loop;
+    const uint64_t opcode = number(step, 0);
+    if (loop->over)
+        return;
+    loop->operations++;
+    loop->by_opcode[opcode < MODEL_OPCODES ? opcode : 0]++;
+    series_add(loop->operations_at, step->place, 1);
+}
+
+static void on_op_end(struct step *step)
+{
+    step->model->loop.completions += !step->model->loop.over;
+}
+
+static void on_wakeup(struct step *step)
+{
+    step->model->loop.wakeups += !step->model->loop.over;
+}
+
+static void on_timer_fired(struct step *step)
+{
+    if (step->model->loop.over)
+        return;
+    step->model->loop.timers_fired++;
+    time_add(step, TIME_late, (int64_t)number(step, 0));
+}
+
+static void on_overflow(struct step *step)
+{
+    if (!step->model->loop.over)
+        step->model->loop.overflows += number(step, 0);
+}
+
 /* ---- the load ---- */
+
+static void on_drained(struct step *step)
+{
+    step->model->loop.over = true;
+}
 
 static void on_run_begin(struct step *step)
 {
@@ -327,7 +399,7 @@ const struct handler model_handlers[] = {
     ON("pool.resolve", end, on_resolve_end, "code", "coalesced", "source"),
     ON("pool.attempt", end, on_attempt_end, "address", "code"),
     ON("pool.race.won", instant, on_race_won, "others"),
-    ON("pool.tls", end, on_tls_end, "code", "resumed"),
+    ON("pool.tls", end, on_tls_end, "code", "resumed", "version"),
     ON("pool.retry", instant, on_retry, "round"),
     ON("pool.conn.created", instant, on_created, "name", "address", "took"),
     ON("pool.conn.reused", instant, on_reused, "address"),
@@ -344,6 +416,14 @@ const struct handler model_handlers[] = {
     ON("pool.acquire.timeout", instant, on_acquire_timeout, "waited"),
     ON("pool.acquire.cancelled", instant, on_acquire_cancelled, "waited"),
     ON("pool.error", instant, on_error, "code", "story"),
+    ON("loop.iteration", instant, on_iteration, "busy", "idle"),
+    ON("loop.submitted", instant, on_submitted, "count"),
+    ON("loop.op", begin, on_op_begin, "opcode"),
+    ON("loop.op", end, on_op_end, "opcode"),
+    ON("loop.wakeup", instant, on_wakeup, "posts"),
+    ON("loop.timer.fired", instant, on_timer_fired, "late"),
+    ON("loop.overflow", instant, on_overflow, "waiting"),
+    ON("stress.drained", instant, on_drained, "messages"),
     ON("stress.run", begin, on_run_begin, "preset", "mode", "backend", "clients", "servers", "size", "seed"),
     ON("stress.run", end, on_run_end, "messages"),
     ON("stress.message", begin, on_message_begin, "client"),

@@ -20,7 +20,7 @@
 #define WAIT_NS INT64_C(5000000)
 #define STOP_ROUNDS 2u
 #define STOP_WAIT_NS INT64_C(2000000)
-#define EVENTS "pool.*,stress.*"
+#define EVENTS "pool.*,stress.*,loop.*:debug"
 extern char **environ;
 
 /* ---- the recorder's process ---- */

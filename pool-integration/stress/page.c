@@ -79,7 +79,7 @@ static void write_header(FILE *out, const struct report *report)
     page_tiles(out, report);
     fputs("<nav aria-label=\"On this page\"><a href=\"#load\">Load</a><a href=\"#latency\">Latency</a>"
           "<a href=\"#pool\">Connections</a><a href=\"#queue\">Waiting</a><a href=\"#faults\">Errors</a>"
-          "<a href=\"#source\">Source</a></nav>\n</header>\n<main id=\"main\">\n",
+          "<a href=\"#loop\">Loop</a><a href=\"#source\">Source</a></nav>\n</header>\n<main id=\"main\">\n",
           out);
 }
 
@@ -111,6 +111,9 @@ static int write_sections(FILE *out, const struct report *report)
     section(out, "faults", "Errors");
     r |= page_error_charts(out, model);
     page_stories(out, model);
+    fputs("</section>\n", out);
+    section(out, "loop", "Loop");
+    r |= page_loop_charts(out, model);
     fputs("</section>\n", out);
     section(out, "source", "Counts, and where the figures are from");
     page_counts_tables(out, model);

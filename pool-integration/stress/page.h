@@ -15,6 +15,7 @@ int page_load_charts(FILE *out, const struct model *model);
 int page_latency_charts(FILE *out, const struct model *model);
 int page_connection_charts(FILE *out, const struct model *model);
 int page_waiting_charts(FILE *out, const struct model *model);
+int page_loop_charts(FILE *out, const struct model *model);
 int page_error_charts(FILE *out, const struct model *model);
 
 /* page_tables.c */

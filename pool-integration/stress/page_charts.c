@@ -179,18 +179,20 @@ static void mark(struct chart *chart, const char *name, uint64_t ns)
 
 static int histogram_chart(FILE *out, const struct model *model, enum model_time time)
 {
-    static const char *const ids[MODEL_TIMES] = {"h-round-trip", "h-message", "h-wait", "h-connect",
-                                                 "h-tls",        "h-resolve", "h-use"};
+    static const char *const ids[MODEL_TIMES] = {"h-round-trip", "h-message", "h-wait", "h-connect", "h-tls",
+                                                 "h-resolve",    "h-use",     "h-turn", "h-late"};
     static const char *const titles[MODEL_TIMES] = {
-        "Round trip",    "Whole message", "Wait for a connection", "Connect",
-        "TLS handshake", "Name lookup",   "Use of a connection"};
+        "Round trip",  "Whole message",       "Wait for a connection", "Connect",       "TLS handshake",
+        "Name lookup", "Use of a connection", "Loop iteration",        "Timer lateness"};
     static const char *const notes[MODEL_TIMES] = {"from the first byte out to the last one back",
                                                    "from the wish to send it to the checked answer",
                                                    "in the queue, of requests that got one",
                                                    "until a new connection was ready",
                                                    "of new connections",
                                                    "until addresses were known",
-                                                   "from lending to return"};
+                                                   "from lending to return",
+                                                   "callbacks and submission, without the wait",
+                                                   "from a timer's deadline to its call"};
     const struct histogram *const times = &model->times[time];
     if (times->count == 0)
         return 0;
@@ -432,4 +434,68 @@ int page_error_charts(FILE *out, const struct model *model)
              text_count(errors).s, text_count(failed).s);
     const int r = finish(out, chart);
     return r < 0 ? r : ejected_chart(out, model);
+}
+
+/* ---- the loop ---- */
+
+static int operations_chart(FILE *out, const struct model *model)
+{
+    const struct model_loop *const loop = &model->loop;
+    const struct {
+        const char *name;
+        const struct series *series;
+        unsigned colour;
+    } lines[] = {{"operations", loop->operations_at, 0},
+                 {"iterations", loop->iterations_at, 4},
+                 {"submissions", loop->submissions_at, 1}};
+    struct grouping grouping;
+    struct chart *const chart =
+        time_chart(model, "operations", "Operations of the loop", "a second; a submission is a system call", &grouping);
+    if (!chart)
+        return -ENOMEM;
+    chart->kind = CHART_line;
+    chart->unit = UNIT_rate;
+    for (unsigned i = 0; i < (loop->submissions ? 3 : 2); i++) {
+        struct chart_line *const line = chart_add(chart, lines[i].name, lines[i].colour);
+        for (unsigned p = 0; line && p < chart->points; p++)
+            line->values[p] = (double)series_sum(lines[i].series, p * grouping.each, (p + 1) * grouping.each) /
+                              point_seconds(model, &grouping, p);
+    }
+    snprintf(chart->summary, sizeof chart->summary, "%s operations in %s iterations and %s submissions.",
+             text_count(loop->operations).s, text_count(loop->iterations).s, text_count(loop->submissions).s);
+    return finish(out, chart);
+}
+
+static int idle_chart(FILE *out, const struct model *model)
+{
+    const struct model_loop *const loop = &model->loop;
+    struct grouping grouping;
+    struct chart *const chart =
+        time_chart(model, "idle", "Idle share of the loop", "of its time, waiting for something to do", &grouping);
+    if (!chart)
+        return -ENOMEM;
+    chart->kind = CHART_line;
+    chart->unit = UNIT_percent;
+    chart->height = 120;
+    struct chart_line *const line = chart_add(chart, "idle", 2);
+    for (unsigned p = 0; p < chart->points; p++) {
+        const double idle = (double)series_sum(loop->idle_at, p * grouping.each, (p + 1) * grouping.each);
+        const double busy = (double)series_sum(loop->busy_at, p * grouping.each, (p + 1) * grouping.each);
+        line->values[p] = idle + busy > 0 ? 100 * idle / (idle + busy) : NAN;
+    }
+    snprintf(chart->summary, sizeof chart->summary,
+             "Idle %s of the time; half of the iterations worked for %s at most.",
+             text_percent(loop->idle_ns, loop->busy_ns + loop->idle_ns).s,
+             text_value((double)histogram_quantile(&model->times[TIME_turn], 0.5), UNIT_ns).s);
+    return finish(out, chart);
+}
+
+int page_loop_charts(FILE *out, const struct model *model)
+{
+    if (model->loop.iterations == 0) {
+        fputs("<p class=\"quiet\">The trace has no events of the loop.</p>\n", out);
+        return 0;
+    }
+    const int r = operations_chart(out, model);
+    return r < 0 ? r : idle_chart(out, model);
 }

@@ -128,6 +128,7 @@ void page_counts_tables(FILE *out, const struct model *model)
         {"attempts", model->attempts},
         {"races won", model->races},
         {"TLS handshakes", model->handshakes},
+        {"of these TLS 1.3", model->tls13},
         {"sessions resumed", model->resumed},
         {"lookups", model->lookups},
         {"of these from the cache", model->cached},
@@ -138,11 +139,18 @@ void page_counts_tables(FILE *out, const struct model *model)
         {"health checks passed", model->health_ok},
         {"health checks failed", model->health_failed},
         {"leaks suspected", model->leaks},
+        {"loop iterations", model->loop.iterations},
+        {"submissions", model->loop.submissions},
+        {"completions", model->loop.completions},
+        {"wake-ups by other threads", model->loop.wakeups},
+        {"timers fired", model->loop.timers_fired},
+        {"operations that waited for room", model->loop.overflows},
     };
     fputs("<div class=\"columns\">\n", out);
     counts_table(out, "Requests by result", model->acquires, 0, MODEL_CODES, model_code_name);
     counts_table(out, "Connections closed by reason", model->closed, 0, MODEL_REASONS, model_reason_name);
     counts_table(out, "Errors of attempts and lookups", model->errors, 1, MODEL_CODES, model_code_name);
+    counts_table(out, "Operations of the loop", model->loop.by_opcode, 0, MODEL_OPCODES, model_opcode_name);
     fputs("<table class=\"figures counts\"><caption>How often</caption><tbody>\n", out);
     for (unsigned i = 0; i < sizeof whats / sizeof whats[0]; i++)
         if (whats[i].count)

@@ -34,7 +34,7 @@ void report_verdict(const struct report *report, char *text, size_t bytes);
 
 /* ---- report_write.c: how values are written ---- */
 
-enum unit { UNIT_count, UNIT_bytes, UNIT_ns, UNIT_rate, UNIT_byte_rate, UNIT_seconds };
+enum unit { UNIT_count, UNIT_bytes, UNIT_ns, UNIT_rate, UNIT_byte_rate, UNIT_seconds, UNIT_percent };
 struct text {
     char s[48];
 };

@@ -91,6 +91,8 @@ static void json_pool(FILE *out, const struct model *model)
     json_number(out, "coalesced", model->coalesced);
     json_number(out, "handshakes", model->handshakes);
     json_number(out, "resumed", model->resumed);
+    json_number(out, "tls13", model->tls13);
+    json_number(out, "races", model->races);
     json_number(out, "retries", model->retries);
     json_number(out, "ejections", model->ejections);
     json_number(out, "returned", model->returned);
@@ -103,9 +105,27 @@ static void json_pool(FILE *out, const struct model *model)
     fputc('}', out);
 }
 
+static void json_loop(FILE *out, const struct model *model)
+{
+    const struct model_loop *const loop = &model->loop;
+    json_key(out, "loop");
+    fprintf(out, "{\"iterations\":%" PRIu64, loop->iterations);
+    json_number(out, "submissions", loop->submissions);
+    json_number(out, "submitted", loop->submitted);
+    json_counts(out, "operations", loop->by_opcode, 0, MODEL_OPCODES, model_opcode_name);
+    json_number(out, "completions", loop->completions);
+    json_number(out, "wakeups", loop->wakeups);
+    json_number(out, "timers_fired", loop->timers_fired);
+    json_number(out, "overflows", loop->overflows);
+    json_number(out, "busy_ns", loop->busy_ns);
+    json_number(out, "idle_ns", loop->idle_ns);
+    fputc('}', out);
+}
+
 static void json_times(FILE *out, const struct model *model)
 {
-    static const char *const keys[MODEL_TIMES] = {"round_trip", "message", "wait", "connect", "tls", "resolve", "use"};
+    static const char *const keys[MODEL_TIMES] = {"round_trip", "message", "wait",      "connect", "tls",
+                                                  "resolve",    "use",     "iteration", "lateness"};
     const char *separator = "";
     json_key(out, "times_ns");
     fputc('{', out);
@@ -175,6 +195,7 @@ void report_json(FILE *out, const struct report *report)
     json_run(out, model);
     json_messages(out, model);
     json_pool(out, model);
+    json_loop(out, model);
     json_times(out, model);
     json_addresses(out, model);
     json_number(out, "events", model->events);

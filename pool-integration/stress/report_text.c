@@ -100,9 +100,25 @@ static void text_pool(FILE *out, const struct model *model)
     row(out, "attempts", "%s, %s lookups (%s from the cache), %s handshakes, %s retries, %s ejections",
         text_count(model->attempts).s, text_count(model->lookups).s, text_count(model->cached).s,
         text_count(model->handshakes).s, text_count(model->retries).s, text_count(model->ejections).s);
+    if (model->handshakes)
+        row(out, "TLS", "%s sessions resumed (%s), %s handshakes of TLS 1.3", text_count(model->resumed).s,
+            text_percent(model->resumed, model->handshakes).s, text_count(model->tls13).s);
+    if (model->races)
+        row(out, "races", "%s won against attempts still under way", text_count(model->races).s);
     text_counts(out, "errors", model->errors, 1, MODEL_CODES, model_code_name);
     if (model->leaks)
         row(out, "leaks", "%s suspected", text_count(model->leaks).s);
+}
+
+static void text_loop(FILE *out, const struct model *model)
+{
+    const struct model_loop *const loop = &model->loop;
+    if (loop->iterations == 0)
+        return;
+    row(out, "loop", "%s idle, %s iterations, %s operations in %s submissions, %s completions, %s wake-ups",
+        text_percent(loop->idle_ns, loop->busy_ns + loop->idle_ns).s, text_count(loop->iterations).s,
+        text_count(loop->operations).s, text_count(loop->submissions).s, text_count(loop->completions).s,
+        text_count(loop->wakeups).s);
 }
 
 static void text_times(FILE *out, const struct model *model)
@@ -171,6 +187,7 @@ void report_text(FILE *out, const struct report *report)
     fprintf(out, "%s.\n", verdict);
     text_load(out, model);
     text_pool(out, model);
+    text_loop(out, model);
     text_times(out, model);
     text_addresses(out, model);
     text_doubts(out, report);

@@ -60,6 +60,8 @@ struct text text_value(double value, enum unit unit)
         return scaled(value, 1000, byte_rates, 5);
     case UNIT_seconds:
         return scaled(value * 1e9, 1000, times, 4);
+    case UNIT_percent:
+        return three_digits(value, " %");
     case UNIT_count:
     default:
         return scaled(value, 1000, counts, 5);

@@ -22,8 +22,10 @@ struct preset {
     unsigned max_total, max_per_name;
     uint64_t idle_ns, lifetime_ns;
     unsigned uses_max, min_idle;
+    uint64_t connect_ns, attempt_delay_ns; /* of one attempt, before the next beside it; 0: as pool-stress and the pool have them */
+    bool tls;
     uint64_t burst_ns, pause_ns;      /* all clients work, all clients rest; 0: no rest */
-    unsigned refusing, flapping, dropping; /* of the servers: never listen; now and then; close after some messages */
+    unsigned refusing, flapping, dropping, silent; /* of the servers: never listen; now and then; close after some messages; neither take up nor refuse */
     uint32_t dns_delay_min_ms, dns_delay_max_ms, ttl_s;
 };
 extern const struct preset presets[];
@@ -38,11 +40,13 @@ struct settings {
     const char *connect_host; /* NULL: own servers */
     uint16_t connect_port;
     const char *from, *html, *trace;
-    bool json, quiet, list, help, force;
+    bool json, quiet, list, help, man, force;
 };
 /* 0, or 2 after a message on stderr. */
 int settings_read(struct settings *settings, int argc, char **argv);
+/* stress_help.c */
 void settings_usage(FILE *out);
+void settings_man(FILE *out);
 
 /* ---- observe.c: the recorder in a process of its own ---- */
 
@@ -65,6 +69,7 @@ int observe_main(int argc, char **argv);
 
 struct outcome {
     struct evpool_figures figures; /* of the pool, when it was closed */
+    struct evloop_figures loop;    /* then, too */
     uint64_t wrong, given_up, right;
 };
 /* Runs the load. 0, or -errno after a message. */

@@ -92,6 +92,10 @@ int main(int argc, char **argv)
         settings_usage(stdout);
         return EXIT_WELL;
     }
+    if (settings.man) {
+        settings_man(stdout);
+        return EXIT_WELL;
+    }
     if (settings.list)
         return list_presets();
     if (settings.from)

@@ -10,71 +10,23 @@
 #include <string.h>
 
 enum { ADDRESSES_MAX = 28 }; /* of one name: they fit an answer by UDP */
+/* Those before ID_from change the load. */
 enum option_id {
-    ID_clients = 256,
-    ID_servers,
-    ID_messages,
-    ID_size,
-    ID_duration,
-    ID_seed,
-    ID_threads,
-    ID_backend,
-    ID_connect,
-    ID_max,
-    ID_from,
-    ID_html,
-    ID_trace,
-    ID_json,
-    ID_quiet,
-    ID_list,
-    ID_help,
-    ID_force,
+    ID_first = 255,
+#define VALUE(name, argument, what) ID_##name,
+#define FLAG(name, what) ID_##name,
+#include "stress_options.def"
+#undef VALUE
+#undef FLAG
 };
 static const struct option options[] = {
-    {"clients", required_argument, NULL, ID_clients},
-    {"servers", required_argument, NULL, ID_servers},
-    {"messages", required_argument, NULL, ID_messages},
-    {"size", required_argument, NULL, ID_size},
-    {"duration", required_argument, NULL, ID_duration},
-    {"seed", required_argument, NULL, ID_seed},
-    {"threads", required_argument, NULL, ID_threads},
-    {"backend", required_argument, NULL, ID_backend},
-    {"connect", required_argument, NULL, ID_connect},
-    {"max", required_argument, NULL, ID_max},
-    {"from", required_argument, NULL, ID_from},
-    {"html", required_argument, NULL, ID_html},
-    {"trace", required_argument, NULL, ID_trace},
-    {"json", no_argument, NULL, ID_json},
-    {"quiet", no_argument, NULL, ID_quiet},
-    {"list", no_argument, NULL, ID_list},
-    {"help", no_argument, NULL, ID_help},
-    {"force", no_argument, NULL, ID_force},
+#define VALUE(name, argument, what) {#name, required_argument, NULL, ID_##name},
+#define FLAG(name, what) {#name, no_argument, NULL, ID_##name},
+#include "stress_options.def"
+#undef VALUE
+#undef FLAG
     {NULL, 0, NULL, 0},
 };
-
-void settings_usage(FILE *out)
-{
-    fputs("pool-stress: a load on a connection pool, every message checked, and figures computed from its events.\n\n"
-          "usage: pool-stress [OPTIONS] [PRESET]\n"
-          "       pool-stress --from FILE.evt [--json] [--html PAGE]\n\n"
-          "presets (pool-stress --list tells more; the first is the default):\n ",
-          out);
-    for (unsigned i = 0; i < presets_count; i++)
-        fprintf(out, " %s", presets[i].name);
-    fputs("\n\n"
-          "  --duration TIME     how long: 500ms, 5s, 2m       --messages N    until so many were sent\n"
-          "  --clients N         that send at once             --threads N     N threads with blocking calls instead\n"
-          "  --servers N         addresses that answer         --connect HOST:PORT  a real echo server instead\n"
-          "  --size BYTES        of a message (64K, 1M)        --max N         connections of the pool\n"
-          "  --seed N            of contents and choices       --backend uring|epoll\n"
-          "  --html FILE         the figures as a page         --trace FILE    keep the trace (evtrail stat FILE)\n"
-          "  --json              the figures as JSON           --from FILE     figures of an earlier trace\n"
-          "  --force             replace FILE                  --quiet         no progress, no table\n\n"
-          "exit code: 0 all well; 1 a wrong answer or none, lost events, or figures that differ from the pool's own; 2 "
-          "usage; "
-          "6 failed\n",
-          out);
-}
 
 static int complain(const char *what, const char *text, const char *wanted)
 {
@@ -190,6 +142,7 @@ static void output_option(struct settings *settings, int id, const char *text)
     settings->quiet |= id == ID_quiet;
     settings->list |= id == ID_list;
     settings->help |= id == ID_help;
+    settings->man |= id == ID_man;
     settings->force |= id == ID_force;
 }
 
@@ -217,8 +170,8 @@ static void changes_apply(struct preset *preset, const struct changes *changes, 
     }
     if (changes->duration_ns)
         preset->duration_ns = changes->duration_ns;
-    if (preset->refusing + preset->flapping + preset->dropping >= preset->servers)
-        preset->refusing = preset->flapping = preset->dropping = preset->servers / 4;
+    if (preset->refusing + preset->flapping + preset->dropping + preset->silent >= preset->servers)
+        preset->refusing = preset->flapping = preset->dropping = preset->silent = preset->servers / 5;
 }
 
 int settings_read(struct settings *settings, int argc, char **argv)

@@ -61,14 +61,10 @@ static void events__refused_black_holed_good__each_attempt_and_the_race(struct l
 static void events__handshake_fails_then_works__both(struct loop_fixture *f)
 {
     begin();
-    struct peer *bad = peer_start(&(struct peer_options){.certificate = "expired"});
-    struct peer *good = peer_start(&(struct peer_options){.certificate = "good"});
-    struct tls_settings *settings = dial_settings("good.test");
-    struct dialling dialling = {0};
-    dialling_add(&dialling, loopback(AF_INET, peer_port(bad), NULL));
-    dialling_add(&dialling, loopback(AF_INET, peer_port(good), NULL));
-    dialling_start(&dialling, f->loop, settings);
-    struct stream *stream = dialling_finish(&dialling);
+    struct secure_dial dial = {0};
+    secure_dial_start(&dial, f->loop, &(struct peer_options){.certificate = "expired"},
+                      &(struct peer_options){.certificate = "good"});
+    struct stream *stream = dialling_finish(&dial.dialling);
     expect_events("pool.attempt( name=0 address=1 family=2 number=1\n"
                   "pool.attempt) address=1 code=0 error=0\n"
                   "pool.tls( address=1 server=good.test\n"
@@ -78,30 +74,24 @@ static void events__handshake_fails_then_works__both(struct loop_fixture *f)
                   "pool.tls( address=2 server=good.test\n"
                   "pool.tls) code=0 resumed=0 version=TLSv1.3 alpn=null\n");
     stream_close(stream);
-    tls_settings_free(settings);
-    peer_stop(bad);
-    peer_stop(good);
+    secure_dial_end(&dial);
 }
 
 static void events__cancelled_in_handshake__everything_ended(struct loop_fixture *f)
 {
     begin();
-    struct peer *peer = peer_start(&(struct peer_options){.manner = PEER_STALLS});
-    struct tls_settings *settings = dial_settings("good.test");
-    struct dialling dialling = {0};
-    dialling_add(&dialling, loopback(AF_INET, peer_port(peer), NULL));
-    dialling_start(&dialling, f->loop, settings);
-    LOOP_UNTIL(f->loop, dialling.connector.connect_ns);
-    connector_cancel(&dialling.connector);
-    assert_null(dialling_finish(&dialling));
-    expect_code(&dialling, EVPOOL_ERROR_cancelled);
+    struct secure_dial dial = {0};
+    secure_dial_start(&dial, f->loop, &(struct peer_options){.manner = PEER_STALLS}, NULL);
+    LOOP_UNTIL(f->loop, dial.dialling.connector.connect_ns);
+    connector_cancel(&dial.dialling.connector);
+    assert_null(dialling_finish(&dial.dialling));
+    expect_code(&dial.dialling, EVPOOL_ERROR_cancelled);
     let_losers_leave(f->loop);
     expect_events("pool.attempt( name=0 address=1 family=2 number=1\n"
                   "pool.attempt) address=1 code=0 error=0\n"
                   "pool.tls( address=1 server=good.test\n"
                   "pool.tls) code=17 resumed=0 version=null alpn=null\n");
-    tls_settings_free(settings);
-    peer_stop(peer);
+    secure_dial_end(&dial);
 }
 
 int main(void)

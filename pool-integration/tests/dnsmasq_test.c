@@ -3,10 +3,8 @@
  * The resolver against dnsmasq, whose answers change while it runs; and its events, read back. With io_uring and with epoll.
  */
 #include "loop_fixture.h"
+#include "own_events.h"
 #include "resolver.h"
-
-#include <evtrail/evtrail.h>
-#include <evtrail/reader.h>
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -178,44 +176,28 @@ struct account {
     uint64_t parent, name, open;
 };
 
-static uint64_t field(const struct evtrail_event *event, const char *name)
+static void take(void *arg, const struct evtrail_event *event)
 {
-    struct evtrail_value value = {0};
-    const int index = evtrail_event_type_field(event->type, name);
-    assert_true(index >= 0);
-    assert_int_equal(0, evtrail_event_value(event, (unsigned)index, &value));
-    return value.u;
-}
-
-static void take(struct account *a, const struct evtrail_event *event)
-{
+    struct account *a = arg;
     if (event->type->kind == EVTRAIL_KIND_begin) {
         a->begun++;
-        a->parent = field(event, "parent");
-        a->name = field(event, "name");
-        a->open += field(event, "span");
+        a->parent = own_events_field(event, "parent");
+        a->name = own_events_field(event, "name");
+        a->open += own_events_field(event, "span");
         return;
     }
     a->ended++;
-    a->open -= field(event, "span");
-    a->coalesced += (unsigned)field(event, "coalesced");
-    a->addresses += (unsigned)field(event, "addresses");
-    a->none += field(event, "code") == EVPOOL_ERROR_resolve_none;
-    a->cached += field(event, "source") == RESOLVER_CACHE;
+    a->open -= own_events_field(event, "span");
+    a->coalesced += (unsigned)own_events_field(event, "coalesced");
+    a->addresses += (unsigned)own_events_field(event, "addresses");
+    a->none += own_events_field(event, "code") == EVPOOL_ERROR_resolve_none;
+    a->cached += own_events_field(event, "source") == RESOLVER_CACHE;
 }
 
 static struct account read_all(void)
 {
     struct account a = {0};
-    struct evtrail_reader *reader;
-    struct evtrail_event *event;
-    const struct evtrail_reader_options options = {.bytes = sizeof(options), .snapshot = true};
-    assert_int_equal(0, evtrail_reader_new(&reader, &options));
-    assert_true(evtrail_reader_add_path(reader, evtrail_session_path()) >= 0);
-    while (evtrail_reader_next(reader, &event) > 0)
-        if (event->what == EVTRAIL_EVENT && event->type && strcmp(event->type->name, "pool.resolve") == 0)
-            take(&a, event);
-    evtrail_reader_free(reader);
+    assert_int_equal(0, own_events_each("pool.resolve", take, &a));
     return a;
 }
 
@@ -255,7 +237,7 @@ int main(void)
         LOOP_CASE(dnsmasq__more_than_a_datagram_holds__by_tcp),
         LOOP_CASE(events__lookups__spans_that_say_all),
     };
-    if (!evtrail_session_path() || evtrail_rule("pool:trace") < 0) {
+    if (!own_events_begin("pool:trace")) {
         printf("skipped: there is no session to read (tracing is off in this environment)\n");
         return 0;
     }

@@ -144,7 +144,7 @@ static void code_name__every_code__its_token(void **state)
 {
     assert_string_equal(evpool_code_name(EVPOOL_OK), "ok");
     assert_string_equal(evpool_code_name(EVPOOL_ERROR_connect_refused), "connect_refused");
-    assert_string_equal(evpool_code_name(EVPOOL_ERROR_fallen), "fallen");
+    assert_string_equal(evpool_code_name(EVPOOL_ERROR_forked), "forked");
     assert_string_equal(evpool_code_name(EVPOOL_CODES), "unknown");
     assert_string_equal(evpool_code_name((enum evpool_code) - 1), "unknown");
 }

@@ -23,7 +23,7 @@ struct account {
     int states[CONNS_MAX]; /* 0: gone */
     unsigned conns;
     uint64_t spans[SPANS_MAX];
-    unsigned open, unmatched, depth;
+    unsigned open, unmatched, depth, asked, orphans;
     bool story, stack;
 };
 
@@ -90,6 +90,18 @@ static void acquire(struct account *a, const struct evtrail_event *event)
     a->figures.acquire_refused += code == EVPOOL_ERROR_queue_full;
 }
 
+/* A connection that is made because somebody waits is a part of that request. */
+static void connecting(struct account *a, const struct evtrail_event *event)
+{
+    if (event->type->kind != EVTRAIL_KIND_begin)
+        return;
+    unsigned i = 0;
+    while (i < a->open && a->spans[i] != field(event, "parent"))
+        i++;
+    a->asked += i < a->open;
+    a->orphans += i == a->open && field(event, "why") == 1;
+}
+
 static void ended(struct account *a, const struct evtrail_event *event)
 {
     if (event->type->kind != EVTRAIL_KIND_end)
@@ -127,6 +139,8 @@ static void take(struct account *a, const struct evtrail_event *event)
         take_conn(a, event, name + 5);
     else if (strcmp(name, "acquire") == 0)
         acquire(a, event);
+    else if (strcmp(name, "connect") == 0)
+        connecting(a, event);
     else if (strcmp(name, "attempt") == 0 || strcmp(name, "resolve") == 0)
         ended(a, event);
     else if (strcmp(name, "retry") == 0)
@@ -271,6 +285,8 @@ static void events__something_of_everything__agree_with_the_figures(struct pool_
     same(&own, &a->figures);
     assert_int_equal(a->unmatched, 0);
     assert_int_equal(a->open, 0);
+    assert_true(a->asked >= 5);
+    assert_int_equal(a->orphans, 0);
     assert_true(a->story);
     assert_true(a->stack);
     assert_int_equal(named.waiting_max, a->figures.waiting_max);

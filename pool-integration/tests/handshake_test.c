@@ -164,6 +164,7 @@ static void client_certificate__not_shown_tls13__first_read_fails(struct loop_fi
     assert_int_equal(read_now(f->loop, stream, &byte, 1), -EPROTO);
     assert_int_equal(read_now(f->loop, stream, &byte, 1), -EPROTO);
     assert_int_equal(write_now(f->loop, stream, &byte, 1), -EPROTO);
+    assert_non_null(strstr(stream_fault(stream), "certificate required"));
     stream_close(stream);
     peer_stop(peer);
 }

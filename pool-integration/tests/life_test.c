@@ -307,6 +307,116 @@ static void health__while_checked__not_lent_and_a_waiter_gets_it_after(struct po
     pool_shut(f); /* the hooks count on this stack */
 }
 
+static void health__hook_never_answers__closed_at_its_deadline(struct pool_fixture *f)
+{
+    struct counts counts = {.slow = true};
+    hooked(f, &counts);
+    f->options.health_interval_ns = 20 * MS;
+    f->options.health_timeout_ns = 60 * MS;
+    f->options.max_per_name = 1;
+    pool_open(f);
+    evpool_release(pool_ask_and_wait(f, f->name), true);
+    const unsigned before = descriptors_open();
+    POOL_UNTIL(f, counts.waits);
+    const uint64_t began_ns = evloop_update_now(f->loop);
+    struct asker asker;
+    pool_ask(f->name, &asker, 0); /* its place is free for another connection then */
+    POOL_UNTIL(f, counts.closed);
+    assert_in_range(evloop_update_now(f->loop) - began_ns, 30 * MS, 1000 * MS);
+    assert_int_equal(closed_for(f, EVPOOL_CLOSED_health), 1);
+    POOL_UNTIL(f, asker.calls);
+    assert_non_null(asker.conn);
+    POOL_UNTIL(f, descriptors_open() <= before + 1); /* the server's end may take a moment */
+    struct evpool_conn *late = counts.waits;
+    evpool_health_done(late, true); /* nothing, but it is heard */
+    assert_int_equal(total(f), 1);
+    counts.waits = NULL;
+    evpool_release(asker.conn, true);
+    POOL_UNTIL(f, counts.waits); /* and one that the pool's end finds */
+    pool_shut(f);
+}
+
+struct reading_check {
+    struct evpool_io io;
+    char byte;
+    int64_t result;
+    unsigned ended;
+};
+
+static void check_ended(struct evpool_io *io, int64_t result)
+{
+    struct reading_check *check = io->arg;
+    check->result = result;
+    if (check->ended++ == 0)
+        evpool_read(io->conn, io, &check->byte, 1, check_ended); /* one that does not see that it is over */
+    else
+        evpool_health_done(io->conn, false);
+}
+
+static void check_by_reading(struct evpool_conn *conn, void *arg)
+{
+    struct reading_check *check = arg;
+    check->io.arg = check;
+    evpool_read(conn, &check->io, &check->byte, 1, check_ended); /* the server says nothing of itself */
+}
+
+static void health__hook_reads_for_ever__its_read_ends(struct pool_fixture *f)
+{
+    struct reading_check check = {.ended = 0};
+    f->options.hooks = (struct evpool_hooks){.health = check_by_reading, .arg = &check};
+    f->options.health_interval_ns = 20 * MS;
+    f->options.health_timeout_ns = 40 * MS;
+    pool_open(f);
+    evpool_release(pool_ask_and_wait(f, f->name), true);
+    POOL_UNTIL(f, total(f) == 0);
+    POOL_UNTIL(f, check.ended == 2);
+    assert_true(check.result <= 0);
+    assert_int_equal(closed_for(f, EVPOOL_CLOSED_health), 1);
+    pool_shut(f); /* the hook's memory is on this stack */
+}
+
+/* ---- retired by the borrower ---- */
+
+static void retired__then_released_well__closed_and_address_not_blamed(struct pool_fixture *f)
+{
+    f->options.eject_failures = 1;
+    pool_open(f);
+    struct evpool_conn *conn = pool_ask_and_wait(f, f->name);
+    const uint64_t id = evpool_conn_id(conn);
+    evpool_conn_retire(conn);
+    evpool_conn_retire(conn);                /* once is enough */
+    assert_int_equal(pool_echo(f, conn), 0); /* and what it is lent for goes on */
+    evpool_release(conn, true);
+    POOL_UNTIL(f, total(f) == 0);
+    assert_int_equal(closed_for(f, EVPOOL_CLOSED_retired), 1);
+    assert_int_equal(pool_name_figures(f->name).ejections, 0);
+    conn = pool_ask_and_wait(f, f->name);
+    assert_true(evpool_conn_id(conn) != id);
+    evpool_release(conn, false); /* with blame */
+    POOL_UNTIL(f, total(f) == 0);
+    assert_int_equal(closed_for(f, EVPOOL_CLOSED_error), 1);
+    assert_int_equal(pool_name_figures(f->name).ejections, 1);
+}
+
+static void retired__shared__no_new_user_and_closed_after_the_last(struct pool_fixture *f)
+{
+    f->options.shared = 3;
+    pool_open(f);
+    struct evpool_conn *first = pool_ask_and_wait(f, f->name), *second = pool_ask_and_wait(f, f->name);
+    assert_ptr_equal(first, second);
+    const uint64_t id = evpool_conn_id(first);
+    evpool_conn_retire(first);
+    struct evpool_conn *other = pool_ask_and_wait(f, f->name);
+    assert_true(evpool_conn_id(other) != id);
+    evpool_release(first, true);
+    pool_spin(f, 5 * MS);
+    assert_int_equal(total(f), 2);
+    evpool_release(second, true);
+    POOL_UNTIL(f, total(f) == 1);
+    assert_int_equal(closed_for(f, EVPOOL_CLOSED_retired), 1);
+    evpool_release(other, true);
+}
+
 /* ---- warm ---- */
 
 static void min_idle__kept_warm__also_while_some_are_lent(struct pool_fixture *f)
@@ -420,6 +530,9 @@ static void name__invalid__refused_and_named(struct pool_fixture *f)
     } cases[] = {{"", 80, "host is empty"},
                  {"a b", 80, "character"},
                  {"host", 0, "port is 0"},
+                 {"host:80", 80, "port is an argument"},
+                 {"ho[st]", 80, "no name and no address"},
+                 {"[::1", 80, "no name and no address"},
                  {"unix:path", 0, "absolute path"},
                  {"unix:/run/x", 5, "port must be 0"}};
     pool_open(f);
@@ -589,6 +702,10 @@ int main(void)
         POOL_CASE(health__well__stays),
         POOL_CASE(health__ill__closed),
         POOL_CASE(health__while_checked__not_lent_and_a_waiter_gets_it_after),
+        POOL_CASE(health__hook_never_answers__closed_at_its_deadline),
+        POOL_CASE(health__hook_reads_for_ever__its_read_ends),
+        POOL_CASE(retired__then_released_well__closed_and_address_not_blamed),
+        POOL_CASE(retired__shared__no_new_user_and_closed_after_the_last),
         POOL_CASE(min_idle__kept_warm__also_while_some_are_lent),
         POOL_CASE(min_idle__nobody_listens__not_tried_without_end),
         POOL_CASE(leak__lent_for_long__counted_once),

@@ -3,9 +3,7 @@
  * The loop's events, read back from this process's own session: they agree with the loop's figures.
  */
 #include "loop_fixture.h"
-
-#include <evtrail/evtrail.h>
-#include <evtrail/reader.h>
+#include "own_events.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -26,15 +24,6 @@ struct account {
     uint64_t parent; /* of the last operation */
     char backend[16];
 };
-
-static uint64_t field(const struct evtrail_event *event, const char *name)
-{
-    struct evtrail_value value = {0};
-    const int index = evtrail_event_type_field(event->type, name);
-    assert_true(index >= 0);
-    assert_int_equal(0, evtrail_event_value(event, (unsigned)index, &value));
-    return value.u;
-}
 
 static void begin_span(struct account *a, uint64_t span)
 {
@@ -60,32 +49,33 @@ static void take_op(struct account *a, const struct evtrail_event *event)
 {
     if (event->type->kind == EVTRAIL_KIND_begin) {
         a->begun++;
-        a->parent = field(event, "parent");
-        begin_span(a, field(event, "span"));
+        a->parent = own_events_field(event, "parent");
+        begin_span(a, own_events_field(event, "span"));
     } else {
         a->ended++;
-        end_span(a, field(event, "span"));
+        end_span(a, own_events_field(event, "span"));
     }
 }
 
-static void take(struct account *a, const struct evtrail_event *event)
+static void take(void *arg, const struct evtrail_event *event)
 {
+    struct account *a = arg;
     const char *name = event->type->name;
     if (strcmp(name, "loop.op") == 0) {
         take_op(a, event);
     } else if (strcmp(name, "loop.iteration") == 0) {
         a->iterations++;
-        a->busy_ns += field(event, "busy");
-        a->idle_ns += field(event, "idle");
+        a->busy_ns += own_events_field(event, "busy");
+        a->idle_ns += own_events_field(event, "idle");
     } else if (strcmp(name, "loop.submitted") == 0) {
-        a->submitted += field(event, "count");
+        a->submitted += own_events_field(event, "count");
     } else if (strcmp(name, "loop.completed") == 0) {
-        a->completed += field(event, "count");
+        a->completed += own_events_field(event, "count");
     } else if (strcmp(name, "loop.timer.fired") == 0) {
         a->timers_fired++;
     } else if (strcmp(name, "loop.wakeup") == 0) {
         a->wakeups++;
-        a->posts += field(event, "posts");
+        a->posts += own_events_field(event, "posts");
     } else if (strcmp(name, "loop.started") == 0) {
         struct evtrail_value value;
         assert_int_equal(0, evtrail_event_value(event, 1, &value));
@@ -99,15 +89,7 @@ static void take(struct account *a, const struct evtrail_event *event)
 static struct account read_all(void)
 {
     struct account a = {0};
-    struct evtrail_reader *reader;
-    struct evtrail_event *event;
-    const struct evtrail_reader_options options = {.bytes = sizeof(options), .snapshot = true};
-    assert_int_equal(0, evtrail_reader_new(&reader, &options));
-    assert_true(evtrail_reader_add_path(reader, evtrail_session_path()) >= 0);
-    while (evtrail_reader_next(reader, &event) > 0)
-        if (event->what == EVTRAIL_EVENT && event->type && strncmp(event->type->name, "loop.", 5) == 0)
-            take(&a, event);
-    evtrail_reader_free(reader);
+    assert_int_equal(0, own_events_each("loop.*", take, &a));
     return a;
 }
 
@@ -205,10 +187,9 @@ int main(void)
         LOOP_CASE(event__operation_with_a_parent__carries_it),
         LOOP_CASE(event__post_from_another_thread__wakeup_with_its_count),
     };
-    if (!evtrail_session_path()) { /* the session is made at load: where the environment says */
+    if (!own_events_begin("loop:trace")) { /* the session is made at load: where the environment says */
         printf("skipped: there is no session to read (tracing is off in this environment)\n");
         return 0;
     }
-    assert_true(evtrail_rule("loop:trace") >= 0);
     return loop_fixture_run("loop_events", cases, sizeof(cases) / sizeof(*cases));
 }

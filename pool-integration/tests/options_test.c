@@ -76,6 +76,7 @@ static void options__each_out_of_range__named(void **state)
     REFUSED(lifetime_jitter, 101);
     REFUSED(validate_idle_ns, UINT64_MAX - 1);
     REFUSED(health_interval_ns, 10);
+    REFUSED(health_timeout_ns, 10);
     REFUSED(leak_ns, 10);
     REFUSED(ttl_min_s, 7 * 86400 + 1);
     REFUSED(ttl_max_s, 7 * 86400 + 1);

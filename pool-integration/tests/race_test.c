@@ -119,22 +119,16 @@ static void race__many_good_at_once__one_wins_others_closed(struct loop_fixture 
 
 static void handshake__bad_certificate__next_target(struct loop_fixture *f)
 {
-    struct peer *bad = peer_start(&(struct peer_options){.certificate = "expired"});
-    struct peer *good = peer_start(&(struct peer_options){.certificate = "good"});
-    struct tls_settings *settings = dial_settings("good.test");
-    struct dialling dialling = {0};
-    dialling_add(&dialling, loopback(AF_INET, peer_port(bad), NULL));
-    dialling_add(&dialling, loopback(AF_INET, peer_port(good), NULL));
-    dialling_start(&dialling, f->loop, settings);
-    struct stream *stream = dialling_finish(&dialling);
+    struct secure_dial dial = {0};
+    secure_dial_start(&dial, f->loop, &(struct peer_options){.certificate = "expired"},
+                      &(struct peer_options){.certificate = "good"});
+    struct stream *stream = dialling_finish(&dial.dialling);
     expect_echo(f->loop, stream);
-    assert_int_equal(dialling.targets[0].code, EVPOOL_ERROR_tls_untrusted);
-    assert_ptr_equal(dialling.connector.winner, &dialling.targets[1]);
-    assert_true(dialling.connector.tls_ns > 0);
+    assert_int_equal(dial.dialling.targets[0].code, EVPOOL_ERROR_tls_untrusted);
+    assert_ptr_equal(dial.dialling.connector.winner, &dial.dialling.targets[1]);
+    assert_true(dial.dialling.connector.tls_ns > 0);
     stream_close(stream);
-    tls_settings_free(settings);
-    peer_stop(bad);
-    peer_stop(good);
+    secure_dial_end(&dial);
 }
 
 static void handshake__winner_stalls__loser_gets_another_turn(struct loop_fixture *f)
@@ -222,15 +216,11 @@ static void cancel__attempts_under_way__cancelled(struct loop_fixture *f)
 
 static void cancel__in_handshake__cancelled(struct loop_fixture *f)
 {
-    struct peer *peer = peer_start(&(struct peer_options){.manner = PEER_STALLS});
-    struct tls_settings *settings = dial_settings("good.test");
-    struct dialling dialling = {0};
-    dialling_add(&dialling, loopback(AF_INET, peer_port(peer), NULL));
-    dialling_start(&dialling, f->loop, settings);
-    LOOP_UNTIL(f->loop, dialling.connector.connect_ns);
-    expect_cancelled(f, &dialling);
-    tls_settings_free(settings);
-    peer_stop(peer);
+    struct secure_dial dial = {0};
+    secure_dial_start(&dial, f->loop, &(struct peer_options){.manner = PEER_STALLS}, NULL);
+    LOOP_UNTIL(f->loop, dial.dialling.connector.connect_ns);
+    expect_cancelled(f, &dial.dialling);
+    secure_dial_end(&dial);
 }
 
 static void cancel__after_any_number_of_iterations__one_callback(struct loop_fixture *f)

@@ -94,16 +94,8 @@ static void partition(bool apart)
 
 static void start_server(void)
 {
-    server = real_start((const char *const[]){real_program("redis-server"), "--port", "6379", "--bind", far_address,
-                                              "--protected-mode", "no", "--save", "", "--appendonly", "no", "--dir",
-                                              real_file("."), NULL},
-                        host);
+    server = real_redis_start(far_address, PORT, 0, host);
     assert_true(server > 0);
-}
-
-static int ping(struct evpool_conn *conn)
-{
-    return real_ping(conn, 20 * SECOND);
 }
 
 static struct evpool_name *begin(struct pool_fixture *f)
@@ -113,9 +105,7 @@ static struct evpool_name *begin(struct pool_fixture *f)
     start_server();
     assert_true(real_listens(server, far_address, PORT));
     f->options.connect_timeout_ns = 1 * SECOND;
-    f->options.retries = 200;
-    f->options.backoff_ns = 20 * MS;
-    f->options.backoff_max_ns = 100 * MS;
+    real_patience(&f->options);
     pool_open(f);
     struct evpool_name *name = pool_name(f, far_address, PORT);
     pool_thread(f);
@@ -127,17 +117,6 @@ static void finish(struct evpool_name *name)
     evpool_name_put(name);
     real_stop(server, SIGTERM);
     server = 0;
-}
-
-static void warm(struct evpool_name *name)
-{
-    struct evpool_conn *conns[CONNS];
-    for (unsigned i = 0; i < CONNS; i++) {
-        assert_int_equal(evpool_acquire_wait(name, 0, &conns[i], NULL), 0);
-        assert_int_equal(ping(conns[i]), 0);
-    }
-    for (unsigned i = 0; i < CONNS; i++)
-        evpool_release(conns[i], true);
 }
 
 static void latency__of_40_ms__paid_once_to_connect_and_once_to_ask(struct pool_fixture *f)
@@ -156,7 +135,7 @@ static void latency__of_40_ms__paid_once_to_connect_and_once_to_ask(struct pool_
     }
     struct evpool_name *name = begin(f);
     for (unsigned i = 0; i < 20; i++)
-        assert_int_equal(real_ask(name, ping, &tally), 0);
+        assert_int_equal(real_ask(name, real_pong, &tally), 0);
     evpool_name_figures(name, NULL, times);
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     assert_int_equal(pool_name_figures(name).created, 1);
@@ -172,7 +151,7 @@ static void partition__acquire_and_read__end_by_their_deadlines(struct pool_fixt
     struct real_tally tally = {0};
     struct evpool_conn *conns[CONNS], *conn = NULL;
     struct evpool_name *name = begin(f);
-    warm(name);
+    real_warm(name, CONNS);
     partition(true);
     for (unsigned i = 0; i < CONNS; i++) {
         assert_int_equal(evpool_try(name, &conns[i]), 1); /* nobody can know yet */
@@ -187,7 +166,7 @@ static void partition__acquire_and_read__end_by_their_deadlines(struct pool_fixt
     assert_true(REAL_UNTIL(pool_name_figures(name).total == 0));
     assert_int_equal(pool_name_figures(name).closed[EVPOOL_CLOSED_error], CONNS);
     partition(false);
-    assert_true(REAL_UNTIL(real_ask(name, ping, &tally) == 0));
+    assert_true(REAL_UNTIL(real_ask(name, real_pong, &tally) == 0));
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     finish(name);
 }
@@ -195,7 +174,7 @@ static void partition__acquire_and_read__end_by_their_deadlines(struct pool_fixt
 static void partition__healed_soon__idle_connections_live_on(struct pool_fixture *f)
 {
     struct evpool_name *name = begin(f);
-    warm(name);
+    real_warm(name, CONNS);
     partition(true);
     usleep(200000);
     struct evpool_figures figures = pool_name_figures(name);
@@ -203,7 +182,7 @@ static void partition__healed_soon__idle_connections_live_on(struct pool_fixture
                   figures.retries, figures.ejections, figures.errors[EVPOOL_ERROR_connect_timeout]);
     assert_true(figures.idle >= CONNS && figures.idle == figures.created);
     partition(false);
-    warm(name);
+    real_warm(name, CONNS);
     figures = pool_name_figures(name);
     assert_int_equal(figures.total, figures.created); /* one more than CONNS if one was just being looked at */
     finish(name);
@@ -216,13 +195,13 @@ static void partition__health_hook__retires_what_is_cut_off(struct pool_fixture 
     f->options.health_interval_ns = 50 * MS;
     f->options.hooks = (struct evpool_hooks){.health = real_health_ping, .arg = &health};
     struct evpool_name *name = begin(f);
-    warm(name);
+    real_warm(name, CONNS);
     assert_true(REAL_UNTIL(health.good >= CONNS));
     partition(true);
     assert_true(REAL_UNTIL(pool_name_figures(name).closed[EVPOOL_CLOSED_health] >= 1));
     assert_true(REAL_UNTIL(pool_name_figures(name).total == 0));
     partition(false);
-    assert_true(REAL_UNTIL(real_ask(name, ping, &tally) == 0));
+    assert_true(REAL_UNTIL(real_ask(name, real_pong, &tally) == 0));
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     finish(name);
     pool_join(f); /* health is ours */
@@ -233,14 +212,14 @@ static void partition__server_replaced_behind_it__noticed_when_healed(struct poo
 {
     struct real_tally tally = {0};
     struct evpool_name *name = begin(f);
-    warm(name);
+    real_warm(name, CONNS);
     partition(true);
     real_stop(server, SIGKILL);
     partition(false);
     start_server();
     /* The old ones end by what the other host sends again, or by a request that it answers with a reset; new ones by a retry. */
     for (unsigned i = 0; i < 10; i++)
-        assert_int_equal(real_ask(name, ping, &tally), 0);
+        assert_int_equal(real_ask(name, real_pong, &tally), 0);
     assert_int_equal(tally.first_use_failed, 0);
     assert_in_range(tally.again, 0, CONNS);
     finish(name);

@@ -15,31 +15,19 @@ enum { CONNS = 4, THREADS = 4, PINGS = 250 };
 static uint16_t port;
 static pid_t server;
 
-static int ping(struct evpool_conn *conn)
+static void start_server(unsigned timeout_s)
 {
-    return real_ping(conn, 20 * SECOND);
-}
-
-static void start_server(const char *timeout)
-{
-    char text[16];
-    snprintf(text, sizeof text, "%u", port);
-    server = real_start((const char *const[]){real_program("redis-server"), "--port", text, "--bind", "127.0.0.1",
-                                              "--timeout", timeout, "--save", "", "--appendonly", "no", "--dir",
-                                              real_file("."), NULL},
-                        0);
+    server = real_redis_start("127.0.0.1", port, timeout_s, 0);
     assert_true(server > 0);
     assert_true(real_listens(server, "127.0.0.1", port));
 }
 
-static struct evpool_name *begin(struct pool_fixture *f, const char *timeout)
+static struct evpool_name *begin(struct pool_fixture *f, unsigned timeout_s)
 {
     real_stop(server, SIGKILL); /* of a test that failed */
     port = real_port("127.0.0.1");
-    start_server(timeout);
-    f->options.retries = 200; /* a restart takes as long as it takes */
-    f->options.backoff_ns = 20 * MS;
-    f->options.backoff_max_ns = 100 * MS;
+    start_server(timeout_s);
+    real_patience(&f->options);
     pool_open(f);
     struct evpool_name *name = pool_name(f, "127.0.0.1", port);
     pool_thread(f);
@@ -53,17 +41,6 @@ static void finish(struct evpool_name *name)
     server = 0;
 }
 
-static void warm(struct evpool_name *name)
-{
-    struct evpool_conn *conns[CONNS];
-    for (unsigned i = 0; i < CONNS; i++) {
-        assert_int_equal(evpool_acquire_wait(name, 0, &conns[i], NULL), 0);
-        assert_int_equal(ping(conns[i]), 0);
-    }
-    for (unsigned i = 0; i < CONNS; i++)
-        evpool_release(conns[i], true);
-}
-
 static uint64_t closed(struct evpool_name *name, enum evpool_reason reason)
 {
     return pool_name_figures(name).closed[reason];
@@ -71,29 +48,29 @@ static uint64_t closed(struct evpool_name *name, enum evpool_reason reason)
 
 static void idle__longer_than_timeout__noticed_and_none_lent(struct pool_fixture *f)
 {
-    struct evpool_name *name = begin(f, "1");
+    struct evpool_name *name = begin(f, 1);
     struct real_tally tally = {0};
     const unsigned before = descriptors_open();
     for (unsigned round = 1; round <= 2; round++) {
-        warm(name);
+        real_warm(name, CONNS);
         assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_remote) == round * CONNS));
         assert_int_equal(pool_name_figures(name).total, 0);
         assert_true(REAL_UNTIL(descriptors_open() == before));
     }
-    assert_int_equal(real_ask(name, ping, &tally), 0);
+    assert_int_equal(real_ask(name, real_pong, &tally), 0);
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     finish(name);
 }
 
 static void killed__while_idle__noticed_and_reached_again(struct pool_fixture *f)
 {
-    struct evpool_name *name = begin(f, "0");
+    struct evpool_name *name = begin(f, 0);
     struct real_tally tally = {0};
-    warm(name);
+    real_warm(name, CONNS);
     real_stop(server, SIGKILL);
     assert_true(REAL_UNTIL(closed(name, EVPOOL_CLOSED_remote) == CONNS));
-    start_server("0");
-    assert_int_equal(real_ask(name, ping, &tally), 0);
+    start_server(0);
+    assert_int_equal(real_ask(name, real_pong, &tally), 0);
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     finish(name);
 }
@@ -110,7 +87,7 @@ static void *ping_often(void *arg)
 {
     struct pinger *pinger = arg;
     for (unsigned i = 0; i < PINGS; i++)
-        (void)real_ask(pinger->name, ping, &pinger->tally);
+        (void)real_ask(pinger->name, real_pong, &pinger->tally);
     return NULL;
 }
 
@@ -118,7 +95,7 @@ static void ping__four_threads_on_two_connections__all_answered(struct pool_fixt
 {
     struct pinger pingers[THREADS] = {{.name = NULL}};
     f->options.max_per_name = 2;
-    struct evpool_name *name = begin(f, "0");
+    struct evpool_name *name = begin(f, 0);
     for (unsigned i = 0; i < THREADS; i++) {
         pingers[i].name = name;
         assert_int_equal(pthread_create(&pingers[i].thread, NULL, ping_often, &pingers[i]), 0);
@@ -147,16 +124,16 @@ static struct evpool_name *begin_checked(struct pool_fixture *f)
     health.patience_ns = 20 * SECOND;
     f->options.health_interval_ns = 50 * MS;
     f->options.hooks = (struct evpool_hooks){.health = real_health_ping, .arg = &health};
-    return begin(f, "0");
+    return begin(f, 0);
 }
 
 static void health__by_ping__connections_stay(struct pool_fixture *f)
 {
     struct evpool_name *name = begin_checked(f);
-    warm(name);
+    real_warm(name, CONNS);
     assert_true(REAL_UNTIL(health.good >= 5 * CONNS));
     assert_int_equal(health.bad, 0);
-    warm(name);
+    real_warm(name, CONNS);
     const struct evpool_figures figures = pool_name_figures(name);
     assert_int_equal(figures.total, figures.created); /* more than CONNS if some were just being checked */
     finish(name);
@@ -166,7 +143,7 @@ static void health__server_hangs__retired_and_later_renewed(struct pool_fixture 
 {
     struct evpool_name *name = begin_checked(f);
     struct real_tally tally = {0};
-    warm(name);
+    real_warm(name, CONNS);
     assert_true(REAL_UNTIL(health.good >= CONNS));
     kill(server, SIGSTOP);
     health.patience_ns = 100 * MS;
@@ -175,7 +152,7 @@ static void health__server_hangs__retired_and_later_renewed(struct pool_fixture 
     kill(server, SIGCONT);
     assert_true(health.bad >= CONNS);
     assert_int_equal(pool_name_figures(name).total, 0);
-    assert_int_equal(real_ask(name, ping, &tally), 0);
+    assert_int_equal(real_ask(name, real_pong, &tally), 0);
     assert_int_equal(tally.again + tally.first_use_failed, 0);
     finish(name);
 }

@@ -113,6 +113,40 @@ static void tls__another_name__said_so(struct pool_fixture *f)
     refused(f, "good", "ca.pem", "wrong.test", EVPOOL_ERROR_tls_name);
 }
 
+static void tls__client_certificate_missing__first_read_says_so(struct pool_fixture *f)
+{
+    struct peer *peer = peer_start(&(struct peer_options){.certificate = "good", .client_certificate = true});
+    assert_non_null(peer);
+    pool_open(f);
+    struct evpool_name *name = secure_name(f, peer, "ca.pem", "good.test");
+    struct evpool_conn *conn = pool_ask_and_wait(f, name);
+    assert_null(evpool_conn_fault(conn));
+    assert_int_equal(pool_echo(f, conn), -EPROTO);
+    assert_string_equal(evpool_conn_fault(conn), "tlsv13 alert certificate required");
+    evpool_release(conn, false);
+    evpool_name_put(name);
+    pool_shut(f);
+    peer_stop(peer);
+}
+
+static struct evpool_name *speaking(struct pool_fixture *f, const char *const *alpn)
+{
+    const struct evpool_tls tls = {.bytes = sizeof tls, .alpn = alpn, .insecure = true};
+    struct evpool_name *name = NULL;
+    assert_int_equal(evpool_name_get(f->pool, "127.0.0.1", 443, &tls, &name, NULL), 0);
+    return name;
+}
+
+static void tls__settings_that_read_alike__names_of_their_own(struct pool_fixture *f)
+{
+    pool_open(f);
+    struct evpool_name *two = speaking(f, (const char *const[]){"a", "b", NULL});
+    struct evpool_name *one = speaking(f, (const char *const[]){"a\n=b", NULL});
+    assert_ptr_not_equal(one, two);
+    evpool_name_put(one);
+    evpool_name_put(two);
+}
+
 static void tls__settings_wrong__named(struct pool_fixture *f)
 {
     struct evpool_name *name = NULL;
@@ -170,6 +204,8 @@ int main(void)
         POOL_CASE(tls__unknown_authority__untrusted),
         POOL_CASE(tls__expired__untrusted),
         POOL_CASE(tls__another_name__said_so),
+        POOL_CASE(tls__client_certificate_missing__first_read_says_so),
+        POOL_CASE(tls__settings_that_read_alike__names_of_their_own),
         POOL_CASE(tls__settings_wrong__named),
         POOL_CASE(fork__child_frees__no_goodbye_and_the_parent_goes_on),
     };

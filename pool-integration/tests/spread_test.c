@@ -170,6 +170,47 @@ static void one_refuses__others_are_used_and_nobody_fails(struct pool_fixture *f
     farm_stop(&farm, f);
 }
 
+/* Whoever comes next in turn must not have the share of the one that is left out. */
+static void one_ejected__others__evenly(struct pool_fixture *f)
+{
+    struct farm farm = {.name = NULL};
+    struct evpool_conn *conns[40];
+    f->options.eject_failures = 1;
+    f->options.eject_ns = f->options.eject_max_ns = 3600 * SECOND;
+    farm_start(&farm, f);
+    server_stop(&farm, 0);
+    lend(&farm, f, conns, 40);
+    POOL_UNTIL(f, accepted(&farm) == 40);
+    for (unsigned i = 1; i < SERVERS; i++)
+        assert_in_range(farm.servers[i].accepted, 13, 14);
+    give_back(conns, 40);
+    farm_stop(&farm, f);
+}
+
+/* A black hole that loses every race is never refused: it is left out for its silence, or one in so many connections would wait for it. */
+static void one_is_silent__ejected_by_lost_races__no_race_after(struct pool_fixture *f)
+{
+    struct farm farm = {.name = NULL};
+    struct echo_hole hole;
+    struct evpool_conn *conns[40];
+    f->options.attempt_delay_ns = 20 * MS;
+    f->options.eject_failures = 2;
+    f->options.eject_ns = f->options.eject_max_ns = 3600 * SECOND;
+    farm_start(&farm, f);
+    const uint16_t port = farm.servers[0].port;
+    server_stop(&farm, 0);
+    echo_hole_start(&hole, "127.0.0.2", port);
+    lend(&farm, f, conns, 40);
+    const struct evpool_figures figures = pool_name_figures(farm.name);
+    assert_int_equal(figures.races, 2);
+    assert_int_equal(figures.ejections, 1);
+    assert_int_equal(figures.ejected, 1);
+    assert_int_equal(figures.created, 40);
+    give_back(conns, 40);
+    farm_stop(&farm, f);
+    echo_hole_stop(&hole);
+}
+
 static void ejected__works_again__comes_back_and_gets_its_share(struct pool_fixture *f)
 {
     struct farm farm = {.name = NULL};
@@ -276,6 +317,8 @@ int main(void)
         POOL_CASE(round_robin__idle_ones__taken_from_all_addresses),
         POOL_CASE(per_address__limit__holds),
         POOL_CASE(one_refuses__others_are_used_and_nobody_fails),
+        POOL_CASE(one_ejected__others__evenly),
+        POOL_CASE(one_is_silent__ejected_by_lost_races__no_race_after),
         POOL_CASE(ejected__works_again__comes_back_and_gets_its_share),
         POOL_CASE(borrowers_say_bad__address_is_ejected),
         POOL_CASE(all_fail__all_ejected__tried_anyway),

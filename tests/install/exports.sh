@@ -3,7 +3,8 @@
 # The libraries export what their headers declare, and nothing else; and nothing called libtrace or trace_*. Usage: exports.sh BUILD
 set -euo pipefail
 build=$1
-include=$(cd "$(dirname "$0")/../../libtrace/include/evtrail" && pwd)
+source=$(cd "$(dirname "$0")/../.." && pwd)
+include=$source/libtrace/include/evtrail
 failed=0
 complain() {
     echo "exports: $*"
@@ -11,19 +12,23 @@ complain() {
 }
 
 exported() {
-    nm -D --defined-only "$1" | awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u
+    case $1 in
+    *.a) nm -g --defined-only "$1" ;;
+    *) nm -D --defined-only "$1" ;;
+    esac | awk 'NF == 3 && $2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort -u
 }
-# What gcc itself takes for a declaration of an external function in these headers.
-declared() {
-    local header
+# What gcc itself takes for a declaration of an external function in these headers; types of functions are not.
+declared() { # FOLDER NAME-PREFIX HEADER-NAME...
+    local folder=$1 prefix=$2 header
+    shift 2
     for header in "$@"; do
-        gcc -std=c17 -I"$include/.." -aux-info "$build/declared" -fsyntax-only -x c - <<<"#include <evtrail/$header.h>"
-        grep "/evtrail/$header\.h:[0-9]*:N[CF] \*/ extern" "$build/declared" | grep -oE 'evtrail_[a-z0-9_]+ \(' | tr -d ' ('
-        grep -oE '^extern __thread .* \**evtrail_[a-z_]+' "$include/$header.h" | grep -oE 'evtrail_[a-z_]+$' || true
-    done | sort -u
+        gcc -std=c17 -I"$folder/.." -aux-info "$build/declared" -fsyntax-only -x c - <<<"#include <${folder##*/}/$header.h>"
+        grep "/${folder##*/}/$header\.h:[0-9]*:N[CF] \*/ extern" "$build/declared" | grep -oE "$prefix[a-z0-9_]+ \(" | grep -oE '[a-z0-9_]+'
+        grep -oE "^extern __thread .* \**${prefix}[a-z_]+" "$folder/$header.h" | grep -oE "${prefix}[a-z_]+$" || true
+    done | sort -u | grep -vxF "$(sed -nE "s/^typedef [a-z]+ \**(${prefix}[a-z_]+)\(.*/\1/p" "$folder"/*.h)"
 }
 
-compare() { # LIBRARY HEADER-NAME...
+compare() { # LIBRARY FOLDER NAME-PREFIX HEADER-NAME...
     local library=$1 missing extra
     shift
     missing=$(comm -13 <(exported "$library") <(declared "$@"))
@@ -37,8 +42,11 @@ readers=()
 for name in reader file format; do
     [ ! -e "$include/$name.h" ] || readers+=("$name")
 done
-compare "$build/lib/libevtrail.so" trace evtrail
-compare "$build/lib/libevtrail-reader.so" "${readers[@]}"
+compare "$build/lib/libevtrail.so" "$include" evtrail_ trace evtrail
+compare "$build/lib/libevtrail-reader.so" "$include" evtrail_ "${readers[@]}"
+for pool in "$build"/lib/libevtrail-pool{,-untraced}.{so,a}; do
+    [ ! -e "$pool" ] || compare "$pool" "$source/pool-integration/include/evpool" 'ev[lp]oo[lp]_' error loop pool
+done
 
 for library in "$build"/lib/libevtrail*.so; do
     bad=$(exported "$library" | grep -E '^(lib)?trace_|libtrace' || true)
@@ -47,6 +55,10 @@ done
 
 needed=$(readelf -d "$build/lib/libevtrail.so" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | grep -v '^\(libc\.so\|ld-linux\)' || true)
 [ -z "$needed" ] || complain "libevtrail.so needs more than libc:" $needed
+for untraced in "$build"/lib/libevtrail-pool-untraced.{so,a}; do
+    [ ! -e "$untraced" ] || ! readelf -Wds "$untraced" | grep -E 'NEEDED.*evtrail|GLOBAL.*UND.*evtrail|evtrail_points' ||
+        complain "${untraced##*/} is traced"
+done
 soname=$(readelf -d "$build/lib/libevtrail.so" | sed -n 's/.*(SONAME).*\[\(.*\)\]/\1/p')
 [ "$soname" = libevtrail.so.0 ] || complain "soname is '$soname'"
 [ $failed = 0 ] && echo "exports: as declared"

@@ -26,7 +26,9 @@ libraries=$(dirname "$(find . -name libevtrail.so.0)")
 for file in "$libraries"/libevtrail.so{,.0} "$libraries"/libevtrail-reader.so{,.0} "$libraries"/libevtrail-libc.so \
     include/evtrail/{trace,evtrail,catalogue,reader,file,format}.h "$libraries"/pkgconfig/evtrail{,-reader}.pc \
     "$libraries"/cmake/evtrail/evtrailConfig{,Version}.cmake bin/evtrail share/man/man1/evtrail{,-record,-cat,-stat}.1 \
-    share/bash-completion/completions/evtrail share/zsh/site-functions/_evtrail share/doc/evtrail/{README.md,CHANGELOG.md,LICENSE}; do
+    share/bash-completion/completions/evtrail share/zsh/site-functions/_evtrail share/doc/evtrail/{README.md,CHANGELOG.md,LICENSE} \
+    "$libraries"/libevtrail-pool{,-untraced}.{so,so.0,a} include/evpool/{pool,loop,error}.h "$libraries"/pkgconfig/evtrail-pool{,-untraced}.pc \
+    "$libraries"/cmake/evtrail/evtrailPoolTargets.cmake bin/pool-stress share/man/man1/pool-stress.1 share/doc/evtrail/pool-integration/README.md; do
     [ -e "$file" ] || fail "$file is not installed"
 done
 foreign=$(find . -path ./include/evtrail -prune -o \( -name '*libtrace*' -o -name 'trace_*' \) -print)
@@ -71,6 +73,37 @@ check_lonely() { # FOLDER
 parts.make 2" ] || fail "$1/lonely: events are: $("$1/count" "$1/lonely.evt" | tr '\n' ' ')"
 }
 
+# An acquire by the pool: what it prints, and its events if it has any.
+check_reach() { # FOLDER PROGRAM
+    local trace=$1/$2.evt output created
+    output=$(timeout 20 "$1/$2") || fail "$1/$2: exit code $?, $output"
+    [ "$output" = "hello new" ] || fail "$1/$2 printed '$output'"
+    output=$(timeout 20 "$evtrail" record --quiet -o "$trace" -- "$1/$2" localhost) || fail "$1/$2 recorded: exit code $?, $output"
+    created=$("$evtrail" grep -c pool.conn.created "$trace" || true)
+    case $2 in
+    *untraced*) [ "$created" = 0 ] || fail "$1/$2 has $created events, and should have none" ;;
+    *) [ "$created" = 1 ] || fail "$1/$2: $created connections created by the events" ;;
+    esac
+}
+reached=0
+reach_by_pkg_config() { # COMPILER CXX FOLDER
+    local variant standard flags
+    for variant in "" -untraced; do
+        flags=$(pkg-config --cflags --libs evtrail-pool$variant)
+        for standard in c11 c17; do
+            $1 -std=$standard -D_GNU_SOURCE -O2 "${warnings[@]}" reach.c $flags -o "$3/reach_$standard$variant"
+        done
+        $2 -std=c++17 -O2 "${warnings[@]}" -x c++ reach.c $flags -o "$3/reach_cxx17$variant"
+        flags=$(pkg-config --cflags --libs --static evtrail-pool$variant | sed "s/-levtrail-pool$variant\( \|$\)/-l:libevtrail-pool$variant.a /")
+        $1 -std=c17 -D_GNU_SOURCE -O2 "${warnings[@]}" reach.c $flags -o "$3/reach_static$variant"
+        readelf -d "$3/reach_static$variant" | grep -q 'NEEDED.*evtrail-pool' && fail "reach_static$variant is not static"
+        for standard in c11 c17 cxx17 static; do
+            check_reach "$3" "reach_$standard$variant"
+            reached=$((reached + 1))
+        done
+    done
+}
+
 built=0
 for compiler in gcc clang; do
     cxx=${compiler/gcc/g++}
@@ -90,6 +123,7 @@ for compiler in gcc clang; do
     $cxx -std=c++17 -O2 "${warnings[@]}" app.cpp "$folder/shelf.o" $flags -o "$folder/app_cxx17"
     check_app "$folder" app_cxx17 c++17
     check_lonely "$folder"
+    reach_by_pkg_config $compiler $cxx "$folder"
 
     folder=$work/find_package-$compiler
     CC=$compiler CXX=$cxx cmake -G Ninja -S "$project" -B "$folder" -DCMAKE_PREFIX_PATH="$stage" -DVENDOR="$work/vendor" \
@@ -100,6 +134,12 @@ for compiler in gcc clang; do
         check_app "$folder" app_$standard $standard
     done
     check_lonely "$folder"
+    for standard in {c11,c17,cxx17}{,-untraced}; do
+        check_reach "$folder" reach_$standard
+        reached=$((reached + 1))
+    done
     built=$((built + 6))
 done
-echo "install: $built foreign programs built, run, recorded and read back"
+timeout 60 "$stage/bin/pool-stress" --quiet --messages 2000 --html "$work/page.html" || fail "pool-stress: exit code $?"
+grep -q '</html>' "$work/page.html" || fail "pool-stress made no page"
+echo "install: $built foreign programs built, run, recorded and read back; $reached connected by the pool"

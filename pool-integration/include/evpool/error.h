@@ -16,6 +16,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 /* What went wrong, as far as the caller can act on it. Part of the ABI and of the events: values stay. */
 enum evpool_code {
@@ -31,7 +32,7 @@ enum evpool_code {
     EVPOOL_ERROR_connect_timeout = 9,
     EVPOOL_ERROR_connect_failed = 10,  /* any other errno */
     EVPOOL_ERROR_tls_failed = 11,      /* handshake: protocol, cipher, alert */
-    EVPOOL_ERROR_tls_untrusted = 12,   /* certificate: chain, time, revoked */
+    EVPOOL_ERROR_tls_untrusted = 12,   /* certificate: chain, time; revocations are not looked up */
     EVPOOL_ERROR_tls_name = 13,        /* certificate of another name */
     EVPOOL_ERROR_tls_timeout = 14,
     EVPOOL_ERROR_acquire_timeout = 15, /* no connection was free in time */
@@ -42,9 +43,8 @@ enum evpool_code {
     EVPOOL_ERROR_io = 20,              /* reading or writing failed */
     EVPOOL_ERROR_health = 21,          /* the health check hook said no */
     EVPOOL_ERROR_forked = 22,          /* the pool belongs to the parent process */
-    EVPOOL_ERROR_fallen = 23,          /* the loop or its thread is gone */
 };
-#define EVPOOL_CODES 24
+#define EVPOOL_CODES 23
 
 /* "connect_refused": the token after EVPOOL_ERROR_; "unknown". */
 const char *evpool_code_name(enum evpool_code code);
@@ -83,6 +83,7 @@ size_t evpool_error_json(const struct evpool_error *error, char *text, size_t by
 struct evpool_error *evpool_error_ref(struct evpool_error *error);
 void evpool_error_free(struct evpool_error *error); /* NULL is accepted */
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -13,7 +13,6 @@
 #ifndef EVPOOL_LOOP_H
 #define EVPOOL_LOOP_H
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
@@ -21,6 +20,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct evloop;
 
@@ -64,7 +64,7 @@ const char *evloop_backend(const struct evloop *loop);
 struct evloop_post {
     void (*call)(struct evloop_post *post);
     struct evloop_post *next;
-    _Atomic int queued;
+    int queued; /* the loop's, by atomic operations alone (not _Atomic: C++ reads this, too) */
 };
 /* Any thread; a system call only if the loop may be asleep. */
 void evloop_post(struct evloop *loop, struct evloop_post *post);
@@ -141,6 +141,7 @@ struct evloop_figures {
 };
 void evloop_figures(const struct evloop *loop, struct evloop_figures *ret_figures);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -21,6 +21,7 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#pragma GCC visibility push(default)
 
 struct evpool;
 struct evpool_name; /* (host, port, TLS settings): what connections are alike */
@@ -46,8 +47,9 @@ enum evpool_reason {
     EVPOOL_CLOSED_remote = 6,  /* the peer closed it */
     EVPOOL_CLOSED_evicted = 7, /* its address is no longer the name's, or its place was needed for another name */
     EVPOOL_CLOSED_shutdown = 8,
+    EVPOOL_CLOSED_retired = 9, /* the borrower asked for it: evpool_conn_retire() */
 };
-#define EVPOOL_REASONS 9
+#define EVPOOL_REASONS 10
 const char *evpool_reason_name(enum evpool_reason reason);
 
 /* TLS of a name. All strings are copied. */
@@ -67,7 +69,9 @@ struct evpool_hooks {
     void (*reused)(struct evpool_conn *conn, void *arg);
     void (*released)(struct evpool_conn *conn, void *arg);
     void (*closed)(struct evpool_conn *conn, enum evpool_reason reason, void *arg); /* the last that is heard of conn */
-    /* Loop's thread. Checks an idle connection: must end in evpool_health_done(), at once or later. NULL: look for the peer's end only. */
+    /* Loop's thread. Checks an idle connection: must end in evpool_health_done(), at once or later. NULL: look for the peer's end only.
+     * After health_timeout the check is over: the connection is shut down, so that the hook's reads and writes end, and closed (reason
+     * health). The hook may still call evpool_health_done(), once and before evpool_free(), which then does nothing but free memory. */
     void (*health)(struct evpool_conn *conn, void *arg);
     void *arg;
 };
@@ -91,7 +95,7 @@ struct evpool_options {
     uint64_t backoff_max_ns;       /* [5 s] */
     enum evpool_spread spread;     /* [round robin] */
     uint64_t slow_start_ns;        /* a returned or new address gets its full share after this [none] */
-    unsigned eject_failures;       /* failures in a row until an address is ejected [3] */
+    unsigned eject_failures;       /* failures in a row until an address is ejected; one is also to lose a race after a whole attempt delay [3] */
     uint64_t eject_ns;             /* the first time, then doubled [1 s] */
     uint64_t eject_max_ns;         /* [60 s] */
     uint64_t idle_timeout_ns;      /* [60 s] */
@@ -100,7 +104,8 @@ struct evpool_options {
     unsigned uses_max;             /* [none] */
     uint64_t validate_idle_ns;     /* a connection idle for longer is looked at before it is lent [500 ms] */
     uint64_t health_interval_ns;   /* of idle connections by the health hook [none] */
-    uint64_t leak_ns;              /* lent for longer: leak suspected, with the borrower's stack [none] */
+    uint64_t health_timeout_ns;    /* of one check by the hook [10 s] */
+    uint64_t leak_ns;              /* lent for longer, of a shared one since the last lending: leak suspected, with that borrower's stack [none] */
     uint32_t ttl_min_s, ttl_max_s; /* bounds of what DNS says [1, 3600] */
     uint32_t negative_ttl_s;       /* [5] */
     const char *dns_servers;       /* "127.0.0.1:5353,[::1]:53"; NULL: the system's */
@@ -112,12 +117,15 @@ struct evpool_options {
 /* -EINVAL: an option out of its range: *ret_error (if not NULL) names the field, what it was and what it may be. -ENOMEM. The
  * loop must outlive the pool. options NULL: defaults. */
 int evpool_new(struct evpool **ret_pool, struct evloop *loop, const struct evpool_options *options, struct evpool_error **ret_error);
-/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline, then it is shut down
- * under its borrower's feet (its reads and writes end; the descriptor goes as it is released, or with the pool); then `done` is called (may be
- * NULL) with the number that had to be. */
+/* Loop's thread. No more is lent; waiters fail with `closed`; what is lent may come back until the deadline (CLOCK_MONOTONIC, as
+ * evloop_now_ns(); UINT64_MAX: none), then it is shut down under its borrower's feet (its reads and writes end; the descriptor goes as
+ * it is released, or with the pool); then `done` is called (may be NULL) with the number that had to be. Once
+ * more while it goes on: the last deadline and `done` count. */
 void evpool_close(struct evpool *pool, uint64_t deadline_ns, void (*done)(void *arg, unsigned forced), void *arg);
-/* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left. It runs the
- * loop until all operations have ended; from a callback of the loop that happens in its next iterations, or in evloop_free(). NULL is accepted. */
+/* Loop's thread. As evpool_close() with a deadline that is past, then frees, with all names and connections. Threads must have left; those
+ * that still wait for a connection are told, and must do no more. It runs the loop until all operations have ended, whose callbacks may
+ * still release what they use; from a callback of the loop that happens in its next iterations, or in evloop_free(); so it does in another
+ * thread, once the loop's has ended. NULL is accepted. */
 void evpool_free(struct evpool *pool);
 
 /* ---- names ------------------------------------------------------------------------------------------------------- */
@@ -166,8 +174,13 @@ void evpool_cancel(struct evpool_request *request);
 /* Any thread but the loop's (-EDEADLK). Blocks up to timeout_ns (0: the pool's). 0, or -ETIMEDOUT, -ECANCELED, -EAGAIN (queue full), -ESHUTDOWN,
  * -EHOSTUNREACH, -ECHILD (forked) and *ret_error (if not NULL) says all. */
 int evpool_acquire_wait(struct evpool_name *name, uint64_t timeout_ns, struct evpool_conn **ret_conn, struct evpool_error **ret_error);
-/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address. NULL is accepted. */
+/* Any thread. ok false: it is not reused (closed, reason error), and counts against its address; to have it closed without that, retire it
+ * before. One that is still read or written in the loop is not reused either: that ends, and its callback comes. NULL is accepted. */
 void evpool_release(struct evpool_conn *conn, bool ok);
+
+/* Any thread, of a connection that is lent: nobody gets it again, and it is closed (reason retired) when its last user has given it back. Its address
+ * is not blamed, as it is by evpool_release(conn, false): for a peer that says it will close (HTTP's "Connection: close", GOAWAY). */
+void evpool_conn_retire(struct evpool_conn *conn);
 
 /* ---- a connection ------------------------------------------------------------------------------------------------ */
 
@@ -177,6 +190,9 @@ struct evpool_name *evpool_conn_name(const struct evpool_conn *conn); /* borrowe
 const char *evpool_conn_address(const struct evpool_conn *conn);      /* "tcp:127.0.0.1:8088" */
 uint64_t evpool_conn_uses(const struct evpool_conn *conn);            /* 1: never used before; a request that fails with more may be tried again */
 const char *evpool_conn_alpn(const struct evpool_conn *conn);         /* what was agreed on; NULL: nothing */
+/* After -EPROTO: what TLS found wrong, as "tlsv13 alert certificate required"; NULL: nothing. With TLS 1.3 a server that refuses our certificate, or
+ * misses one, says so in answer to the first write only. */
+const char *evpool_conn_fault(const struct evpool_conn *conn);
 void *evpool_conn_data(const struct evpool_conn *conn);               /* the application's, lives as long as conn */
 void evpool_conn_set_data(struct evpool_conn *conn, void *data);
 
@@ -193,7 +209,7 @@ void evpool_read(struct evpool_conn *conn, struct evpool_io *io, void *buffer, s
 void evpool_write(struct evpool_conn *conn, struct evpool_io *io, const void *buffer, size_t length,
                   void (*call)(struct evpool_io *io, int64_t result));
 void evpool_io_cancel(struct evpool_io *io);
-/* Any thread but the loop's: block until something was read / all is written / the time is over (-ETIMEDOUT). */
+/* Any thread but the loop's, and the points where pthread_cancel() ends one, as acquiring and releasing are not: block until something was read / all is written / the time is over (-ETIMEDOUT). */
 int64_t evpool_read_wait(struct evpool_conn *conn, void *buffer, size_t length, uint64_t timeout_ns);
 int64_t evpool_write_wait(struct evpool_conn *conn, const void *buffer, size_t length, uint64_t timeout_ns);
 
@@ -215,6 +231,8 @@ struct evpool_figures {
     unsigned ejected;                               /* addresses now */
     uint64_t created, reused, acquired, released, retries, ejections, leaks;
     uint64_t acquire_timeouts, acquire_cancelled, acquire_refused; /* gave up after their time; by the caller; queue full */
+    uint64_t races;                                                /* won against attempts that were still under way */
+    uint64_t handshakes, resumed;                                  /* of TLS, that succeeded; of these with an earlier session */
     uint64_t closed[EVPOOL_REASONS];
     uint64_t errors[EVPOOL_CODES]; /* of attempts, resolutions and handshakes, by kind */
     unsigned waiting_max;
@@ -229,6 +247,7 @@ void evpool_name_figures(struct evpool_name *name, struct evpool_figures *ret_fi
 /* The address `index` (0...) of a name: -ENOENT beyond. */
 int evpool_address_figures(struct evpool_name *name, unsigned index, char *ret_address, size_t address_bytes, struct evpool_figures *ret_figures);
 
+#pragma GCC visibility pop
 #ifdef __cplusplus
 }
 #endif

@@ -2,8 +2,11 @@
  *
  * Echo servers on many addresses, in one thread with an epoll loop of its own. Some of them may refuse, come and go, or close.
  */
+#include "farm_tls.h"
+#include "full_listener.h"
 #include "load.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -17,12 +20,13 @@
 enum { SCRATCH_BYTES = 1 << 18, HELD_MAX = 16 << 20, EVENTS = 128, PORT_TRIES = 50, DROP_MESSAGES = 400 };
 #define FLAP_NS UINT64_C(700000000)
 
-enum conduct { CONDUCT_echo, CONDUCT_refuse, CONDUCT_flap, CONDUCT_drop };
+enum conduct { CONDUCT_echo, CONDUCT_refuse, CONDUCT_flap, CONDUCT_drop, CONDUCT_silent };
 struct server {
     struct peer *peers;
     uint64_t flap_ns; /* when it comes or goes next */
     int fd;           /* -1: it does not listen */
     enum conduct conduct;
+    struct full_listener *silent; /* its backlog is full, and nobody accepts */
 };
 /* A connection of a client's. */
 struct peer {
@@ -31,6 +35,7 @@ struct peer {
     uint8_t *held; /* echoed, and not taken yet */
     size_t held_bytes, held_room;
     uint64_t bytes, bytes_max; /* closed then; 0: never */
+    SSL *ssl;                  /* NULL: plain */
     int fd;
     uint32_t events;
 };
@@ -41,6 +46,7 @@ struct farm {
     uint16_t port;
     uint64_t random;
     struct server *servers;
+    struct farm_tls tls;
     uint8_t scratch[SCRATCH_BYTES];
 };
 
@@ -51,11 +57,19 @@ uint32_t farm_address(unsigned server)
 
 static enum conduct conduct_of(const struct preset *preset, unsigned server)
 {
-    if (server < preset->refusing)
-        return CONDUCT_refuse;
-    if (server < preset->refusing + preset->flapping)
-        return CONDUCT_flap;
-    return server < preset->refusing + preset->flapping + preset->dropping ? CONDUCT_drop : CONDUCT_echo;
+    const struct {
+        enum conduct conduct;
+        unsigned count;
+    } shares[] = {{CONDUCT_refuse, preset->refusing},
+                  {CONDUCT_flap, preset->flapping},
+                  {CONDUCT_drop, preset->dropping},
+                  {CONDUCT_silent, preset->silent}};
+    for (unsigned i = 0; i < sizeof shares / sizeof shares[0]; i++) {
+        if (server < shares[i].count)
+            return shares[i].conduct;
+        server -= shares[i].count;
+    }
+    return CONDUCT_echo;
 }
 
 /* ---- listening ---- */
@@ -92,13 +106,36 @@ static int server_listen(struct farm *farm, unsigned index)
     return epoll_ctl(farm->epoll, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
 }
 
+/* A black hole: what connects there is neither taken up nor refused. */
+static int server_hush(struct farm *farm, unsigned index)
+{
+    char address[INET_ADDRSTRLEN];
+    const struct in_addr host = {htonl(farm_address(index))};
+    struct server *const server = &farm->servers[index];
+    server->silent = calloc(1, sizeof *server->silent);
+    if (!server->silent)
+        return -ENOMEM;
+    inet_ntop(AF_INET, &host, address, sizeof address);
+    const int r = full_listener_at(server->silent, address, farm->port);
+    farm->port = r < 0 ? farm->port : server->silent->port;
+    return r;
+}
+
+static void server_deafen(struct server *server)
+{
+    if (server->fd >= 0)
+        close(server->fd);
+    server->fd = -1;
+    if (server->silent)
+        full_listener_close(server->silent);
+    free(server->silent);
+    server->silent = NULL;
+}
+
 static void listeners_close(struct farm *farm)
 {
-    for (unsigned i = 0; i < farm->preset->servers; i++) {
-        if (farm->servers[i].fd >= 0)
-            close(farm->servers[i].fd);
-        farm->servers[i].fd = -1;
-    }
+    for (unsigned i = 0; i < farm->preset->servers; i++)
+        server_deafen(&farm->servers[i]);
 }
 
 /* All on one port: the first address gets any that is free, and if it is not free on another, all begin again. */
@@ -108,9 +145,11 @@ static int servers_listen(struct farm *farm)
     for (unsigned i = 0; i < PORT_TRIES && r == -EADDRINUSE; i++) {
         farm->port = 0;
         r = 0;
-        for (unsigned index = 0; index < farm->preset->servers && r == 0; index++)
-            if (farm->servers[index].conduct != CONDUCT_refuse)
-                r = server_listen(farm, index);
+        for (unsigned index = 0; index < farm->preset->servers && r == 0; index++) {
+            const enum conduct conduct = farm->servers[index].conduct;
+            if (conduct != CONDUCT_refuse)
+                r = conduct == CONDUCT_silent ? server_hush(farm, index) : server_listen(farm, index);
+        }
         if (r < 0)
             listeners_close(farm);
     }
@@ -124,6 +163,7 @@ static void peer_close(struct peer *peer)
     if (peer->next)
         peer->next->prev = peer->prev;
     *(peer->prev ? &peer->prev->next : &peer->server->peers) = peer->next;
+    SSL_free(peer->ssl);
     close(peer->fd);
     free(peer->held);
     free(peer);
@@ -151,7 +191,9 @@ static void peer_open(struct farm *farm, struct server *server, int fd)
     if (server->peers)
         server->peers->prev = peer;
     server->peers = peer;
-    if (epoll_ctl(farm->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
+    if (farm->tls.context)
+        peer->ssl = farm_tls_accept(&farm->tls, fd);
+    if ((farm->tls.context && !peer->ssl) || epoll_ctl(farm->epoll, EPOLL_CTL_ADD, fd, &event) < 0)
         peer_close(peer);
 }
 
@@ -163,6 +205,16 @@ static void peers_accept(struct farm *farm, struct server *server)
             return;
         peer_open(farm, server, fd);
     }
+}
+
+static ssize_t peer_recv(struct peer *peer, void *buffer, size_t bytes)
+{
+    return peer->ssl ? farm_tls_recv(peer->ssl, buffer, bytes) : recv(peer->fd, buffer, bytes, 0);
+}
+
+static ssize_t peer_send(struct peer *peer, const void *data, size_t bytes)
+{
+    return peer->ssl ? farm_tls_send(peer->ssl, data, bytes) : send(peer->fd, data, bytes, MSG_NOSIGNAL);
 }
 
 static bool hold(struct peer *peer, const uint8_t *data, size_t bytes)
@@ -187,7 +239,7 @@ static bool flush(struct peer *peer)
 {
     if (peer->held_bytes == 0)
         return true;
-    const ssize_t sent = send(peer->fd, peer->held, peer->held_bytes, MSG_NOSIGNAL);
+    const ssize_t sent = peer_send(peer, peer->held, peer->held_bytes);
     if (sent < 0)
         return errno == EAGAIN;
     peer->held_bytes -= (size_t)sent;
@@ -197,7 +249,7 @@ static bool flush(struct peer *peer)
 
 static bool echo(struct farm *farm, struct peer *peer)
 {
-    const ssize_t got = recv(peer->fd, farm->scratch, SCRATCH_BYTES, 0);
+    const ssize_t got = peer_recv(peer, farm->scratch, SCRATCH_BYTES);
     if (got <= 0)
         return got < 0 && errno == EAGAIN;
     size_t bytes = (size_t)got, sent = 0;
@@ -206,7 +258,7 @@ static bool echo(struct farm *farm, struct peer *peer)
         bytes = (size_t)(peer->bytes_max - peer->bytes);
     peer->bytes += bytes;
     if (peer->held_bytes == 0) {
-        const ssize_t r = send(peer->fd, farm->scratch, bytes, MSG_NOSIGNAL);
+        const ssize_t r = peer_send(peer, farm->scratch, bytes);
         if (r < 0 && errno != EAGAIN)
             return false;
         sent = r > 0 ? (size_t)r : 0;
@@ -288,7 +340,9 @@ static int farm_open(struct farm *farm)
         farm->servers[i] = (struct server){.fd = -1,
                                            .conduct = conduct_of(farm->preset, i),
                                            .flap_ns = load_clock_ns() + FLAP_NS + any(farm, FLAP_NS)};
-    const int r = servers_listen(farm);
+    int r = farm->preset->tls ? farm_tls_init(&farm->tls) : 0;
+    if (r == 0)
+        r = servers_listen(farm);
     return r < 0 ? r : -pthread_create(&farm->thread, NULL, run, farm);
 }
 
@@ -299,6 +353,7 @@ static void farm_free(struct farm *farm)
             peer_close(farm->servers[i].peers);
     if (farm->servers)
         listeners_close(farm);
+    farm_tls_fini(&farm->tls);
     close(farm->epoll);
     close(farm->wake);
     free(farm->servers);
@@ -334,4 +389,9 @@ void farm_stop(struct farm *farm)
 uint16_t farm_port(const struct farm *farm)
 {
     return farm->port;
+}
+
+const char *farm_trust(const struct farm *farm)
+{
+    return farm->tls.path;
 }

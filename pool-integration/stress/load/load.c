@@ -149,7 +149,8 @@ static int pool_make(struct load *load)
     options.uses_max = preset->uses_max;
     options.min_idle = preset->min_idle;
     options.acquire_timeout_ns = ACQUIRE_NS;
-    options.connect_timeout_ns = UINT64_C(2000000000);
+    options.connect_timeout_ns = preset->connect_ns ? preset->connect_ns : UINT64_C(2000000000);
+    options.attempt_delay_ns = preset->attempt_delay_ns;
     options.seed = load->settings->seed + 1;
     if (load->dns) {
         snprintf(servers, sizeof servers, "127.0.0.1:%u", name_server_port(load->dns));
@@ -164,6 +165,7 @@ static int names_make(struct load *load)
 {
     const char *const host = load->settings->connect_host;
     const unsigned count = host ? 1 : load->preset->names;
+    const struct evpool_tls tls = {.bytes = sizeof tls, .ca_file = load->farm ? farm_trust(load->farm) : NULL};
     load->names = calloc(count, sizeof *load->names);
     if (!load->names)
         return -ENOMEM;
@@ -173,7 +175,7 @@ static int names_make(struct load *load)
         snprintf(own, sizeof own, "s%u.pool.test", load->names_count);
         const int r =
             evpool_name_get(load->pool, host ? host : own, host ? load->settings->connect_port : farm_port(load->farm),
-                            NULL, &load->names[load->names_count], &error);
+                            load->preset->tls ? &tls : NULL, &load->names[load->names_count], &error);
         if (r < 0)
             return failed(host ? host : own, r, error);
     }
@@ -249,6 +251,8 @@ static void load_drain(struct load *load, struct outcome *outcome)
     while (!load->drained && evloop_run_once(load->loop, DRAIN_NS) >= 0)
         continue;
     evpool_figures(load->pool, &outcome->figures);
+    evloop_figures(load->loop, &outcome->loop);
+    stress_trace_drained(atomic_load(&load->begun));
     outcome->right = atomic_load(&load->right);
     outcome->wrong = atomic_load(&load->wrong);
     outcome->given_up = atomic_load(&load->given_up);

@@ -9,6 +9,7 @@
 #include "../stress.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #define TRIES_MAX 10 /* connections that a message may take */
 #define MESSAGE_NS UINT64_C(20000000000)
@@ -60,6 +61,7 @@ void message_fill(void *message, uint32_t bytes, uint64_t seed, unsigned client,
 int farm_start(struct farm **ret_farm, const struct preset *preset);
 void farm_stop(struct farm *farm);
 uint16_t farm_port(const struct farm *farm);
+const char *farm_trust(const struct farm *farm); /* with TLS: the file that has the servers' certificate */
 uint32_t farm_address(unsigned server); /* in host order */
 
 /* ---- name_server.c ---- */

@@ -3,9 +3,11 @@
  * Emits the events of a pool that does not exist, over some seconds that have passed already, and prints the figures that must be
  * computed from them as JSON. Usage: stress_generate [hostile]
  */
+#include "loop_trace.h"
 #include "pool_trace.h"
 #include "stress_trace.h"
 
+#include <evpool/pool.h>
 #include <evtrail/evtrail.h>
 
 #include <inttypes.h>
@@ -20,7 +22,8 @@ enum { ADDRESSES = 11, CONNS = 60, NAME = 7, STEP_US = 100, REFUSED = 7, TIMEOUT
 
 static struct {
     uint64_t created, reused, released, right, wrong, failed, bytes, refused, timeouts, ejections, retries, closed_idle,
-        closed_remote, closed_shutdown, open_max, waiting_max, lookups;
+        closed_remote, closed_shutdown, open_max, waiting_max, lookups, iterations, submissions, completions, busy_ns,
+        idle_ns, handshakes;
 } expected;
 
 static struct {
@@ -181,6 +184,29 @@ static void waiting(uint64_t us)
     expected.timeouts++;
 }
 
+/* One iteration of a loop: operations of which the second half fails, and a handshake. */
+static void iteration(uint64_t us)
+{
+    const uint64_t busy = 20000 + any(100000), idle = any(50000), tls = evtrail_span_id();
+    for (unsigned i = 0; i < 4; i++) {
+        const uint64_t span = evtrail_span_id();
+        loop_trace_op_begin_at(at(us), span, 0, i % 2 ? EVLOOP_OP_send : EVLOOP_OP_recv, 9);
+        loop_trace_op_end_at(at(us + 30), span, i % 2 ? EVLOOP_OP_send : EVLOOP_OP_recv, i < 2 ? 256 : -104);
+        expected.completions++;
+    }
+    loop_trace_submitted_at(at(us), 1, 4);
+    loop_trace_completed_at(at(us + 30), 1, 4);
+    loop_trace_iteration_at(at(us + 50), 1, 4, busy, idle);
+    pool_trace_tls_begin_at(at(us), tls, 0, address_id(0), "farm.test");
+    pool_trace_tls_end_at(at(us + 90), tls, us % 3 ? 0 : EVPOOL_ERROR_tls_name, us % 2, us % 3 ? "TLSv1.3" : NULL,
+                          NULL);
+    expected.handshakes += us % 3 != 0;
+    expected.iterations++;
+    expected.submissions++;
+    expected.busy_ns += busy;
+    expected.idle_ns += idle;
+}
+
 static void moment(uint64_t us)
 {
     for (unsigned i = 0; i < CONNS; i++) {
@@ -197,6 +223,8 @@ static void moment(uint64_t us)
         failures(us);
     if (us % 20000 == 0)
         waiting(us);
+    if (us % 5000 == 0)
+        iteration(us);
 }
 
 static void print(const char *name, uint64_t value, const char *after)
@@ -222,6 +250,8 @@ int main(int argc, char **argv)
             conn_close(i, all_us + 20, 8);
     }
     pool_trace_queue_at(at(all_us + 25), 0, NAME);
+    stress_trace_drained_at(at(all_us + 26), expected.right);
+    loop_trace_iteration_at(at(all_us + 28), 1, 1, 1000, 1000); /* of no account */
     stress_trace_run_end_at(at(all_us + 30), run, expected.right + expected.failed);
     printf("{");
     print("created", expected.created, ",");
@@ -239,6 +269,14 @@ int main(int argc, char **argv)
     print("shutdown", expected.closed_shutdown, ",");
     print("open_max", expected.open_max, ",");
     print("waiting_max", expected.waiting_max, ",");
+    print("iterations", expected.iterations, ",");
+    print("submissions", expected.submissions, ",");
+    print("completions", expected.completions, ",");
+    print("recv", expected.completions / 2, ",");
+    print("busy_ns", expected.busy_ns, ",");
+    print("idle_ns", expected.idle_ns, ",");
+    print("handshakes", expected.handshakes, ",");
+    print("tls13", expected.handshakes, ",");
     print("lookups", expected.lookups, "}\n");
     return 0;
 }

@@ -32,6 +32,8 @@ got = json.load(open(f"{kind}.json", encoding="utf-8"))
 flat = dict(got["pool"])
 for part in ("closed", "errors", "acquires"):
     flat.update(got["pool"][part])
+flat.update(got["loop"])
+flat.update(got["loop"]["operations"])
 flat.update(got["messages"])
 bad = {name: (value, flat.get(name)) for name, value in want.items() if flat.get(name, 0) != value}
 times = got["times_ns"]

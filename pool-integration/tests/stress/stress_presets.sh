@@ -50,13 +50,20 @@ run extended extended --messages 20000
 value extended 'g["messages"]["begun"] == 20000'
 run failing-addresses failing-addresses --duration 1500ms
 value failing-addresses 'g["pool"]["errors"].get("connect_refused", 0) > 0 and g["pool"]["ejections"] > 0'
+run silent-addresses silent-addresses --duration 1500ms
+value silent-addresses 'g["pool"]["races"] > 0 and g["pool"]["errors"].get("connect_timeout", 0) > 0 and g["pool"]["ejections"] > 0'
+run tls tls --messages 30000 # of which a connection takes 200
+value tls 'g["pool"]["handshakes"] == g["pool"]["tls13"] >= g["pool"]["created"] and g["pool"]["resumed"] > 0'
+value tls 'g["loop"]["submissions"] > 0 and g["loop"]["completions"] == sum(g["loop"]["operations"].values()) and g["loop"]["idle_ns"] > 0'
 run slow-dns slow-dns --duration 1500ms
 value slow-dns 'g["times_ns"]["resolve"]["p50"] > 40e6'
 
 run threads high-reuse --threads 8 --duration 300ms
 run threads-large large-messages --threads 2 --duration 300ms
+run threads-tls tls --threads 4 --duration 300ms
 run threads-constrained constrained --threads 12 --duration 300ms
 run epoll high-reuse --backend epoll --duration 300ms
+run epoll-tls tls --backend epoll --size 100K --duration 500ms
 run epoll-threads failing-addresses --backend epoll --threads 6 --duration 800ms
 
 # A real server, and none.

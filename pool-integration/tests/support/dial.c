@@ -159,3 +159,23 @@ void expect_code(struct dialling *dialling, enum evpool_code code)
     evpool_error_free(dialling->connector.error);
     dialling->connector.error = NULL;
 }
+
+void secure_dial_start(struct secure_dial *dial, struct evloop *loop, const struct peer_options *first,
+                       const struct peer_options *second)
+{
+    const struct peer_options *const options[2] = {first, second};
+    dial->settings = dial_settings("good.test");
+    for (unsigned i = 0; i < 2 && options[i]; i++) {
+        dial->peers[i] = peer_start(options[i]);
+        dialling_add(&dial->dialling, loopback(AF_INET, peer_port(dial->peers[i]), NULL));
+    }
+    dialling_start(&dial->dialling, loop, dial->settings);
+}
+
+void secure_dial_end(struct secure_dial *dial)
+{
+    tls_settings_free(dial->settings);
+    for (unsigned i = 0; i < 2; i++)
+        if (dial->peers[i])
+            peer_stop(dial->peers[i]);
+}

@@ -6,6 +6,7 @@
 #define EVPOOL_DIAL_H
 
 #include "connector.h"
+#include "peer.h"
 
 #define MS UINT64_C(1000000)
 
@@ -41,6 +42,16 @@ void let_losers_leave(struct evloop *loop);
 struct peer_address nobody(void); /* a port of 127.0.0.1 where nobody listens */
 /* That trust ca.pem of certificates.h. */
 struct tls_settings *dial_settings(const char *host);
+
+/* A race between peers that speak TLS, or should, for good.test: each as its options say. */
+struct secure_dial {
+    struct dialling dialling;
+    struct tls_settings *settings;
+    struct peer *peers[2];
+};
+void secure_dial_start(struct secure_dial *dial, struct evloop *loop, const struct peer_options *first,
+                       const struct peer_options *second /* NULL: none */);
+void secure_dial_end(struct secure_dial *dial);
 
 /* An io that remembers its end. */
 struct noted_io {

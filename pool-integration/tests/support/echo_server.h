@@ -6,6 +6,7 @@
 #define EVPOOL_TESTS_ECHO_SERVER_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -25,14 +25,21 @@ char *__wrap_strndup(const char *string, size_t bytes);
 int __wrap_vasprintf(char **ret_text, const char *format, va_list args);
 #pragma GCC visibility pop
 
-static _Thread_local bool on;
+static _Thread_local bool on, once;
 static _Thread_local unsigned left, failed;
 
 void memory_fault_after(unsigned allowed)
 {
     on = true;
+    once = false;
     left = allowed;
     failed = 0;
+}
+
+void memory_fault_once_after(unsigned allowed)
+{
+    memory_fault_after(allowed);
+    once = true;
 }
 
 unsigned memory_fault_end(void)
@@ -43,7 +50,7 @@ unsigned memory_fault_end(void)
 
 static bool fails(void)
 {
-    if (!on)
+    if (!on || (once && failed))
         return false;
     if (left) {
         left--;

@@ -8,6 +8,8 @@
 
 /* The next `allowed` allocations of this thread succeed, those after them fail, until memory_fault_end(). */
 void memory_fault_after(unsigned allowed);
+/* As before, but only the next one after those fails. */
+void memory_fault_once_after(unsigned allowed);
 /* Memory is back. Returns how many allocations failed. */
 unsigned memory_fault_end(void);
 

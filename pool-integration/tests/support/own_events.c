@@ -4,24 +4,17 @@
  */
 #include "own_events.h"
 
-#ifdef EVTRAIL_COMPILED_OUT
-int own_events_begin(const char *rule)
-{
-    return 0;
-}
-
-char *own_events(const char *filter)
-{
-    return NULL;
-}
-#else
 #include <evtrail/evtrail.h>
-#include <evtrail/reader.h>
 
 #include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include <cmocka.h>
 
 static int64_t begun_ns;
 
@@ -50,7 +43,7 @@ static void print_value(FILE *out, const struct evtrail_value *value)
         fprintf(out, "%" PRId64, value->i);
 }
 
-static void print_event(FILE *out, const struct evtrail_event *event)
+static void print_event(void *out, const struct evtrail_event *event)
 {
     static const char *const kinds[EVTRAIL_KINDS] = {[EVTRAIL_KIND_begin] = "(", [EVTRAIL_KIND_end] = ")"};
     const struct evtrail_event_type *type = event->type;
@@ -66,33 +59,54 @@ static void print_event(FILE *out, const struct evtrail_event *event)
     fputc('\n', out);
 }
 
-static void print_events(FILE *out, struct evtrail_reader *reader)
+static void take_all(struct evtrail_reader *reader, void (*take)(void *arg, const struct evtrail_event *event),
+                     void *arg)
 {
     struct evtrail_event *event;
     int result;
     while ((result = evtrail_reader_next(reader, &event)) > 0 || (result == 0 && !evtrail_reader_done(reader)))
         if (result > 0 && event->what == EVTRAIL_EVENT && event->type)
-            print_event(out, event);
+            take(arg, event);
+}
+
+int own_events_each(const char *filter, void (*take)(void *arg, const struct evtrail_event *event), void *arg)
+{
+    struct evtrail_filter *parsed;
+    struct evtrail_reader *reader;
+    int result = evtrail_filter_new(&parsed, filter, NULL);
+    if (result < 0)
+        return result;
+    const struct evtrail_reader_options options = {
+        .bytes = sizeof(options), .snapshot = true, .filter = parsed, .from_ns = begun_ns};
+    result = evtrail_reader_new(&reader, &options);
+    if (result == 0) {
+        result = evtrail_reader_add_path(reader, evtrail_session_path());
+        if (result >= 0)
+            take_all(reader, take, arg);
+        evtrail_reader_free(reader);
+    }
+    evtrail_filter_free(parsed);
+    return result < 0 ? result : 0;
 }
 
 char *own_events(const char *filter)
 {
     char *text = NULL;
     size_t bytes;
-    struct evtrail_filter *parsed;
-    struct evtrail_reader *reader;
-    if (evtrail_filter_new(&parsed, filter, NULL) < 0)
-        return NULL;
-    const struct evtrail_reader_options options = {
-        .bytes = sizeof(options), .snapshot = true, .filter = parsed, .from_ns = begun_ns};
-    if (evtrail_reader_new(&reader, &options) == 0) {
-        FILE *out = open_memstream(&text, &bytes);
-        if (evtrail_reader_add_path(reader, evtrail_session_path()) >= 0)
-            print_events(out, reader);
-        fclose(out);
-        evtrail_reader_free(reader);
-    }
-    evtrail_filter_free(parsed);
-    return text;
+    FILE *out = open_memstream(&text, &bytes);
+    const int result = own_events_each(filter, print_event, out);
+    fclose(out);
+    if (result == 0)
+        return text;
+    free(text);
+    return NULL;
 }
-#endif
+
+uint64_t own_events_field(const struct evtrail_event *event, const char *name)
+{
+    struct evtrail_value value = {0};
+    const int index = evtrail_event_type_field(event->type, name);
+    assert_true(index >= 0);
+    assert_int_equal(0, evtrail_event_value(event, (unsigned)index, &value));
+    return value.u;
+}

@@ -229,3 +229,16 @@ pid_t real_nginx_start(void)
         return -1;
     return real_start((const char *const[]){program, "-e", real_file("log"), "-c", real_file("nginx.conf"), NULL}, 0);
 }
+
+/* ---- redis ---- */
+
+pid_t real_redis_start(const char *address, uint16_t port, unsigned timeout_s, pid_t network_pid)
+{
+    char port_text[16], timeout[16];
+    snprintf(port_text, sizeof port_text, "%u", port);
+    snprintf(timeout, sizeof timeout, "%u", timeout_s);
+    return real_start((const char *const[]){real_program("redis-server"), "--port", port_text, "--bind", address,
+                                            "--timeout", timeout, "--protected-mode", "no", "--save", "",
+                                            "--appendonly", "no", "--dir", real_file("."), NULL},
+                      network_pid);
+}

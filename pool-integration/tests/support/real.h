@@ -9,6 +9,7 @@
 #include <evpool/pool.h>
 
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -45,6 +46,14 @@ pid_t real_nginx_start(void);
 /* Threads that are not the loop's: 0 and the body of GET /, or -errno. An answer that is none: -EPROTO. */
 int real_get(struct evpool_conn *conn, char *body, size_t bytes, uint64_t timeout_ns);
 int real_ping(struct evpool_conn *conn, uint64_t timeout_ns);
+int real_pong(struct evpool_conn *conn); /* the same, within 20 s */
+
+/* redis-server on an address, in the network of `network_pid` if that is not 0; it closes what is idle for timeout_s seconds, 0: nothing. */
+pid_t real_redis_start(const char *address, uint16_t port, unsigned timeout_s, pid_t network_pid);
+/* So many connections at once, each of which has answered a PING. */
+void real_warm(struct evpool_name *name, unsigned count);
+/* Retries that outlast the restart of a server. */
+void real_patience(struct evpool_options *options);
 
 /* Requests as an application makes them: one that fails on a connection that was used before is made again. */
 struct real_tally {

@@ -5,9 +5,16 @@
 #include "real.h"
 
 #include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include <cmocka.h>
+
+enum { WARM_MAX = 16 };
 
 static int write_all(struct evpool_conn *conn, const char *text, uint64_t timeout_ns)
 {
@@ -28,7 +35,7 @@ static int64_t read_more(struct evpool_conn *conn, char *text, size_t have, size
 }
 
 /* Whether the answer is complete: the length of head and body, 0: not yet, or -EPROTO. */
-static int64_t whole(const char *text, const char **ret_body)
+static int64_t whole(const char *text, const char **ret_body, bool *ret_closes)
 {
     const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "\r\nContent-Length:");
     if (!end)
@@ -39,6 +46,8 @@ static int64_t whole(const char *text, const char **ret_body)
     if (body < 0 || body > 4096)
         return -EPROTO;
     *ret_body = end + 4;
+    const char *close = strcasestr(text, "\r\nConnection: close\r\n");
+    *ret_closes = close && close < end;
     return end + 4 - text + body;
 }
 
@@ -47,6 +56,7 @@ int real_get(struct evpool_conn *conn, char *body, size_t bytes, uint64_t timeou
     char text[8192] = "";
     const char *begin = NULL;
     int64_t have = 0, need = 0;
+    bool closes = false;
     const int error = write_all(conn, "GET / HTTP/1.1\r\nHost: good.test\r\n\r\n", timeout_ns);
     if (error < 0)
         return error;
@@ -54,11 +64,13 @@ int real_get(struct evpool_conn *conn, char *body, size_t bytes, uint64_t timeou
         have = read_more(conn, text, (size_t)have, sizeof text, timeout_ns);
         if (have < 0)
             return (int)have;
-        need = whole(text, &begin);
+        need = whole(text, &begin, &closes);
     }
     if (need < 0 || have != need)
         return -EPROTO;
     snprintf(body, bytes, "%s", begin);
+    if (closes) /* nobody's fault: the server says that this was the last */
+        evpool_conn_retire(conn);
     return 0;
 }
 
@@ -74,6 +86,30 @@ int real_ping(struct evpool_conn *conn, uint64_t timeout_ns)
             return (int)have;
     }
     return strcmp(text, "+PONG\r\n") == 0 ? 0 : -EPROTO;
+}
+
+int real_pong(struct evpool_conn *conn)
+{
+    return real_ping(conn, 20 * UINT64_C(1000000000));
+}
+
+void real_warm(struct evpool_name *name, unsigned count)
+{
+    struct evpool_conn *conns[WARM_MAX];
+    assert_true(count <= WARM_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        assert_int_equal(evpool_acquire_wait(name, 0, &conns[i], NULL), 0);
+        assert_int_equal(real_pong(conns[i]), 0);
+    }
+    for (unsigned i = 0; i < count; i++)
+        evpool_release(conns[i], true);
+}
+
+void real_patience(struct evpool_options *options)
+{
+    options->retries = 200; /* a restart takes as long as it takes */
+    options->backoff_ns = 20000000;
+    options->backoff_max_ns = 100000000;
 }
 
 /* 1: to be made again, on another connection. */

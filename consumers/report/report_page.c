@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The page: one file that needs nothing else. Its policy lets nothing be loaded and nothing run but the style and the script that are
+ * in it, by their hashes; the data are compressed, in base64, and text to the page.
+ */
+#include "report.h"
+
+#include "sha256.h"
+#include "svg.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zstd.h>
+
+#define LEVEL 12
+#define DATA_MOST 1400000u /* bytes, of which base64 makes a third more */
+
+extern const char report_css[], report_js[], report_html[]; /* made by embed.cmake */
+
+static void base64(struct output *out, const unsigned char *bytes, size_t count)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    for (size_t i = 0; i < count;) {
+        char text[4 * 1024];
+        size_t used = 0;
+        for (; i < count && used < sizeof text; i += 3) {
+            const size_t left = count - i;
+            const unsigned word =
+                (unsigned)bytes[i] << 16 | (left > 1 ? (unsigned)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
+            text[used++] = digits[word >> 18];
+            text[used++] = digits[word >> 12 & 63];
+            text[used++] = left > 1 ? digits[word >> 6 & 63] : '=';
+            text[used++] = left > 2 ? digits[word & 63] : '=';
+        }
+        output_write(out, text, used);
+    }
+}
+
+static void hash_write(struct output *out, const char *text)
+{
+    unsigned char digest[32];
+    sha256(text, strlen(text), digest);
+    output_text(out, "'sha256-");
+    base64(out, digest, sizeof digest);
+    output_text(out, "'");
+}
+
+static void head_write(struct output *out, const char *title)
+{
+    output_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
+                     "http-equiv=\"Content-Security-Policy\" "
+                     "content=\"default-src 'none'; style-src ");
+    hash_write(out, report_css);
+    output_text(out, "; script-src ");
+    hash_write(out, report_js);
+    output_text(out, "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width, "
+                     "initial-scale=1\">\n"
+                     "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
+                     "content=\"no-referrer\">\n<title>");
+    xml_text(out, title);
+    output_text(out, "</title>\n<style>");
+    output_text(out, report_css);
+    output_text(out, "</style>\n</head>\n");
+}
+
+/* The report's data, compressed; NULL: no memory. */
+static void *data_pack(struct report *report, size_t *ret_bytes)
+{
+    struct blob data = {0};
+    report_write(report, &data);
+    const size_t most = ZSTD_compressBound(data.used);
+    void *packed = data.failed ? NULL : malloc(most);
+    const size_t bytes = packed ? ZSTD_compress(packed, most, data.bytes, data.used, LEVEL) : 0;
+    blob_fini(&data);
+    if (packed && ZSTD_isError(bytes)) {
+        free(packed);
+        packed = NULL;
+    }
+    *ret_bytes = bytes;
+    return packed;
+}
+
+static int data_write(struct output *out, struct report *report, size_t most, const char *id)
+{
+    size_t bytes;
+    void *packed = data_pack(report, &bytes);
+    while (packed && bytes > most && report_shrink(report)) {
+        free(packed);
+        packed = data_pack(report, &bytes);
+    }
+    if (!packed || report->out_of_memory) {
+        free(packed);
+        return -ENOMEM;
+    }
+    output_print(out, "<script type=\"application/octet-stream\" id=\"%s\">", id);
+    base64(out, packed, bytes);
+    output_text(out, "</script>\n");
+    free(packed);
+    return 0;
+}
+
+int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title)
+{
+    const size_t most = full ? SIZE_MAX : against ? DATA_MOST / 2 : DATA_MOST;
+    head_write(out, title);
+    output_text(out, report_html);
+    int r = data_write(out, report, most, "data");
+    if (r == 0 && against)
+        r = data_write(out, against, most, "against");
+    output_text(out, "<script>");
+    output_text(out, report_js);
+    output_text(out, "</script>\n</body>\n</html>\n");
+    return r < 0 ? r : out->error;
+}
