@@ -46,24 +46,12 @@ void otlp_gauges_put(struct otlp_source *of)
 
 static void point_value(struct scratch *to, const struct evtrail_value *value)
 {
-    switch (value->type) {
-    case EVTRAIL_TYPE_f32:
-    case EVTRAIL_TYPE_f64:
-        pb_double(to, POINT_double, value->f);
-        break;
-    case EVTRAIL_TYPE_i8:
-    case EVTRAIL_TYPE_i16:
-    case EVTRAIL_TYPE_i32:
-    case EVTRAIL_TYPE_i64:
-    case EVTRAIL_TYPE_enum:
-        pb_fixed64(to, POINT_int, (uint64_t)value->i);
-        break;
-    default:
-        if (value->u > INT64_MAX)
-            pb_double(to, POINT_double, (double)value->u);
-        else
-            pb_fixed64(to, POINT_int, value->u);
-    }
+    double real;
+    uint64_t integer;
+    if (timeline_number(value, &real, &integer))
+        pb_double(to, POINT_double, real);
+    else
+        pb_fixed64(to, POINT_int, integer);
 }
 
 int otlp_put_counter(struct convert *convert, const struct timeline_process *process, const struct evtrail_event *event,

@@ -208,24 +208,12 @@ static int put_flow(struct convert *convert, const struct timeline_process *proc
 
 static void counter_value(struct scratch *packet, const struct evtrail_value *value)
 {
-    switch (value->type) {
-    case EVTRAIL_TYPE_f32:
-    case EVTRAIL_TYPE_f64:
-        pb_double(packet, EVENT_double_counter_value, value->f);
-        break;
-    case EVTRAIL_TYPE_i8:
-    case EVTRAIL_TYPE_i16:
-    case EVTRAIL_TYPE_i32:
-    case EVTRAIL_TYPE_i64:
-    case EVTRAIL_TYPE_enum:
-        pb_uint(packet, EVENT_counter_value, (uint64_t)value->i);
-        break;
-    default:
-        if (value->u > INT64_MAX)
-            pb_double(packet, EVENT_double_counter_value, (double)value->u);
-        else
-            pb_uint(packet, EVENT_counter_value, value->u);
-    }
+    double real;
+    uint64_t integer;
+    if (timeline_number(value, &real, &integer))
+        pb_double(packet, EVENT_double_counter_value, real);
+    else
+        pb_uint(packet, EVENT_counter_value, integer);
 }
 
 static int put_counter(struct convert *convert, const struct timeline_process *process,

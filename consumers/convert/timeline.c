@@ -425,3 +425,26 @@ int timeline_event(struct timeline *timeline, struct convert *convert, const str
         process->lost[event->cause] += event->lost;
     return timeline->ops->lost ? timeline->ops->lost(convert, process, event) : 0;
 }
+
+/* ---- values -------------------------------------------------------------------------------------------------------------- */
+
+bool timeline_number(const struct evtrail_value *value, double *ret_real, uint64_t *ret_integer)
+{
+    switch (value->type) {
+    case EVTRAIL_TYPE_f32:
+    case EVTRAIL_TYPE_f64:
+        *ret_real = value->f;
+        return true;
+    case EVTRAIL_TYPE_i8:
+    case EVTRAIL_TYPE_i16:
+    case EVTRAIL_TYPE_i32:
+    case EVTRAIL_TYPE_i64:
+    case EVTRAIL_TYPE_enum:
+        *ret_integer = (uint64_t)value->i;
+        return false;
+    default:
+        *ret_real = (double)value->u;
+        *ret_integer = value->u;
+        return value->u > INT64_MAX;
+    }
+}

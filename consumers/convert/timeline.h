@@ -82,4 +82,7 @@ uint64_t timeline_hash_text(const char *text);
 /* The provider of an event: what stands before the first dot of its name, or all of it. */
 size_t timeline_provider(const char *name);
 
+/* A number for those that know signed integers of 64 bits and doubles: true: *ret_real, as it is one or an integer too large; else *ret_integer. */
+bool timeline_number(const struct evtrail_value *value, double *ret_real, uint64_t *ret_integer);
+
 #endif /* EVTRAIL_CONVERT_TIMELINE_H */

@@ -43,7 +43,7 @@ static void fini(struct part *part)
     open_spans_fini(&spans->open);
     free(spans->rows);
     names_fini(&spans->names);
-    free(spans->plans);
+    span_plans_fini(&spans->plans);
     free(spans->beginnings);
 }
 
@@ -114,23 +114,6 @@ static struct span_row *row_get(struct spans *spans, const char *name)
 
 /* ---- plans ---- */
 
-static struct span_plan **plans_of(struct spans *spans, uint32_t source)
-{
-    if (source >= spans->plans_count) {
-        const uint32_t count = spans->open.sources_count;
-        const size_t bytes = (count - spans->plans_count) * sizeof *spans->plans;
-        struct span_plan **const plans =
-            part_has_room(&spans->part, bytes, 100) ? realloc(spans->plans, count * sizeof *plans) : NULL;
-        if (!plans)
-            return NULL;
-        memset(plans + spans->plans_count, 0, bytes);
-        spans->part.used_bytes += bytes;
-        spans->plans = plans;
-        spans->plans_count = count;
-    }
-    return &spans->plans[source];
-}
-
 static bool has_id(const struct evtrail_event_type *type)
 {
     return type->fields_count > 0 && type->fields[0].type != EVTRAIL_TYPE_string &&
@@ -145,23 +128,17 @@ static void *plan(struct part *part, const struct evtrail_source *source, const 
     struct span_row *const row = row_get(spans, type->name);
     const bool begin = type->kind == EVTRAIL_KIND_begin;
     const uint32_t number = row ? open_source_number(&spans->open, source, model_source_key(source)) : OPEN_NONE;
-    struct span_plan **const list = number != OPEN_NONE ? plans_of(spans, number) : NULL;
-    struct span_plan *plan = list ? spans->unused : NULL;
-    if (plan)
-        spans->unused = plan->next;
-    else if (list)
-        plan = keep_new(&spans->keep, sizeof *plan, 100);
+    struct span_plan *const plan = span_plans_new(&spans->plans, &spans->open, &spans->keep, number, sizeof *plan);
     if (!plan) {
         part->left_out++;
         return NULL;
     }
     *plan = (struct span_plan){
+        .link = plan->link,
         .row = row,
         .type = kept_type_of(&spans->kept, begin ? &row->begin_type : &row->end_type, type, row->name),
-        .next = *list,
         .source = number,
         .begin = begin};
-    *list = plan;
     return plan;
 }
 
@@ -400,16 +377,7 @@ static void notice(struct part *part, const struct evtrail_event *event)
     if (event->what != EVTRAIL_EVENT_SOURCE || !event->source->gone)
         return;
     const uint64_t key = model_source_key(event->source);
-    const struct idtable_entry *const entry = idtable_find(&spans->open.source_numbers, 1, key ? key : 1);
-    if (entry && entry->state < spans->plans_count) {
-        struct span_plan **const list = &spans->plans[entry->state];
-        while (*list) {
-            struct span_plan *const plan = *list;
-            *list = plan->next;
-            plan->next = spans->unused;
-            spans->unused = plan;
-        }
-    }
+    span_plans_gone(&spans->plans, &spans->open, key);
     open_source_gone(&spans->open, key, span_abandoned);
 }
 

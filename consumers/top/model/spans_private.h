@@ -8,6 +8,7 @@
 #include "spans.h"
 
 #include "names.h"
+#include "span_plans.h"
 
 /* What was said at the begin of a span that is open. */
 struct beginning {
@@ -18,9 +19,9 @@ struct beginning {
 };
 /* How a process's event type is taken. */
 struct span_plan {
+    struct span_plan_link link; /* first */
     struct span_row *row;
     const struct kept_type *type;
-    struct span_plan *next; /* of the same process; or that is unused */
     uint32_t source;
     bool begin;
 };
@@ -32,9 +33,7 @@ struct spans {
     struct names names;
     struct span_row **rows; /* by their name's number */
     uint32_t rows_count, rows_size;
-    struct span_plan **plans; /* by number of the process in `open` */
-    uint32_t plans_count;
-    struct span_plan *unused;
+    struct span_plans plans;
     struct beginning *beginnings;
     uint32_t beginnings_size, beginnings_unused; /* a list by next; OPEN_NONE */
     int64_t start_ns;

@@ -7,6 +7,7 @@
 #include "keep.h"
 #include "names.h"
 #include "open_spans.h"
+#include "span_plans.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +18,7 @@
 
 /* How a process's event type is taken. */
 struct tree_plan {
-    struct tree_plan *next; /* of the same process; or that is unused */
+    struct span_plan_link link; /* first */
     uint32_t name, source;
     uint32_t parent, node; /* the path of the last one */
     bool begin, has_parent;
@@ -39,9 +40,7 @@ struct tree {
     struct tree_node *nodes;
     uint32_t nodes_count, nodes_size;
     uint32_t *index; /* nodes by parent and name; 0: none; twice nodes_size */
-    struct tree_plan **plans;
-    uint32_t plans_count;
-    struct tree_plan *unused;
+    struct span_plans plans;
     uint32_t serial;
     struct tree_sums sums;
 };
@@ -143,27 +142,10 @@ static void fini(struct part *part)
     free(tree->spans);
     free(tree->nodes);
     free(tree->index);
-    free(tree->plans);
+    span_plans_fini(&tree->plans);
 }
 
 /* ---- plans ---- */
-
-static struct tree_plan **plans_of(struct tree *tree, uint32_t source)
-{
-    if (source >= tree->plans_count) {
-        const uint32_t count = tree->open.sources_count;
-        const size_t bytes = (count - tree->plans_count) * sizeof *tree->plans;
-        struct tree_plan **const plans =
-            part_has_room(&tree->part, bytes, 100) ? realloc(tree->plans, count * sizeof *plans) : NULL;
-        if (!plans)
-            return NULL;
-        memset(plans + tree->plans_count, 0, bytes);
-        tree->part.used_bytes += bytes;
-        tree->plans = plans;
-        tree->plans_count = count;
-    }
-    return &tree->plans[source];
-}
 
 static bool scalar(const struct evtrail_event_type *type, unsigned field)
 {
@@ -179,23 +161,17 @@ static void *plan(struct part *part, const struct evtrail_source *source, const 
     const uint32_t name = names_number(&tree->names, type->name, 0);
     const uint32_t number =
         name != NAMES_NONE ? open_source_number(&tree->open, source, model_source_key(source)) : OPEN_NONE;
-    struct tree_plan **const list = number != OPEN_NONE ? plans_of(tree, number) : NULL;
-    struct tree_plan *plan = list ? tree->unused : NULL;
-    if (plan)
-        tree->unused = plan->next;
-    else if (list)
-        plan = keep_new(&tree->keep, sizeof *plan, 100);
+    struct tree_plan *const plan = span_plans_new(&tree->plans, &tree->open, &tree->keep, number, sizeof *plan);
     if (!plan) {
         part->left_out++;
         return NULL;
     }
-    *plan = (struct tree_plan){.next = *list,
+    *plan = (struct tree_plan){.link = plan->link,
                                .name = name,
                                .source = number,
                                .parent = TREE_NONE,
                                .begin = type->kind == EVTRAIL_KIND_begin,
                                .has_parent = scalar(type, 1)};
-    *list = plan;
     return plan;
 }
 
@@ -342,16 +318,7 @@ static void notice(struct part *part, const struct evtrail_event *event)
     if (event->what != EVTRAIL_EVENT_SOURCE || !event->source->gone)
         return;
     const uint64_t key = model_source_key(event->source);
-    const struct idtable_entry *const entry = idtable_find(&tree->open.source_numbers, 1, key ? key : 1);
-    if (entry && entry->state < tree->plans_count) {
-        struct tree_plan **const list = &tree->plans[entry->state];
-        while (*list) {
-            struct tree_plan *const plan = *list;
-            *list = plan->next;
-            plan->next = tree->unused;
-            tree->unused = plan;
-        }
-    }
+    span_plans_gone(&tree->plans, &tree->open, key);
     open_source_gone(&tree->open, key, span_abandoned);
 }
 
