@@ -173,6 +173,32 @@ static void starved_leak_stuck__by_time_alone(void **state)
     end(&w);
 }
 
+static void starved_leak_stuck_open__events_only_counted__nothing_is_said_of_what_was_before(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, NULL);
+    const uint32_t begins = trace_type(&w.trace, EVTRAIL_KIND_begin, 5, "db.query", "span:u64 parent:u64");
+    trace_event(&w.trace, w.conn, U(3), U(2), U(WAITING));
+    trace_event(&w.trace, w.conn, U(4), U(2), U(ACTIVE));
+    trace_event(&w.trace, begins, U(9), U(0));
+    trace_pass(&w.trace, SECOND);
+    model_counted(w.model, &w.trace.source, w.ping, 1000, 32000);
+    trace_pass(&w.trace, SECOND);
+    for (unsigned i = 0; i < 80; i++) {
+        trace_event(&w.trace, w.conn, U(5), U(2), U(1 + i % 2));
+        trace_pass(&w.trace, SECOND);
+    }
+    assert_int_equal(warnings_count(w.model), 0);
+    trace_event(&w.trace, w.conn, U(3), U(2), U(WAITING)); /* this is seen again */
+    trace_event(&w.trace, begins, U(10), U(0));
+    trace_pass(&w.trace, 20 * SECOND);
+    assert_int_equal(rows_of(&w, "starved", NULL), 1);
+    assert_int_equal(rows_of(&w, "open-span", NULL), 1);
+    assert_int_equal(rows_of(&w, "leak", NULL), 0);
+    end(&w);
+}
+
 static void retry_storm__of_one_type__clears_with_hysteresis(void **state)
 {
     (void)state;
@@ -408,6 +434,7 @@ int main(void)
         cmocka_unit_test(lost__events__are_counted_by_cause),
         cmocka_unit_test(exhausted__queue_not_empty__for_longer_than_the_threshold),
         cmocka_unit_test(starved_leak_stuck__by_time_alone),
+        cmocka_unit_test(starved_leak_stuck_open__events_only_counted__nothing_is_said_of_what_was_before),
         cmocka_unit_test(retry_storm__of_one_type__clears_with_hysteresis),
         cmocka_unit_test(unbalanced__siblings_that_are_parents__by_their_sums),
         cmocka_unit_test(busy_loop__measured__over_a_window),

@@ -34,6 +34,7 @@ struct model {
     struct model_totals totals;
     int64_t now_ns;    /* the trace's time: of the newest event, or live the clock's */
     int64_t ticked_ns; /* of the last tick */
+    int64_t unseen_ns; /* up to here events were only counted: what had none since may be over; INT64_MIN: none was */
     bool out_of_memory;
 };
 

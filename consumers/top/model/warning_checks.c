@@ -76,14 +76,21 @@ static void check_busy(struct warnings *warnings, uint32_t number, const struct 
         warning_hold(warnings, number, watch->key, share);
 }
 
+/* What changed it may be among the events that were only counted, so its silence says nothing. */
+static bool is_stale(const struct warnings *warnings, int64_t last_ns)
+{
+    return last_ns <= warnings->part.model->unseen_ns;
+}
+
 static void check_entity(struct warnings *warnings, const struct entity *entity, int64_t now_ns)
 {
+    const bool stale = is_stale(warnings, entity->last_ns);
     const enum phase phase = entity_phase(warnings->entities, entity);
     const int64_t held_ns = now_ns - entity->since_ns, quiet_ns = now_ns - entity->last_ns;
     for (uint32_t i = 0; i < warnings->rules_count; i++) {
         const struct rule *const rule = &warnings->rules[i];
         const double threshold = rule->shown.threshold;
-        if (rule->shown.off)
+        if (rule->shown.off || (stale && rule->kind != RULE_busy_loop))
             continue;
         if (rule->kind == RULE_starved && phase == PHASE_waiting && (double)held_ns > threshold)
             raise_for(warnings, i, entity, (double)held_ns);
@@ -194,7 +201,7 @@ static void check_spans_of(struct warnings *warnings, uint32_t number, const str
     const struct open_view *oldest = NULL;
     size_t late = 0;
     for (size_t i = 0; i < count; i++) {
-        if (views[i].gone || (double)(now_ns - views[i].begin_ns) <= threshold)
+        if (views[i].gone || is_stale(warnings, views[i].begin_ns) || (double)(now_ns - views[i].begin_ns) <= threshold)
             continue;
         oldest = oldest ? oldest : &views[i];
         late++;

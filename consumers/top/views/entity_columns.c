@@ -12,7 +12,8 @@
 #define COLUMNS(COLUMN) \
     COLUMN(name, "name", -18, 0, 0, 0, text, "what it is called, else its class and id; + before one that is folded") \
     COLUMN(class, "class", 14, 0, 0, 0, text, "what it is: the name of the events that tell of it") \
-    COLUMN(state, "state", -11, 0, 0, 0, text, "its state; gone; ended: its process has ended") \
+    COLUMN(state, "state", -11, 0, 0, 0, text, \
+           "its state (? if events not looked at may have changed it); gone; ended: its process has ended") \
     COLUMN(in_state, "for", 8, 1, 0, 0, duration, "since when it is in this state") \
     COLUMN(age, "age", 8, 1, 0, 0, duration, "since it was created, or first heard of") \
     COLUMN(busy, "busy%", 5, 1, 0, 0, percent, "part of its time that it was busy (see [states])") \
@@ -141,6 +142,16 @@ static void family_value(const struct entity *entity, unsigned column, struct va
     }
 }
 
+/* With a question mark where events that were only counted may have changed it. */
+static void put_state(struct value *value, const struct entities *entities, const struct entity *entity)
+{
+    const struct model *const model = ((const struct part *)(const void *)entities)->model;
+    const size_t used = entity_state_text(entities, entity, value->text, sizeof value->text);
+    const bool stateless = used == 0 || entity->flags & (ENTITY_GONE | ENTITY_ENDED);
+    if (!stateless && entity->last_ns <= model->unseen_ns && used + 1 < sizeof value->text)
+        memcpy(value->text + used, "?", 2);
+}
+
 static void text_value(const struct entities *entities, const struct entity *entity, unsigned column,
                        struct value *value)
 {
@@ -148,7 +159,7 @@ static void text_value(const struct entities *entities, const struct entity *ent
     if (column == COLUMN_class)
         value_set_text(value, entity_class_of(entities, entity)->name);
     else if (column == COLUMN_state)
-        entity_state_text(entities, entity, value->text, sizeof value->text);
+        put_state(value, entities, entity);
     else if (column == COLUMN_process)
         value_set_text(value, entity_source_of(entities, entity)->command);
     else if (column == COLUMN_id)
