@@ -273,7 +273,7 @@ static void types__selected__described(void **state)
     act(&w, ACTION_describe);
     assert_hides(drawn(&w, 24, 160), "(counter, info)");
     w.top.view->ops->search(w.top.view, "shop.text");
-    assert_shows(drawn(&w, 24, 160), "a\\x1b[31mb\\n");
+    assert_shows(drawn(&w, 24, 180), "a\\x1b[31mb\\n");
     end(&w);
 }
 

@@ -136,6 +136,25 @@ static void draw__tree__has_its_lines(void **state)
     table_free(table);
 }
 
+static void draw__long_names__whole_where_there_is_room_and_steady(void **state)
+{
+    (void)state;
+    static const struct thing short_one = {"delta", 4, 1234567, 7, 1},
+                              long_one = {"stress.message.sent", 4, 1234567, 7, 1};
+    struct table *table;
+    assert_int_equal(table_new(&table, &tree, NULL, NULL), 0);
+    things[3] = long_one;
+    assert_non_null(strstr(drawn(table, 6, 60), "\n └─ stress.message.sent "));
+    assert_non_null(strstr(drawn(table, 6, 30), "1.23M")); /* figures have a place, too */
+    assert_null(strstr(text, "message.sent"));
+    drawn(table, 6, 60);
+    const ptrdiff_t before = strstr(text, "count") - text;
+    things[3] = short_one;
+    drawn(table, 6, 60);
+    assert_int_equal(strstr(text, "count") - text, before);
+    table_free(table);
+}
+
 static void cursor__stays_with_its_row_when_the_order_changes(void **state)
 {
     (void)state;
@@ -392,6 +411,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(draw__rows_by_count_with_the_selected_one_marked),
         cmocka_unit_test(draw__tree__has_its_lines),
+        cmocka_unit_test(draw__long_names__whole_where_there_is_room_and_steady),
         cmocka_unit_test(cursor__stays_with_its_row_when_the_order_changes),
         cmocka_unit_test(sort__by_each_column__what_is_absent_is_last),
         cmocka_unit_test(search__finds_around_the_end_and_says_if_nothing),

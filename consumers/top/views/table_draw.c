@@ -9,6 +9,9 @@
 
 #define MARGIN 1 /* for the sign of the selected row */
 #define GAP 1
+#define SENTENCE_COLUMNS 40
+#define SMALL_COLUMNS 100
+#define BRANCH_COLUMNS 3 /* of a tree's lines, for each depth */
 
 static int least_width(const struct column *column)
 {
@@ -22,6 +25,33 @@ size_t table_page(const struct table *table)
 
 /* ---- which columns ---- */
 
+/* Names are read before figures: on a screen that is not small, the first column gets what the rows on it ask for, up to a part of it;
+ * sentences up to 2/3 of any. It does not shrink again as rows come and go, or all columns would jump about. */
+static int first_width(struct table *table, int columns)
+{
+    const int least = least_width(&table->ops->columns[0]),
+              half = (columns - MARGIN) / 2 < 8 ? 8 : (columns - MARGIN) / 2;
+    const int most = least >= SENTENCE_COLUMNS ? columns * 2 / 3
+                     : columns < SMALL_COLUMNS ? least
+                                               : (columns - 30) * 2 / 5;
+    if (table->first_of != columns)
+        table->first_wanted = 0;
+    table->first_of = columns;
+    for (size_t i = table->top; i < table->count && i < table->top + table_page(table); i++) {
+        const struct row *const row = &table->rows[i];
+        struct value value;
+        char text[sizeof value.text + 32];
+        table_value(table, row, 0, &value);
+        value_text(&value, text, sizeof text);
+        const int wanted = text_columns(text) + (int)row->depth * BRANCH_COLUMNS;
+        table->first_wanted = wanted > table->first_wanted ? wanted : table->first_wanted;
+    }
+    const int width = table->first_wanted < most ? table->first_wanted : most;
+    if (width > least)
+        return width;
+    return least > half && table->shown_count > 1 ? half : least;
+}
+
 /* From the left: the first one always, then those from `left` on, as many as fit. */
 static void choose_columns(struct table *table, int columns)
 {
@@ -32,11 +62,9 @@ static void choose_columns(struct table *table, int columns)
         table->left = table->shown_count - 1;
     for (unsigned i = 0; i < table->shown_count; i++) {
         const unsigned number = table->shown[i];
-        int width = least_width(&table->ops->columns[number]);
+        const int width = i == 0 ? first_width(table, columns) : least_width(&table->ops->columns[number]);
         if (i > 0 && i <= table->left)
             continue;
-        if (i == 0 && width > (columns - MARGIN) / 2 && table->shown_count > 1)
-            width = (columns - MARGIN) / 2 < 8 ? 8 : (columns - MARGIN) / 2;
         if (i > 0 && used + width > columns) {
             table->more_right = true;
             return;
@@ -48,7 +76,7 @@ static void choose_columns(struct table *table, int columns)
     }
 }
 
-/* The room that is left goes to those that grow, in equal parts. */
+/* The room that is left goes to those that grow: to the first one what it still asks for, then in equal parts. */
 static void grow_columns(struct table *table, int columns)
 {
     unsigned growing = 0;
@@ -56,8 +84,14 @@ static void grow_columns(struct table *table, int columns)
     for (unsigned i = 0; i < count; i++)
         growing += table->ops->columns[table->places[i].number].width < 0;
     int room = columns - table->places[count - 1].column - table->places[count - 1].width, moved = 0;
+    const int wanted = table->first_wanted - table->places[0].width;
+    if (room > 0 && wanted > 0 && growing > 1 && table->ops->columns[0].width < 0) {
+        moved = wanted < room ? wanted : room;
+        table->places[0].width = (int16_t)(table->places[0].width + moved);
+        room -= moved;
+    }
     for (unsigned i = 0; i < count; i++) {
-        table->places[i].column = (int16_t)(table->places[i].column + moved);
+        table->places[i].column = (int16_t)(table->places[i].column + (i > 0 ? moved : 0));
         if (table->ops->columns[table->places[i].number].width >= 0 || room <= 0)
             continue;
         const int part = (room + (int)growing - 1) / (int)growing;
@@ -127,6 +161,8 @@ static void draw_cell(struct table *table, const struct row *row, unsigned place
         return;
     }
     value_text(&value, text, sizeof text);
+    if (value.kind == VALUE_time && text_columns(text) > width)
+        text[strcspn(text, ".")] = '\0'; /* whole seconds rather than a cut time */
     if (column->align_right)
         area_right(area, y, at, width, value.style, text);
     else

@@ -50,6 +50,7 @@ struct table {
     } places[TABLE_COLUMNS]; /* of the columns that were drawn */
     unsigned places_count;
     bool more_right;
+    int first_wanted, first_of; /* columns that the first one asks for, on a screen of so many */
 };
 
 /* Puts the rows around this place into their order; or all; none is any more. */
