@@ -175,7 +175,7 @@ static void draw_figures(struct monitor *monitor, struct area area, int row)
 {
     const struct feed_state *const state = &monitor->state;
     struct pieces pieces = {.count = 0};
-    char rate[32], bytes[32], lag[32];
+    char rate[32], bytes[32], lag[32], count[32];
     put_value(rate, sizeof rate, VALUE_rate, state->events_per_s);
     put_value(bytes, sizeof bytes, VALUE_number, (double)(int64_t)(state->bytes_per_s / 1e5 + 0.5) / 10);
     put_value(lag, sizeof lag, VALUE_duration, (double)state->lag_ns);
@@ -183,7 +183,11 @@ static void draw_figures(struct monitor *monitor, struct area area, int row)
         snprintf(lag, sizeof lag, "0");
     add(&pieces, 90, STYLE_number, "%s events/s", rate);
     add(&pieces, 80, STYLE_number, "%s MB/s", bytes);
-    if (state->policy && *state->policy) {
+    if (state->whole) {
+        put_count(count, sizeof count, state->events);
+        put_value(lag, sizeof lag, VALUE_duration, (double)(state->held_to_ns - state->held_from_ns));
+        add(&pieces, 45, STYLE_plain, "%s events in %s", count, lag);
+    } else if (state->policy && *state->policy) {
         add(&pieces, 70, state->ring_fill >= 90 ? STYLE_notice : STYLE_plain, "ring %u%%", state->ring_fill);
         add(&pieces, 50, STYLE_plain, "%s", state->policy);
         add(&pieces, 55, state->lag_ns > 1000000000 ? STYLE_notice : STYLE_plain, "lag %s", lag);

@@ -294,6 +294,10 @@ static void file__filter_past_and_write__as_live(void **state)
     struct model *model = feed_model(feed);
     assert_int_equal(model->totals.events, events);
     const int64_t first = model->totals.first_ns, last = model->totals.last_ns, middle = first + (last - first) / 2;
+    struct feed_state shown;
+    feed_state(feed, &shown);
+    const double wanted = (double)events * 1e9 / (double)(last - first); /* the trace's, not that of reading */
+    assert_true(shown.whole && shown.events_per_s > wanted * 0.999 && shown.events_per_s < wanted * 1.001);
     assert_int_equal(feed_filter(feed, "pool.step1", NULL), 0);
     settle(feed);
     const uint64_t some = feed_model(feed)->totals.events;

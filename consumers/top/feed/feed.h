@@ -42,7 +42,8 @@ unsigned feed_generation(const struct feed *feed);
 
 struct feed_state {
     uint64_t events, bytes;
-    double events_per_s, bytes_per_s; /* over the last second */
+    double events_per_s, bytes_per_s; /* over the last second; `whole`: of the trace's time */
+    bool whole;                       /* a file that was read to its end */
     uint64_t lost[EVTRAIL_CAUSES_ALL],
         lost_now[EVTRAIL_CAUSES_ALL]; /* in all; in the last second or since the last redraw */
     unsigned ring_fill;               /* percent, of the fullest ring */

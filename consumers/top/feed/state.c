@@ -64,6 +64,17 @@ static void rates(const struct feed *feed, struct feed_state *state)
         state->lost_now[i] = state->lost[i] - past->lost[i];
 }
 
+/* How fast a file could be read is nobody's question. */
+static void rates_of_whole(const struct feed *feed, struct feed_state *state)
+{
+    state->whole = !feed->options.live && feed->ended && feed->events > 0;
+    if (!state->whole)
+        return;
+    const double seconds = ((double)feed->last_ns - (double)feed->first_ns) / (double)FEED_SECOND;
+    state->events_per_s = seconds > 0 ? (double)state->events / seconds : 0;
+    state->bytes_per_s = seconds > 0 ? (double)state->bytes / seconds : 0;
+}
+
 /* ---- sessions ---- */
 
 static void look_at(struct feed *feed, const struct evtrail_source *source)
@@ -154,6 +165,7 @@ void feed_state(struct feed *feed, struct feed_state *ret_state)
     look_at_sessions(feed);
     state.policy = policy(feed);
     rates(feed, &state);
+    rates_of_whole(feed, &state);
     processes(feed, &state);
     state.now_ns = feed_model(feed)->now_ns;
     state.speed = feed->replay.speed;
