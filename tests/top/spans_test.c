@@ -93,6 +93,21 @@ static void pair__begin_and_end__duration_and_counts(void **state)
     model_free(w.model);
 }
 
+static void minute__of_one_duration__not_beyond_what_there_was(void **state)
+{
+    struct world w;
+    uint64_t minute;
+    (void)state;
+    begin(&w);
+    for (uint64_t i = 1; i <= 10; i++) {
+        span_begin(&w, i);
+        span_end(&w, i, 1030); /* the middle of its step is 1088 */
+    }
+    assert_int_equal(spans_minute(w.spans, row(&w, "job"), 0.5, &minute), 1030);
+    assert_int_equal(minute, 10);
+    model_free(w.model);
+}
+
 static void pair__same_id_of_other_name_or_process__is_another(void **state)
 {
     struct world w;
@@ -698,6 +713,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(pair__begin_and_end__duration_and_counts),
+        cmocka_unit_test(minute__of_one_duration__not_beyond_what_there_was),
         cmocka_unit_test(pair__same_id_of_other_name_or_process__is_another),
         cmocka_unit_test(slowest__longest_first_with_their_fields),
         cmocka_unit_test(open__listed_oldest_first_with_age),

@@ -52,7 +52,12 @@ struct rates spans_rates(const struct part *part, const struct span_row *row)
 uint64_t spans_minute(const struct part *part, const struct span_row *row, double quantile, uint64_t *ret_count)
 {
     *ret_count = 0;
-    return row->latency ? latency_quantile(row->latency, rate_second(part->model->now_ns), quantile, ret_count) : 0;
+    if (!row->latency)
+        return 0;
+    const uint64_t about = latency_quantile(row->latency, rate_second(part->model->now_ns), quantile, ret_count);
+    if (*ret_count == 0)
+        return about;
+    return about > row->max_ns ? row->max_ns : about < row->min_ns ? row->min_ns : about; /* its steps are wide */
 }
 
 uint64_t spans_octave(const struct span_row *row, unsigned octave)

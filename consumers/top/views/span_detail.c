@@ -12,7 +12,7 @@
 
 #define OPEN_SHOWN 200u
 #define LABEL_COLUMNS 7
-#define COUNT_COLUMNS 7
+#define COUNT_COLUMNS 8
 #define BAR_COLUMNS 12   /* at least */
 #define STRIP_COLUMNS 12 /* at least */
 #define SCROLL_COLUMNS 20
