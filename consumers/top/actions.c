@@ -340,6 +340,7 @@ static void click(struct monitor *monitor, const struct mouse *mouse)
     if (mouse->row == monitor->body.row - 1)
         for (unsigned i = TABS_MAX; i-- > 0;)
             if (monitor->tab_places[i] >= 0 && mouse->column >= monitor->tab_places[i]) {
+                monitor->message[0] = '\0';
                 tab_show(monitor, i);
                 return;
             }
@@ -350,15 +351,14 @@ static void click(struct monitor *monitor, const struct mouse *mouse)
         monitor_action(monitor, ACTION_enter);
 }
 
-static bool tab_key(struct monitor *monitor, uint32_t key)
+static void tab_key(struct monitor *monitor, uint32_t key)
 {
     for (unsigned i = 0; tab_ops(monitor, i); i++)
         if (tab_exists(monitor, i) && tab_ops(monitor, i)->key &&
             (uint32_t)(unsigned char)tab_ops(monitor, i)->key == key) {
             tab_show(monitor, i);
-            return true;
+            return;
         }
-    return false;
 }
 
 static void take_key(struct monitor *monitor, uint32_t key, const struct mouse *mouse)
@@ -379,8 +379,10 @@ static void take_key(struct monitor *monitor, uint32_t key, const struct mouse *
         monitor_action(monitor, action);
     else if (key == 3)
         monitor_action(monitor, ACTION_quit);
-    else if (!pending && !tab_key(monitor, key))
+    else if (!pending) {
         monitor->message[0] = '\0';
+        tab_key(monitor, key);
+    }
 }
 
 /* A key may have put another model in the place of the shown one: no view may keep pointers into that. */

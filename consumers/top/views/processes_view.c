@@ -406,7 +406,7 @@ static size_t processes_status(struct view *view, char *buffer, size_t size)
     const struct processes *const processes = (const struct processes *)view;
     const size_t used = table_status(processes->table, buffer, size);
     if (used < size)
-        snprintf(buffer + used, size - used, "; enter: only this one, e: this one, too");
+        snprintf(buffer + used, size - used, "; enter: watch it, e: add it");
     return strlen(buffer);
 }
 
