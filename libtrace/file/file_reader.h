@@ -45,6 +45,7 @@ struct evtrail_part {
     bool complete;            /* all that there is was scanned */
     bool closed;              /* it ends with END and seek table */
     bool indexed;             /* its index gave the items */
+    bool looked_ahead;        /* a stream: its clocks were looked for, as far as that is done */
     bool partial;             /* the items were dropped as they were read: no way back, no horizon */
     uint32_t *source_numbers; /* the file's numbers -> the cursor's, or UINT32_MAX */
     uint32_t source_numbers_count;
@@ -54,6 +55,7 @@ struct evtrail_cursor_source {
     struct evtrail_schema schema;
     struct evtrail_source_frame frame;
     bool clock_known;
+    bool clock_sought; /* the stream was looked through for its rate */
 };
 /* What is known of a ring: to find out what is missing. */
 struct evtrail_ring_trail {
@@ -132,6 +134,10 @@ const char *evtrail_part_take(struct evtrail_file_cursor *cursor, struct evtrail
 int evtrail_part_add_batch(struct evtrail_part *part, const struct evtrail_index_entry *entry, uint32_t source);
 /* Creation time of a file, without the rest. */
 int evtrail_part_created(const char *path, int64_t *ret_created_ns);
+
+/* ---- clock_ahead.c ---- */
+/* Takes in the sources and clocks of a stream from part->scanned on, as far as they are at hand, without moving on. */
+void evtrail_part_look_ahead(struct evtrail_file_cursor *cursor, struct evtrail_part *part);
 
 /* ---- index_load.c ---- */
 /* 1: the index gave all items; 0: there is none, or it does not fit the file. */

@@ -6,6 +6,7 @@
  */
 #include "file/file_reader.h"
 #include "file/grow.h"
+#include "reader/clock_rate.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -282,6 +283,17 @@ static bool reaches(struct evtrail_part *part, uint64_t end)
     return end <= part->size;
 }
 
+/* Before the first batch of a stream, and of a source whose clock's rate is still not known. */
+static void seek_clock(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t source)
+{
+    struct evtrail_cursor_source *known = (struct evtrail_cursor_source *)cursor->sources[source];
+    if (part->looked_ahead && (known->clock_sought || evtrail_clock_rate_known(&known->source.clock)))
+        return;
+    evtrail_part_look_ahead(cursor, part);
+    part->looked_ahead = true;
+    known->clock_sought = true;
+}
+
 static int scan_batch(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const struct evtrail_frame *frame,
                       const char **ret_what)
 {
@@ -294,7 +306,10 @@ static int scan_batch(struct evtrail_file_cursor *cursor, struct evtrail_part *p
         *ret_what = ends_inside_batch;
         return 0;
     }
-    const int r = evtrail_part_add_batch(part, &entry, evtrail_cursor_source_of(cursor, part, header.source));
+    const uint32_t source = evtrail_cursor_source_of(cursor, part, header.source);
+    if (part->input.stream && source != UINT32_MAX)
+        seek_clock(cursor, part, source);
+    const int r = evtrail_part_add_batch(part, &entry, source);
     part->scanned += entry.bytes;
     return r;
 }
@@ -328,8 +343,10 @@ static int scan_one(struct evtrail_file_cursor *cursor, struct evtrail_part *par
         return scan_other(cursor, part, ret_what);
     if (frame.magic == EVTRAIL_MAGIC_BATCH)
         return scan_batch(cursor, part, &frame, ret_what);
-    if (frame.tag == EVTRAIL_TAG_SUPER) /* another file was appended: it numbers its own sources */
+    if (frame.tag == EVTRAIL_TAG_SUPER) { /* another file was appended: it numbers its own sources */
         part->source_numbers_count = 0;
+        part->looked_ahead = false;
+    }
     *ret_what = evtrail_part_take(cursor, part, part->scanned, &frame);
     if (*ret_what && evtrail_part_add_damage(part, part->scanned, frame.bytes, *ret_what, 0) < 0)
         return -ENOMEM;

@@ -124,6 +124,8 @@ static void put_source(struct evtrail_file *file, struct evtrail_file_source *kn
     known->described = true;
     file->numbers_used[known->frame.number / 64] |= UINT64_C(1) << known->frame.number % 64;
     put_clock(file, known, known->first);
+    if (known->last.ticks > known->first.ticks) /* who reads a stream needs two: the rate of the batches that follow */
+        put_clock(file, known, known->last);
 }
 
 /* Entries are gathered in one frame as long as they fit. */

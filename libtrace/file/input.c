@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { MORE_BYTES = 64 << 10 };
+
 int evtrail_input_open(struct evtrail_input *input, const char *path)
 {
     struct stat status;
@@ -37,8 +39,14 @@ void evtrail_input_close(struct evtrail_input *input)
     *input = (struct evtrail_input){.fd = -1};
 }
 
+/* Room for a window of `bytes` bytes. */
 static int make_room(struct evtrail_input *input, size_t bytes)
 {
+    if (input->head + bytes <= input->room)
+        return 0;
+    if (input->head)
+        memmove(input->window, input->window + input->head, input->used);
+    input->head = 0;
     if (bytes <= input->room)
         return 0;
     uint8_t *grown = realloc(input->window, bytes);
@@ -63,7 +71,7 @@ static int fill(struct evtrail_input *input, size_t wanted)
 {
     int r = make_room(input, wanted);
     while (r == 0 && input->used < wanted && !input->ended) {
-        const ssize_t n = read(input->fd, input->window + input->used, wanted - input->used);
+        const ssize_t n = read(input->fd, input->window + input->head + input->used, wanted - input->used);
         const int error = errno;
         if (n < 0)
             r = may_repeat(input->fd, error) ? 0 : -error;
@@ -89,8 +97,8 @@ static int advance(struct evtrail_input *input, uint64_t offset)
         }
         const uint64_t left = offset - input->start;
         const size_t drop = left < input->used ? (size_t)left : input->used;
-        memmove(input->window, input->window + drop, input->used - drop);
         input->used -= drop;
+        input->head = input->used ? input->head + drop : 0;
         input->start += drop;
     }
     return 0;
@@ -106,7 +114,8 @@ static ssize_t read_stream(struct evtrail_input *input, uint64_t offset, uint8_t
     if (offset != input->start)
         return 0;
     const size_t there = input->used < bytes ? input->used : bytes;
-    memcpy(out, input->window, there);
+    if (there)
+        memcpy(out, input->window + input->head, there);
     return (ssize_t)there;
 }
 
@@ -126,6 +135,33 @@ ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t
         done += (size_t)n;
     }
     return (ssize_t)done;
+}
+
+const uint8_t *evtrail_input_held(const struct evtrail_input *input, uint64_t offset, size_t bytes)
+{
+    const uint64_t before = offset - input->start;
+    if (offset < input->start || before > input->used || bytes > input->used - before)
+        return NULL;
+    return input->window + input->head + before;
+}
+
+int evtrail_input_more(struct evtrail_input *input, int wait_ms)
+{
+    struct pollfd wait = {.fd = input->fd, .events = POLLIN};
+    if (input->ended || poll(&wait, 1, wait_ms) <= 0)
+        return 0; /* a signal, too, ends the wait */
+    size_t wanted = input->used + MORE_BYTES;
+    if (wanted > input->room && wanted < 2 * input->used)
+        wanted = 2 * input->used;
+    const int r = make_room(input, wanted);
+    if (r < 0)
+        return r;
+    const ssize_t n = read(input->fd, input->window + input->head + input->used, MORE_BYTES);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+    input->ended = n == 0;
+    input->used += (size_t)n;
+    return n > 0;
 }
 
 bool evtrail_input_written(const struct evtrail_input *input)

@@ -21,6 +21,17 @@ static uint64_t rate_of(uint64_t ns, uint64_t ticks)
     return rate && rate <= INT64_MAX ? (uint64_t)rate : ONE;
 }
 
+static bool readings_tell(const struct evtrail_clock *clock)
+{
+    return clock->last.ticks > clock->first.ticks && clock->last.monotonic_ns > clock->first.monotonic_ns &&
+           clock->last.monotonic_ns - clock->first.monotonic_ns >= SPAN_MIN_NS;
+}
+
+bool evtrail_clock_rate_known(const struct evtrail_clock *clock)
+{
+    return clock->kind == EVTRAIL_CLOCK_MONOTONIC || clock->hz || readings_tell(clock);
+}
+
 static uint64_t clock_rate(const struct evtrail_clock *clock)
 {
     if (clock->kind == EVTRAIL_CLOCK_MONOTONIC)
@@ -29,8 +40,7 @@ static uint64_t clock_rate(const struct evtrail_clock *clock)
         return rate_of(NS_PER_S, clock->hz);
     uint64_t ns = clock->last.monotonic_ns - clock->first.monotonic_ns;
     uint64_t ticks = clock->last.ticks - clock->first.ticks;
-    bool usable = clock->last.ticks > clock->first.ticks && clock->last.monotonic_ns > clock->first.monotonic_ns;
-    return usable && ns >= SPAN_MIN_NS ? rate_of(ns, ticks) : ONE;
+    return readings_tell(clock) ? rate_of(ns, ticks) : ONE;
 }
 
 void evtrail_clock_map_init(struct evtrail_clock_map *map, const struct evtrail_clock *clock)

@@ -18,6 +18,9 @@ struct evtrail_clock_map {
     uint64_t rate;        /* ns a tick, times 2^48; never 0 */
 };
 
+/* Whether the clock's rate is given, or follows from its readings. */
+bool evtrail_clock_rate_known(const struct evtrail_clock *clock);
+
 /* Every value of the clock is taken: one that makes no sense gives 1 ns a tick. */
 void evtrail_clock_map_init(struct evtrail_clock_map *map, const struct evtrail_clock *clock);
 

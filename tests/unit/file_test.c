@@ -298,6 +298,81 @@ static void stream__through_a_pipe__is_read(void **state)
     free(fifo);
 }
 
+static void write_to_fifo(const char *fifo, const uint8_t *content, size_t bytes)
+{
+    const int fd = open(fifo, O_WRONLY);
+    for (size_t at = 0; at < bytes; at += 777)
+        if (write(fd, content + at, bytes - at < 777 ? bytes - at : 777) < 0)
+            _exit(1);
+    _exit(0);
+}
+
+/* What earlier versions wrote: the session's start is all that is known of the clock until the file is closed. */
+static void stream__second_clock_behind_the_batches__times_are_those_of_the_file(void **state)
+{
+    struct fixture *f = *state;
+    const struct evtrail_file_options options = gen_options();
+    struct evtrail_clock *clock = &f->source.source.clock;
+    struct evtrail_file *file;
+    struct evtrail_batch *by_path, *piped;
+    struct evtrail_file_cursor *cursors[2];
+    const uint64_t ticks = clock->first.ticks, ns = clock->first.monotonic_ns, now = clock->first.realtime_ns;
+    clock->kind = 2;
+    clock->last = clock->first;
+    assert_int_equal(evtrail_file_create(&file, f->path, &options), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        if (i == 19) {
+            clock->last.ticks = ticks + 2600000;
+            clock->last.monotonic_ns = ns + 1000000;
+            clock->last.realtime_ns = now + 1000000;
+        }
+        assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(&f->rings[0], 32768)), 0);
+    }
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    size_t bytes;
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    char *fifo = gen_path(f->directory, "fifo");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    const pid_t child = fork();
+    if (child == 0)
+        write_to_fifo(fifo, content, bytes);
+    assert_int_equal(evtrail_file_cursor_open(&cursors[0], f->path, NULL, NULL), 0);
+    assert_int_equal(evtrail_file_cursor_open(&cursors[1], fifo, NULL, NULL), 0);
+    for (unsigned i = 0; i < 20; i++) {
+        assert_int_equal(evtrail_file_cursor_next(cursors[0], &by_path), 1);
+        assert_int_equal(evtrail_file_cursor_next_chunk(cursors[1], &piped), 1);
+        assert_int_equal(piped->from_ns, by_path->from_ns);
+        assert_int_equal(piped->to_ns, by_path->to_ns);
+        const double ticks_of = (double)(piped->chunk.last_ticks - piped->chunk.first_ticks);
+        assert_in_range((uint64_t)(piped->to_ns - piped->from_ns), (uint64_t)(ticks_of / 2.6) - 1,
+                        (uint64_t)(ticks_of / 2.6) + 1);
+    }
+    waitpid(child, NULL, 0);
+    evtrail_file_cursor_close(cursors[0]);
+    evtrail_file_cursor_close(cursors[1]);
+    free(fifo);
+    free(content);
+}
+
+static void file__two_clock_readings_known__both_come_before_the_first_batch(void **state)
+{
+    struct fixture *f = *state;
+    size_t bytes;
+    f->source.source.clock.last.realtime_ns = GEN_START_NS + 2000000;
+    write_file(f, f->path, gen_options(), 1, 256);
+    uint8_t *content = gen_read_file(f->path, &bytes);
+    unsigned clocks = 0;
+    struct evtrail_frame frame;
+    for (size_t at = 0; at < bytes; at += frame.bytes) {
+        assert_null(evtrail_frame_prefix(content + at, bytes - at, &frame));
+        if (frame.magic == EVTRAIL_MAGIC_BATCH)
+            break;
+        clocks += frame.tag == EVTRAIL_TAG_CLOCK;
+    }
+    assert_int_equal(clocks, 2);
+    free(content);
+}
+
 static void follow__a_growing_file__batches_come_as_they_are_written(void **state)
 {
     struct fixture *f = *state;
@@ -621,6 +696,8 @@ int main(void)
         TEST(truncation__every_place__all_whole_batches_are_read),
         TEST(every_byte__changed__is_told_and_the_rest_is_read),
         TEST(stream__through_a_pipe__is_read),
+        TEST(stream__second_clock_behind_the_batches__times_are_those_of_the_file),
+        TEST(file__two_clock_readings_known__both_come_before_the_first_batch),
         TEST(follow__a_growing_file__batches_come_as_they_are_written),
         TEST(killed__before_the_end__what_was_flushed_is_read),
         TEST(uring_and_plain_writes__same_chunks__same_bytes),
