@@ -178,21 +178,20 @@ static void many_pauses_filters_ranges__no_growth(void **state)
     struct builder b;
     struct feed_lines *lines;
     size_t before = 0;
-    unsigned open = 0;
     begin(&b);
     struct feed *feed = live(b.directory, b.path, 8 << 20);
     assert_int_equal(feed_lines_new(&lines, feed), 0);
+    const unsigned open = descriptors();
     for (unsigned round = 0; round < 600; round++) {
         builder_events(&b, round & 1, 100);
         all_that_can_be_done(feed, lines, round);
         run(feed, 1);
-        if (round == 299) {
+        if (round == 299)
             before = allocated();
-            open = descriptors();
-        }
     }
     assert_true(allocated() < before + (2 << 20));
-    assert_true(descriptors() < open + HOLD_SEGMENTS);
+    /* A segment's descriptor, and those of who reads; from one round to the next all segments may be joined to one. */
+    assert_true(descriptors() < open + HOLD_SEGMENTS + 16);
     feed_pause(feed, false);
     feed_show_now(feed);
     settle(feed);
