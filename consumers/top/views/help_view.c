@@ -196,7 +196,7 @@ static size_t help_status(struct view *view, char *buffer, size_t size)
 const struct view_ops help_view = {
     .name = "help",
     .title = "Help",
-    .text = "this page",
+    .text = "This page.",
     .bytes = sizeof(struct help),
     .open = help_open,
     .close = help_close,

@@ -158,7 +158,7 @@ const struct view_ops output_view = {
     .name = "output",
     .title = "Output",
     .key = 'o',
-    .text = "what the program that evtrail top started (-- PROGRAM) writes to its standard output and error: its last "
+    .text = "What the program that evtrail top started (-- PROGRAM) writes to its standard output and error: its last "
             "4,000 lines. It follows the newest; moving up stays there until G or s.",
     .bytes = sizeof(struct output_lines),
     .open = output_open,

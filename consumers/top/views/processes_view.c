@@ -442,7 +442,7 @@ const struct view_ops processes_view = {
     .title = "Processes",
     .key = 'p',
     .text =
-        "the traced processes of this directory of sessions. Enter looks at the selected one only, from the first row "
+        "The traced processes of this directory of sessions. Enter looks at the selected one only, from the first row "
         "at all and at those that start later; e adds the selected one to what is looked at.",
     .bytes = sizeof(struct processes),
     .open = processes_open,

@@ -386,7 +386,7 @@ static int detail_json(struct view *view, struct output *out)
 const struct view_ops span_detail = {
     .name = "span",
     .title = "Span",
-    .text = "one span: a histogram by powers of two, next to it when it took how long (t: the last minute, or all "
+    .text = "One span: a histogram by powers of two, next to it when it took how long (t: the last minute, or all "
             "time), the ten "
             "slowest with their fields, and those that are open, oldest first.",
     .bytes = sizeof(struct detail),

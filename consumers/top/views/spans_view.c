@@ -274,7 +274,7 @@ const struct view_ops spans_view = {
     .name = "spans",
     .title = "Spans",
     .key = 'S',
-    .text = "spans by name, over all processes: begin and end belong together if process, name and id are the same. "
+    .text = "Spans by name, over all processes: begin and end belong together if process, name and id are the same. "
             "Percentiles "
             "are within 1.6 %. Enter shows one: its histogram, its durations over time, the slowest and those that are "
             "open.",

@@ -374,7 +374,7 @@ const struct view_ops tree_view = {
     .name = "tree",
     .title = "Tree",
     .key = 'R',
-    .text = "spans within spans, by path of names: where the time goes. + and - (or right and left) open and close a "
+    .text = "Spans within spans, by path of names: where the time goes. + and - (or right and left) open and close a "
             "branch, < and > "
             "change the order, Enter shows the span. A span's own time is what its children leave; those whose parent "
             "is not open "

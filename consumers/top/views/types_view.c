@@ -424,7 +424,7 @@ const struct view_ops types_view = {
     .name = "types",
     .title = "Types",
     .key = 'T',
-    .text = "event types, over all processes. e switches the selected one on or off in all live processes that are "
+    .text = "Event types, over all processes. e switches the selected one on or off in all live processes that are "
             "looked at, "
             "v and V lower and raise the level of its provider (the name up to the first dot): by rules that hold "
             "until the "
