@@ -108,6 +108,36 @@ static void minute__of_one_duration__not_beyond_what_there_was(void **state)
     model_free(w.model);
 }
 
+static void open__ends_only_counted__is_not_in_flight_for_ever(void **state)
+{
+    struct world w;
+    struct open_view views[4];
+    (void)state;
+    begin(&w);
+    span_begin(&w, 1);
+    span_end(&w, 1, 10 * MS);
+    span_begin(&w, 2);
+    span_begin(&w, 3);
+    trace_pass(&w.trace, MS);
+    model_counted(w.model, &w.trace.source, w.end, 1, 24);
+    for (uint64_t i = 0; i < 30; i++) { /* others go on */
+        trace_pass(&w.trace, 100 * MS);
+        span_begin(&w, 100 + i);
+        span_end(&w, 100 + i, MS);
+    }
+    span_begin(&w, 4);
+    assert_int_equal(row(&w, "job")->open, 1);
+    assert_int_equal(spans_open(w.spans, row(&w, "job"), views, 4), 1);
+    assert_int_equal(views[0].id, 4);
+    span_end(&w, 3, MS); /* this one was open indeed, but looked as if it was not */
+    assert_int_equal(row(&w, "job")->count, 31);
+    assert_int_equal(row(&w, "job")->unmatched, 1);
+    trace_source(&w.trace, true);
+    assert_int_equal(row(&w, "job")->open, 0);
+    assert_int_equal(row(&w, "job")->abandoned, 1);
+    model_free(w.model);
+}
+
 static void pair__same_id_of_other_name_or_process__is_another(void **state)
 {
     struct world w;
@@ -714,6 +744,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(pair__begin_and_end__duration_and_counts),
         cmocka_unit_test(minute__of_one_duration__not_beyond_what_there_was),
+        cmocka_unit_test(open__ends_only_counted__is_not_in_flight_for_ever),
         cmocka_unit_test(pair__same_id_of_other_name_or_process__is_another),
         cmocka_unit_test(slowest__longest_first_with_their_fields),
         cmocka_unit_test(open__listed_oldest_first_with_age),

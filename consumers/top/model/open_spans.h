@@ -23,6 +23,7 @@ struct open_span {
     uint32_t tid;
     uint32_t data;            /* the part's */
     bool used, matched, gone; /* gone: its process has ended */
+    bool stale;               /* the part's: it is likely that its end was not looked at */
 };
 /* A process that has open spans, or had plans. */
 struct open_source {

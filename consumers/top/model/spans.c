@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STALE_NS 100000000  /* between two looks for ends that were missed */
 #define OPEN_PERCENT 75u    /* of the budget, with what else there is */
 #define DETAILS_PERCENT 40u /* strips, slowest */
 #define TYPES_PERCENT 50u
@@ -290,10 +291,16 @@ static void take_slow(struct spans *spans, const struct span_plan *plan, const s
 
 /* ---- begin and end ---- */
 
+/* One that is in row->open. */
+static bool is_open(const struct open_span *span)
+{
+    return span->matched && !span->gone && !span->stale;
+}
+
 static void drop(struct spans *spans, struct open_span *span)
 {
     struct span_row *const row = spans->rows[span->row];
-    row->open -= span->matched && !span->gone;
+    row->open -= is_open(span);
     beginning_free(spans, span->data);
     span->data = OPEN_NONE;
 }
@@ -301,7 +308,7 @@ static void drop(struct spans *spans, struct open_span *span)
 static void span_forgotten(struct part *part, struct open_span *span)
 {
     struct spans *const spans = spans_of(part);
-    spans->rows[span->row]->forgotten += span->matched && !span->gone;
+    spans->rows[span->row]->forgotten += is_open(span);
     drop(spans, span);
 }
 
@@ -367,6 +374,8 @@ static void event(struct part *part, void *plan_data, const struct evtrail_event
 static void span_abandoned(struct part *part, struct open_span *span)
 {
     struct span_row *const row = spans_of(part)->rows[span->row];
+    if (span->stale)
+        return;
     row->abandoned += span->matched;
     row->open -= span->matched;
 }
@@ -379,6 +388,33 @@ static void notice(struct part *part, const struct evtrail_event *event)
     const uint64_t key = model_source_key(event->source);
     span_plans_gone(&spans->plans, &spans->open, key);
     open_source_gone(&spans->open, key, span_abandoned);
+}
+
+/* ---- ends that were not looked at ---- */
+
+/* After events were only counted, a span from before that has been open for twice as long as any of its name took is in flight no more, most
+ * likely. At the next look it goes: those that are really open for long would have to make room for many such. */
+static void tick(struct part *part, int64_t now_ns)
+{
+    struct spans *const spans = spans_of(part);
+    const struct model *const model = part->model;
+    if (model->unseen_ns == INT64_MIN || now_ns - spans->stale_ns < STALE_NS)
+        return;
+    spans->stale_ns = now_ns;
+    for (uint32_t i = spans->open.oldest, newer; i != OPEN_NONE; i = newer) {
+        struct open_span *const span = &spans->open.entries[i];
+        struct span_row *const row = spans->rows[span->row];
+        const int64_t begin_ns = open_span_time(&spans->open, span), age_ns = model->totals.last_ns - begin_ns;
+        newer = span->newer;
+        if (span->stale && !span->gone) {
+            drop(spans, span);
+            open_spans_remove(&spans->open, span);
+        } else if (is_open(span) && begin_ns <= model->unseen_ns && row->max_ns > 0 && age_ns > 0 &&
+                   (uint64_t)age_ns / 2 > row->max_ns) {
+            row->open--;
+            span->stale = true;
+        }
+    }
 }
 
 static void reset(struct part *part)
@@ -415,4 +451,5 @@ const struct part_ops spans_part = {.name = "spans",
                                     .plan = plan,
                                     .event = event,
                                     .notice = notice,
+                                    .tick = tick,
                                     .reset = reset};

@@ -37,6 +37,7 @@ struct spans {
     struct beginning *beginnings;
     uint32_t beginnings_size, beginnings_unused; /* a list by next; OPEN_NONE */
     int64_t start_ns;
+    int64_t stale_ns; /* when it was last looked for ends that were missed */
 };
 
 static inline struct spans *spans_of(const struct part *part)

@@ -91,7 +91,7 @@ size_t spans_open(const struct part *part, const struct span_row *row, struct op
     const struct open_spans *const open = &spans->open;
     size_t found = 0;
     for (uint32_t i = open->oldest; i != OPEN_NONE && found < count; i = open->entries[i].newer)
-        if (open->entries[i].row == row->number - 1 && open->entries[i].matched)
+        if (open->entries[i].row == row->number - 1 && open->entries[i].matched && !open->entries[i].stale)
             view_fill(spans, &open->entries[i], &ret_views[found++]);
     return found;
 }
@@ -103,7 +103,7 @@ void spans_oldest(const struct part *part, int64_t *ret_begin_ns, uint32_t rows)
         ret_begin_ns[i] = INT64_MAX;
     for (uint32_t i = open->oldest; i != OPEN_NONE; i = open->entries[i].newer) {
         const struct open_span *const span = &open->entries[i];
-        if (span->row < rows && span->matched && !span->gone && ret_begin_ns[span->row] == INT64_MAX)
+        if (span->row < rows && span->matched && !span->gone && !span->stale && ret_begin_ns[span->row] == INT64_MAX)
             ret_begin_ns[span->row] = open_span_time(open, span);
     }
 }
