@@ -82,7 +82,7 @@ static int draw_doc(const struct span_row *row, struct area area, int y)
     const struct kept_type *const type = row->begin_type ? row->begin_type : row->end_type;
     if (!type || (!*type->doc && !*type->file))
         return y;
-    area_print(area, y, 1, -1, STYLE_dim, *type->file ? "%s%sat %s:%u%s%s" : "%s", type->doc, *type->doc ? "; " : "",
+    area_print(area, y, 1, -1, STYLE_dim, *type->file ? "%s%s(%s:%u%s%s)" : "%s", type->doc, *type->doc ? " " : "",
                type->file, type->line, *type->function ? " in " : "", type->function);
     return y + 1;
 }
@@ -365,7 +365,7 @@ static bool detail_action(struct view *view, enum action action)
 static size_t detail_status(struct view *view, char *buffer, size_t size)
 {
     const struct detail *const detail = (const struct detail *)view;
-    const int n = snprintf(buffer, size, "%d lines; t: %s, left and right: more of the fields", detail->lines,
+    const int n = snprintf(buffer, size, "%d lines; t: %s, left, right: fields", detail->lines,
                            detail->strip == STRIP_minute ? "all time" : "the last minute");
     return n < 0 ? 0 : (size_t)n;
 }
