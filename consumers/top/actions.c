@@ -137,10 +137,8 @@ static void write_done(struct top *top, void *context, const char *text)
     char *error = NULL;
     uint64_t events = 0;
     const int r = text ? feed_write(top->feed, text, &events, &error) : 0;
-    if (r == -EEXIST && !error)
-        monitor_bad(monitor_of(top), "%s is there already: choose another name", text);
-    else if (r < 0)
-        monitor_bad(monitor_of(top), "%s: %s", text, error ? error : strerror(-r));
+    if (r < 0)
+        monitor_bad(monitor_of(top), "not written: %s", error ? error : strerror(-r));
     else if (text)
         top_say(top, "%llu events written to %s", (unsigned long long)events, text);
     free(error);

@@ -22,9 +22,12 @@ static uint32_t held_paths(struct feed *feed, const char **paths)
     return used;
 }
 
-static const char *advice(int error)
+/* What copying says names the path, and an option that is not there. */
+static int refuse(int error, const char *path, const char *why, char **ret_error)
 {
-    return error == -EEXIST ? "it is there already, and stays as it is" : strerror(-error);
+    if (error == -EEXIST)
+        return feed_say(ret_error, error, "there already, choose another name: %s", path);
+    return why ? feed_say(ret_error, error, "%s", why) : feed_say(ret_error, error, "%s: %s", path, strerror(-error));
 }
 
 int feed_write(struct feed *feed, const char *path, uint64_t *ret_events, char **ret_error)
@@ -43,7 +46,7 @@ int feed_write(struct feed *feed, const char *path, uint64_t *ret_events, char *
     }
     const int r = evtrail_file_copy(paths, count, path, &options, &stats, &error);
     if (r < 0)
-        feed_say(ret_error, r, "%s: %s", path, error ? error : advice(r));
+        refuse(r, path, error, ret_error);
     else if (ret_events)
         *ret_events = stats.events;
     free(error);
