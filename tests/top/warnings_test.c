@@ -199,6 +199,25 @@ static void starved_leak_stuck_open__events_only_counted__nothing_is_said_of_wha
     end(&w);
 }
 
+static void starved_leak_stuck_open__events_lost__nothing_is_said_of_what_was_before(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, NULL);
+    const uint32_t begins = trace_type(&w.trace, EVTRAIL_KIND_begin, 5, "db.query", "span:u64 parent:u64");
+    trace_event(&w.trace, w.conn, U(3), U(2), U(WAITING));
+    trace_event(&w.trace, begins, U(9), U(0));
+    trace_pass(&w.trace, SECOND);
+    trace_lost(&w.trace, EVTRAIL_CAUSE_overwritten, 10);
+    trace_pass(&w.trace, 80 * SECOND);
+    assert_int_equal(rows_of(&w, "starved", NULL), 0);
+    assert_int_equal(rows_of(&w, "open-span", NULL), 0);
+    trace_event(&w.trace, w.conn, U(3), U(2), U(WAITING));
+    trace_pass(&w.trace, 20 * SECOND);
+    assert_int_equal(rows_of(&w, "starved", NULL), 1);
+    end(&w);
+}
+
 static void retry_storm__of_one_type__clears_with_hysteresis(void **state)
 {
     (void)state;
@@ -435,6 +454,7 @@ int main(void)
         cmocka_unit_test(exhausted__queue_not_empty__for_longer_than_the_threshold),
         cmocka_unit_test(starved_leak_stuck__by_time_alone),
         cmocka_unit_test(starved_leak_stuck_open__events_only_counted__nothing_is_said_of_what_was_before),
+        cmocka_unit_test(starved_leak_stuck_open__events_lost__nothing_is_said_of_what_was_before),
         cmocka_unit_test(retry_storm__of_one_type__clears_with_hysteresis),
         cmocka_unit_test(unbalanced__siblings_that_are_parents__by_their_sums),
         cmocka_unit_test(busy_loop__measured__over_a_window),

@@ -113,8 +113,10 @@ static void take(struct model *model, const struct evtrail_event *event)
 
 static void note(struct model *model, const struct evtrail_event *event)
 {
-    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL)
+    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL) {
         model->totals.lost[event->cause] += event->lost;
+        model->lost_ns = event->time > model->lost_ns ? event->time : model->lost_ns;
+    }
     for (unsigned i = 0; i < PARTS; i++)
         if (part_ops[i]->notice)
             part_ops[i]->notice(model->parts[i], event);
@@ -222,7 +224,7 @@ int model_new(struct model **ret_model, const struct model_options *options)
         return -ENOMEM;
     if (options)
         model->options = *options;
-    model->unseen_ns = INT64_MIN;
+    model->unseen_ns = model->lost_ns = INT64_MIN;
     if (model->options.memory_bytes == 0)
         model->options.memory_bytes = MEMORY_BYTES;
     clear_totals(model);

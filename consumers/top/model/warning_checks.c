@@ -76,10 +76,10 @@ static void check_busy(struct warnings *warnings, uint32_t number, const struct 
         warning_hold(warnings, number, watch->key, share);
 }
 
-/* What changed it may be among the events that were only counted, so its silence says nothing. */
+/* What changed it may be among the events that nobody saw, so its silence says nothing. */
 static bool is_stale(const struct warnings *warnings, int64_t last_ns)
 {
-    return last_ns <= warnings->part.model->unseen_ns;
+    return model_stale(warnings->part.model, last_ns);
 }
 
 static void check_entity(struct warnings *warnings, const struct entity *entity, int64_t now_ns)

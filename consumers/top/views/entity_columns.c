@@ -142,13 +142,13 @@ static void family_value(const struct entity *entity, unsigned column, struct va
     }
 }
 
-/* With a question mark where events that were only counted may have changed it. */
+/* With a question mark where events that nobody saw may have changed it. */
 static void put_state(struct value *value, const struct entities *entities, const struct entity *entity)
 {
     const struct model *const model = ((const struct part *)(const void *)entities)->model;
     const size_t used = entity_state_text(entities, entity, value->text, sizeof value->text);
     const bool stateless = used == 0 || entity->flags & (ENTITY_GONE | ENTITY_ENDED);
-    if (!stateless && entity->last_ns <= model->unseen_ns && used + 1 < sizeof value->text)
+    if (!stateless && model_stale(model, entity->last_ns) && used + 1 < sizeof value->text)
         memcpy(value->text + used, "?", 2);
 }
 
