@@ -4,8 +4,8 @@ source=$(cd "$(dirname "$0")/../.." && pwd)
 . "$source/tests/cli/common.bash"
 command -v python3 >/dev/null && command -v zstd >/dev/null || { echo "skipped: needs python3 and zstd"; exit 77; }
 
-sum=$(sha256sum "$source/third-party/fzstd/fzstd.js" | cut -c 1-64)
-grep -q "$sum" "$source/third-party/README.md" || flop 'fzstd.js is not the file that third-party/README.md names'
+sum=$(sha256sum "$source/consumers/report/third-party/fzstd/fzstd.js" | cut -c 1-64)
+grep -q "$sum" "$source/consumers/report/third-party/README.md" || flop 'fzstd.js is not the file that its README.md names'
 
 run 0 record --quiet -o trace.evt -- "$EMITTER" 20000 3
 run 0 report -o page.html trace.evt
