@@ -24,7 +24,7 @@ wait_for '^2 processes'
 wait_for 'looking at all processes'
 keys S ; wait_for '\[S Spans\]' # of this view is what is said now
 lacks 'looking at all processes'
-keys p ; wait_for 'enter: watch it, e: add it'
+keys p ; wait_for 'enter: watch it'
 EVTRAIL='*' start -l -n 1000000000 -u 2000
 third=$pid
 wait_for '^3 processes'
