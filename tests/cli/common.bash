@@ -26,7 +26,7 @@ flop() {
 run() {
     local code=$1 got
     shift
-    timeout 30 "$EVTRAIL_COMMAND" "$@" >out 2>err
+    timeout "${RUN_SECONDS:-30}" "$EVTRAIL_COMMAND" "$@" >out 2>err
     got=$?
     [ "$got" = "$code" ] || flop "evtrail $*: exit code $got, wanted $code"
 }

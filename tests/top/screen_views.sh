@@ -106,7 +106,7 @@ for size in 80x24 120x40; do
     keys T
     # a filter, everywhere; a wrong one is told
     keys f ; type_text 't.fault' ; keys Enter
-    wait_for 'filter: t.fault' ; wait_for 't.number .*instant - *0 ' ; has 't.fault .*instant - *10 '
+    wait_for 'filter: t.fault' ; wait_for 't.number .*instant - *0 ' ; wait_for 't.fault .*instant - *10 '
     keys F ; wait_gone 'filter: t.fault' ; wait_for 't.number .*1,000'
     keys f ; type_text 'value ==' ; keys Enter ; wait_for 'filter: ' ; keys j
     keys f Escape
