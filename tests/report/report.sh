@@ -40,7 +40,7 @@ run 0 report -o both.html --against small.evt trace.evt
 grep -q 'id="against"' both.html || flop 'the other trace is not in the page'
 run 0 report --full -o full.html trace.evt
 RUN_SECONDS=120 # the thread sanitizer is slow with so many names
-run 0 record --quiet --policy block -o wide.evt -- "$EMITTER" 60000 2 wide
+run 0 record --quiet --policy block -o wide.evt -- "$EMITTER" 200000 1 wide
 run 0 report -o wide.html wide.evt
 [ "$(stat -c %s wide.html)" -lt 2000000 ] || flop "a page of $(stat -c %s wide.html) bytes"
 run 0 stat --json wide.evt
