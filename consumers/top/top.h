@@ -8,7 +8,7 @@
 #include "cli.h"
 #include "feed/feed.h"
 #include "model/model.h"
-#include "screen/config.h"
+#include "config.h"
 #include "screen/keys.h"
 #include "screen/surface.h"
 

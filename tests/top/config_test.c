@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "screen/config.h"
+#include "config.h"
 
 static char path[] = "/tmp/evtrail-config.XXXXXX";
 

@@ -16,7 +16,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "screen/config.h"
+#include "config.h"
 #include "views/table.h"
 
 struct thing {

@@ -4,7 +4,7 @@
  */
 #include "model/entities.h"
 #include "model/warnings.h"
-#include "screen/config.h"
+#include "config.h"
 #include "trace_builder.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * The part that knows entities: takes events, adds up what is about each.
  */
 #include "entity_private.h"
-#include "screen/config.h"
+#include "config.h"
 
 #include <evtrail/format.h>
 

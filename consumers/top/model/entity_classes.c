@@ -3,7 +3,7 @@
  * Classes of entities and their states; how states and counters are classed by words.
  */
 #include "entity_private.h"
-#include "screen/config.h"
+#include "config.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

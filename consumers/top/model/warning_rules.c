@@ -4,7 +4,7 @@
  */
 #include "warning_private.h"
 #include "cli.h"
-#include "screen/config.h"
+#include "config.h"
 
 #include <evtrail/format.h>
 

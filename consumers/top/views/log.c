@@ -4,7 +4,7 @@
  */
 #include "log_private.h"
 
-#include "../screen/config.h"
+#include "config.h"
 #include "../top_private.h"
 
 #include <evtrail/format.h>

@@ -8,7 +8,7 @@
 #include "table.h"
 #include "value.h"
 
-#include "../screen/config.h"
+#include "config.h"
 
 #define TABLE_COLUMNS 32
 #define SEARCH_BYTES 128

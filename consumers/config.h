@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * The configuration of evtrail top: sections of `key = value` lines, as in
+ * Configuration files: sections of `key = value` lines. That of evtrail top, for example:
  *
  *     [general]            # interval, memory, mouse, ascii, colors, view
  *     interval = 250ms
@@ -15,10 +15,10 @@
  *     [view pool]          # a view of one's own: entities by class
  *     entities = pool.name pool.address pool.conn
  *
- * Found at --config, else $XDG_CONFIG_HOME/evtrail/top.conf, else ~/.config/evtrail/top.conf.
+ * which is found at --config, else $XDG_CONFIG_HOME/evtrail/top.conf, else ~/.config/evtrail/top.conf.
  */
-#ifndef EVTRAIL_TOP_CONFIG_H
-#define EVTRAIL_TOP_CONFIG_H
+#ifndef EVTRAIL_CONSUMERS_CONFIG_H
+#define EVTRAIL_CONSUMERS_CONFIG_H
 
 #include <stddef.h>
 
@@ -35,4 +35,4 @@ const char *config_section(const struct config *config, size_t index);
 /* "PATH:LINE" of a key, for messages about its value. */
 const char *config_place(const struct config *config, const char *section, const char *key);
 
-#endif /* EVTRAIL_TOP_CONFIG_H */
+#endif /* EVTRAIL_CONSUMERS_CONFIG_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * Reads the configuration file: sections of `key = value` lines. Every fault is told with its line.
+ * Reads a configuration file: sections of `key = value` lines. Every fault is told with its line.
  */
 #include "config.h"
 
@@ -92,9 +92,9 @@ static int file_read(struct config *config, char **ret_error)
     const int r = read_all(fd, &config->text);
     close(fd);
     if (r == -E2BIG)
-        return complain(ret_error, r, config->path, "is larger than 256 KiB: no configuration of evtrail top");
+        return complain(ret_error, r, config->path, "is larger than 256 KiB: no configuration of evtrail");
     if (r == -EILSEQ)
-        return complain(ret_error, -EINVAL, config->path, "holds NUL bytes: no configuration of evtrail top");
+        return complain(ret_error, -EINVAL, config->path, "holds NUL bytes: no configuration of evtrail");
     return r < 0 ? complain(ret_error, r, config->path, strerror(-r)) : 0;
 }
 
