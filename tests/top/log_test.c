@@ -16,6 +16,8 @@
 
 #include <errno.h>
 
+enum { LINES_KEPT = 1024 };
+
 static char *directory;
 static struct monitor monitor;
 static struct log *events_log;
@@ -33,12 +35,13 @@ static int begin(void **state)
     gen_source_init(&source, 9);
     gen_ring_init(&ring, &source.source, 0, 1);
     assert_int_equal(evtrail_file_create(&file, path, NULL), 0);
-    for (unsigned i = 0; i < 10; i++) {
-        const struct evtrail_chunk *chunk = gen_ring_next(&ring, 3000);
+    for (unsigned i = 0; i < 10; i++) { /* more events than the lines kept of them */
+        const struct evtrail_chunk *chunk = gen_ring_next(&ring, 600);
         events += chunk->events;
         assert_int_equal(evtrail_file_write_chunk(file, chunk), 0);
     }
     assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_true(events > LINES_KEPT);
     const struct feed_options options = {0};
     assert_int_equal(feed_new(&monitor.top.feed, &options, NULL), 0);
     assert_int_equal(feed_add_path(monitor.top.feed, path), 0);
@@ -60,16 +63,22 @@ static int end(void **state)
     return 0;
 }
 
-/* What is on the screen, once nothing is searched for any more. */
-static const char *look(void)
+/* Draws until nothing is searched for any more. */
+static void draw(void)
 {
     char status[200];
     do {
         surface_clear(&monitor.top.surface);
         log_draw(events_log, surface_area(&monitor.top.surface));
-        surface_text(&monitor.top.surface, text, sizeof text);
         log_status(events_log, status, sizeof status);
     } while (strstr(status, "searching") || strstr(status, "reading"));
+}
+
+/* What is on the screen then. */
+static const char *look(void)
+{
+    draw();
+    surface_text(&monitor.top.surface, text, sizeof text);
     return text;
 }
 
@@ -77,7 +86,7 @@ static void act(enum action action, unsigned times)
 {
     while (times-- > 0) {
         assert_true(log_action(events_log, action));
-        look();
+        draw();
     }
 }
 
@@ -122,7 +131,7 @@ static void moving__through_all__each_line_once(void **state)
         assert_true(strncmp(before, selected(), 15) <= 0);
     }
     assert_int_equal(steps, events - 1);
-    act(ACTION_page_up, (unsigned)events);
+    act(ACTION_page_up, (unsigned)events / 10); /* a page has 18 lines */
     assert_string_equal(selected(), first);
 }
 
