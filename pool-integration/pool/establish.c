@@ -274,9 +274,9 @@ static void adopt_locked(struct establish *establish, struct evpool_conn *conn)
     name->pending--;
     name->figures.created++;
     conn->address->figures.created++;
-    histogram_add(&name->times.connect, connector->connect_ns);
+    pool_histogram_add(&name->times.connect, connector->connect_ns);
     if (name->tls)
-        histogram_add(&name->times.tls, connector->tls_ns);
+        pool_histogram_add(&name->times.tls, connector->tls_ns);
     name->story[0] = '\0';
     name->warm_ns = 0;
     if (conn->address->count > name->pool->options.max_per_address)

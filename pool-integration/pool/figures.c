@@ -39,7 +39,7 @@ static uint64_t step_end(unsigned step)
     return (octave >= 4 ? next << (octave - 4) : (next + (1u << (4 - octave)) - 1) >> (4 - octave)) - 1;
 }
 
-void histogram_add(struct evpool_histogram *histogram, uint64_t ns)
+void pool_histogram_add(struct evpool_histogram *histogram, uint64_t ns)
 {
     histogram->count++;
     histogram->sum_ns += ns;

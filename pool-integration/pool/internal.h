@@ -333,7 +333,7 @@ void work_post(struct evpool *pool);
 void work_run(struct evloop_post *post);
 
 /* ---- figures.c ---- */
-void histogram_add(struct evpool_histogram *histogram, uint64_t ns);
+void pool_histogram_add(struct evpool_histogram *histogram, uint64_t ns);
 void figures_add(struct evpool_figures *to, const struct evpool_figures *from);
 
 #endif /* EVPOOL_INTERNAL_H */

@@ -77,7 +77,7 @@ void count_lent_locked(struct evpool_name *name, struct evpool_conn *conn, uint6
     }
     if (wait > name->figures.wait_max_ns)
         name->figures.wait_max_ns = wait;
-    histogram_add(&name->times.wait, wait);
+    pool_histogram_add(&name->times.wait, wait);
 }
 
 /* Whether the place of this connection is another name's turn. */
@@ -218,7 +218,7 @@ static struct outcome take_back_locked(struct evpool_conn *conn, bool ok, bool l
     struct evpool_name *name = conn_name(conn);
     name->figures.released++;
     conn->address->figures.released++;
-    histogram_add(&name->times.use, use);
+    pool_histogram_add(&name->times.use, use);
     if (ok) {
         conn->address->failed_uses = 0;
     } else {

@@ -398,7 +398,7 @@ static void answered(struct resolver_query *query, const struct resolver_answer 
     else
         watch_start(name);
     pool_lock(pool);
-    histogram_add(&name->times.resolve, answer->took_ns);
+    pool_histogram_add(&name->times.resolve, answer->took_ns);
     if (error)
         name->figures.errors[evpool_error_code(error)]++;
     pool_unlock(pool);

@@ -175,8 +175,8 @@ static void histogram__values__within_a_sixteenth(void **state)
     static struct evpool_histogram one;
     for (uint64_t value = 1; value < 1ull << 37; value = value * 5 / 4 + 1) {
         memset(&one, 0, sizeof one);
-        histogram_add(&one, value);
-        histogram_add(&one, value * 4); /* so that the greatest does not answer for all */
+        pool_histogram_add(&one, value);
+        pool_histogram_add(&one, value * 4); /* so that the greatest does not answer for all */
         const uint64_t found = evpool_histogram_quantile(&one, 0.5);
         assert_true(found >= value);
         assert_true(found - value <= value / 16);
@@ -189,8 +189,8 @@ static void histogram__extremes__counted(void **state)
     (void)state;
     static struct evpool_histogram histogram;
     assert_int_equal(evpool_histogram_quantile(&histogram, 0.99), 0);
-    histogram_add(&histogram, 0);
-    histogram_add(&histogram, UINT64_MAX);
+    pool_histogram_add(&histogram, 0);
+    pool_histogram_add(&histogram, UINT64_MAX);
     assert_int_equal(histogram.count, 2);
     assert_int_equal(histogram.steps[0], 1);
     assert_int_equal(histogram.steps[EVPOOL_HISTOGRAM_STEPS - 1], 1);
