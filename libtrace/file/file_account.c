@@ -5,6 +5,7 @@
  */
 #include "file/file_writer.h"
 
+#include <errno.h>
 #include <string.h>
 
 static struct evtrail_ring_account *account_of(struct evtrail_file *file, uint32_t source, uint32_t ring)
@@ -23,12 +24,17 @@ static void put_account(struct evtrail_file *file, const struct evtrail_account_
 void evtrail_file_account_begin(struct evtrail_file *file, const struct evtrail_batch_header *header)
 {
     struct evtrail_ring_account *account = account_of(file, header->source, header->chunk.ring);
-    if (!account || !account->known || account->part == file->stats.files)
+    if (!account || (!account->dropped && (!account->known || account->part == file->stats.files)))
         return;
+    const struct evtrail_chunk *chunk = &header->chunk;
+    const uint64_t missed = chunk->missed < chunk->events_before ? chunk->missed : chunk->events_before;
     struct evtrail_account_frame frame = {
-        .source = header->source, .ring = header->chunk.ring, .events = account->events, .ticks = account->ticks};
+        .source = header->source, .ring = chunk->ring, .ticks = account->ticks, .torn = account->dropped};
+    frame.events = account->known ? account->events + account->dropped : chunk->events_before - missed;
+    frame.flags = frame.torn ? EVTRAIL_ACCOUNT_SPOOL | (uint32_t)account->why << EVTRAIL_ACCOUNT_WHY_SHIFT : 0;
     memcpy(frame.lost, account->lost, sizeof(frame.lost));
     put_account(file, &frame);
+    account->dropped = 0;
     account->part = file->stats.files;
 }
 
@@ -88,4 +94,22 @@ int evtrail_file_account(struct evtrail_file *file, uint32_t source, const struc
     account->ticks = frame.ticks;
     memcpy(account->lost, frame.lost, sizeof(account->lost));
     return file->stats.error;
+}
+
+int evtrail_file_account_dropped(struct evtrail_file *file, uint32_t source, const struct evtrail_chunk *chunk,
+                                 const struct evtrail_file_account *told)
+{
+    struct evtrail_ring_account *account = account_of(file, source, chunk->ring);
+    const uint64_t gone = told->dropped + chunk->missed;
+    if (!account)
+        return -ENOMEM;
+    account->dropped += told->dropped;
+    account->why = told->why;
+    if (account->known || !told->known)
+        return 0;
+    account->known = true;
+    account->events = chunk->events_before > gone ? chunk->events_before - gone : 0;
+    account->ticks = told->ticks;
+    memcpy(account->lost, told->lost, sizeof(account->lost));
+    return 0;
 }

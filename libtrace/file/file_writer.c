@@ -348,6 +348,23 @@ int evtrail_file_write_from(struct evtrail_file *file, const struct evtrail_file
     return r < 0 || !batch->bytes ? r : evtrail_file_write_chunk(file, chunk);
 }
 
+int evtrail_file_write_account(struct evtrail_file *file, const struct evtrail_chunk *chunk,
+                               const struct evtrail_file_account *account)
+{
+    struct evtrail_file_account own = {0};
+    uint32_t number;
+    memcpy(&own, account, account->bytes < sizeof(own) ? account->bytes : sizeof(own));
+    int r = file->stats.error ? file->stats.error : evtrail_file_source_number(file, chunk->source, &number);
+    if (r < 0)
+        return r;
+    struct evtrail_gathered *held = evtrail_gather_find(&file->gather, number, chunk->ring);
+    if (held && held->since_ns)
+        write_held(file, held);
+    evtrail_file_source_update(file, chunk->source, number);
+    evtrail_file_learn_modules(file, number, chunk->source);
+    return evtrail_file_account_dropped(file, number, chunk, &own);
+}
+
 int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source)
 {
     uint32_t number;

@@ -86,6 +86,10 @@ void evtrail_file_account_end(struct evtrail_file *file, const struct evtrail_ba
 int evtrail_file_account(struct evtrail_file *file, uint32_t source, const struct evtrail_chunk *chunk,
                          const struct evtrail_ring_before *before);
 
+/* Says what the caller dropped before the chunk, and what is in files that this writer did not write. */
+int evtrail_file_account_dropped(struct evtrail_file *file, uint32_t source, const struct evtrail_chunk *chunk,
+                                 const struct evtrail_file_account *told);
+
 /* ---- file_source.c ---- */
 /* The number of a source, new ones added. */
 int evtrail_file_source_number(struct evtrail_file *file, const struct evtrail_source *source, uint32_t *ret_number);

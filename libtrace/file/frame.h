@@ -46,6 +46,8 @@ enum {
     EVTRAIL_CODEC_COLUMNS = 1, /* codec.h, in one zstd frame */
     EVTRAIL_CLOCK_GONE = 1,    /* the source's last reading: its process has ended */
     EVTRAIL_ACCOUNT_CUT = 1,   /* what lies between the ring's batches was left out on purpose */
+    EVTRAIL_ACCOUNT_SPOOL = 2, /* what is torn was never shipped: given up by a sender's spool, or refused by a collector */
+    EVTRAIL_ACCOUNT_WHY_SHIFT = 8, /* bits 8..15, with SPOOL: the sender's number of why */
 };
 
 struct evtrail_frame {

@@ -21,6 +21,8 @@ struct evtrail_ring_account {
     uint64_t part; /* the one that has it */
     uint64_t events, ticks;
     uint64_t lost[EVTRAIL_CAUSES];
+    uint64_t dropped; /* just before what comes next, and not yet told */
+    uint8_t why;
 };
 struct evtrail_gathered {
     struct evtrail_chunk chunk; /* chunk.words is ours; chunk.source may be gone */

@@ -254,3 +254,8 @@ int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
         tend(reader, now);
     }
 }
+
+void evtrail_reader_renew(struct evtrail_reader *reader)
+{
+    tend(reader, evtrail_monotonic_now());
+}

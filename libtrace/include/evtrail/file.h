@@ -64,6 +64,18 @@ int evtrail_file_create(struct evtrail_file **ret_file, const char *path, const 
  * they are not whole records; an earlier or new failure to write (-ENOSPC, -EFBIG, -EDQUOT, -EIO, ...): the
  * chunk's events are counted in stats.lost, the file is cut back to its last whole batch, and stays so. */
 int evtrail_file_write_chunk(struct evtrail_file *file, const struct evtrail_chunk *chunk);
+/* What of a ring came before a chunk and is not in this file, where that is not what the file says by itself. */
+struct evtrail_file_account {
+    size_t bytes;                  /* sizeof(struct evtrail_file_account) */
+    bool known;                    /* the next two are; else: what this file has of the ring */
+    uint64_t ticks;                /* of the last record before; 0: not known */
+    uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts that were told before, elsewhere */
+    uint64_t dropped;              /* events just before the chunk that are given up: lost by cause `spool` */
+    uint8_t why;                   /* a number of the caller's that goes with them: which of its limits that was */
+};
+/* Says that of `chunk`'s ring, before the chunk is written by evtrail_file_write_chunk(), which comes next. */
+int evtrail_file_write_account(struct evtrail_file *file, const struct evtrail_chunk *chunk,
+                               const struct evtrail_file_account *account);
 /* The source's process has ended, and all its chunks were written: what is held of it and its last clock reading are
  * written, its state is freed. */
 int evtrail_file_source_gone(struct evtrail_file *file, const struct evtrail_source *source);

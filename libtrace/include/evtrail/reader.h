@@ -261,6 +261,8 @@ int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chun
 bool evtrail_reader_done(const struct evtrail_reader *reader);
 /* Waits until there may be something to read: futex, then bounded polling. 0 or -EINTR. timeout_ns < 0: no limit. */
 int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns);
+/* Live: keeps this reader's slots while it reads nothing on purpose. Call ten times a second. What is not read stays in the rings, and their policies decide. */
+void evtrail_reader_renew(struct evtrail_reader *reader);
 /* All sources so far, by number. Of a live process that ended 64 others ago only who it was is kept, no types. Array and pointers are
  * valid until the next call on the reader. */
 uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtrail_source *const **ret_sources);
