@@ -34,7 +34,8 @@ enum {
     WIRE_REASON_BYTES = 400,
     WIRE_STREAM_ID_BYTES = 16,
     WIRE_OUT_BYTES = 1024, /* room that every wire_put_...() but wire_put_gap() needs */
-    WIRE_GAP_ROOM = WIRE_HEADER_BYTES + 16 + 40 * WIRE_GAP_ENTRIES_MAX,
+    WIRE_GAP_ENTRY_BYTES = 40,
+    WIRE_GAP_ROOM = WIRE_HEADER_BYTES + 16 + WIRE_GAP_ENTRY_BYTES * WIRE_GAP_ENTRIES_MAX,
 };
 
 #define WIRE_TYPES(X) \
@@ -136,7 +137,8 @@ const char *wire_refusal_name(unsigned code); /* "damaged", ...; "?" */
     X(age, 3, "spool-age", "too old to be kept any longer") \
     X(refused, 4, "refused", "the collector would not take it: it is set aside") \
     X(damaged, 5, "damaged", "it could not be read any more") \
-    X(disk, 6, "disk", "the spool's disk was full or failed")
+    X(disk, 6, "disk", "the spool's disk was full or failed") \
+    X(elsewhere, 7, "elsewhere", "not lost: another collector has it on disk")
 
 enum wire_gap_cause {
 #define X(name, number, word, text) WIRE_GAP_##name = number,

@@ -15,6 +15,17 @@ static bool plausible(int64_t ns)
     return ns >= 0 && ns < REALTIME_MAX;
 }
 
+/* A clock that was set in between makes all earlier samples wrong. */
+static void forget_if_set(struct wire_clock *clock, int64_t offset_ns, int64_t bound_ns, int64_t monotonic_ns)
+{
+    int64_t known_ns = 0, known_bound_ns = 0;
+    if (!wire_clock_offset(clock, monotonic_ns, &known_ns, &known_bound_ns))
+        return;
+    const int64_t apart_ns = offset_ns > known_ns ? offset_ns - known_ns : known_ns - offset_ns;
+    if (apart_ns > bound_ns + known_bound_ns)
+        clock->count = 0;
+}
+
 bool wire_clock_take(struct wire_clock *clock, const struct wire_pong *pong, struct ship_time now)
 {
     if (!plausible(pong->sent_ns) || !plausible(pong->received_ns) || !plausible(pong->answered_ns) ||
@@ -23,8 +34,10 @@ bool wire_clock_take(struct wire_clock *clock, const struct wire_pong *pong, str
     const int64_t round = (now.realtime_ns - pong->sent_ns) - (pong->answered_ns - pong->received_ns);
     if (pong->answered_ns < pong->received_ns || round < 0)
         return false;
+    const int64_t offset_ns = ((pong->received_ns - pong->sent_ns) + (pong->answered_ns - now.realtime_ns)) / 2;
+    forget_if_set(clock, offset_ns, round / 2 + 1, now.monotonic_ns);
     const unsigned at = clock->count++ % WIRE_CLOCK_SAMPLES;
-    clock->samples[at].offset_ns = ((pong->received_ns - pong->sent_ns) + (pong->answered_ns - now.realtime_ns)) / 2;
+    clock->samples[at].offset_ns = offset_ns;
     clock->samples[at].bound_ns = round / 2 + 1;
     clock->samples[at].at_ns = now.monotonic_ns;
     return true;

@@ -22,7 +22,8 @@ struct wire_clock {
     } samples[WIRE_CLOCK_SAMPLES];
     unsigned count; /* all that were taken */
 };
-/* Takes a pong that came at `now`. False: it is no answer that makes sense (answered before it was received, ...). */
+/* Takes a pong that came at `now`. What disagrees with earlier samples by more than both bounds tells that a clock was set: they are
+ * forgotten. False: it is no answer that makes sense (answered before it was received, ...). */
 bool wire_clock_take(struct wire_clock *clock, const struct wire_pong *pong, struct ship_time now);
 /* The best of the last samples: their time = our time + offset, +- bound (half of the round trip, and 100 ppm of its age). False: none. */
 bool wire_clock_offset(const struct wire_clock *clock, int64_t monotonic_ns, int64_t *ret_offset_ns, int64_t *ret_bound_ns);

@@ -211,7 +211,7 @@ const char *wire_parse_opened(const uint8_t *at, size_t bytes, struct wire_opene
     return NULL;
 }
 
-enum { GAP_HEAD_BYTES = 16, GAP_ENTRY_BYTES = 40 };
+enum { GAP_HEAD_BYTES = 16 };
 
 const char *wire_parse_gap(const uint8_t *at, size_t bytes, uint64_t first, struct wire_gap *ret_gap)
 {
@@ -219,7 +219,8 @@ const char *wire_parse_gap(const uint8_t *at, size_t bytes, uint64_t first, stru
     struct wire_gap gap = {.last = get64(&parser)};
     gap.cause = get32(&parser);
     gap.count = get32(&parser);
-    if (parser.bad || gap.count > WIRE_GAP_ENTRIES_MAX || bytes - GAP_HEAD_BYTES < (size_t)gap.count * GAP_ENTRY_BYTES)
+    if (parser.bad || gap.count > WIRE_GAP_ENTRIES_MAX ||
+        bytes - GAP_HEAD_BYTES < (size_t)gap.count * WIRE_GAP_ENTRY_BYTES)
         return "GAP is cut, or has too many entries";
     if (!first || gap.last < first || gap.last >= UINT64_MAX - 1)
         return "GAP has impossible sequences";
@@ -230,8 +231,8 @@ const char *wire_parse_gap(const uint8_t *at, size_t bytes, uint64_t first, stru
 
 void wire_gap_entry_at(const struct wire_gap *gap, uint32_t index, struct wire_gap_entry *ret_entry)
 {
-    const uint8_t *const at = gap->raw + (size_t)index * GAP_ENTRY_BYTES;
-    struct parser parser = {at, at + GAP_ENTRY_BYTES, false};
+    const uint8_t *const at = gap->raw + (size_t)index * WIRE_GAP_ENTRY_BYTES;
+    struct parser parser = {at, at + WIRE_GAP_ENTRY_BYTES, false};
     struct wire_gap_entry entry = {.source = get32(&parser)};
     entry.ring = get32(&parser);
     entry.cause = get32(&parser);
