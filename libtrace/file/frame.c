@@ -111,6 +111,15 @@ size_t evtrail_frame_put_account(uint8_t *out, const struct evtrail_account_fram
     return seal(out, EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_ACCOUNT, p);
 }
 
+size_t evtrail_frame_put_mark(uint8_t *out, const struct evtrail_mark_frame *mark)
+{
+    uint8_t *p = out + EVTRAIL_FRAME_PREFIX_BYTES;
+    memcpy(p, mark->stream, sizeof(mark->stream));
+    p = put64(put64(p + sizeof(mark->stream), mark->sequence), mark->through);
+    p = put32(put32(put64(p, mark->owner), mark->kind), 0);
+    return seal(out, EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_MARK, p);
+}
+
 size_t evtrail_frame_put_end(uint8_t *out, const struct evtrail_end *end)
 {
     uint8_t *p = out + EVTRAIL_FRAME_PREFIX_BYTES;
@@ -355,6 +364,22 @@ const char *evtrail_frame_parse_account(const uint8_t *at, size_t bytes, struct 
     if (parser.bad || account.source >= EVTRAIL_SOURCES_MAX || account.ring > EVTRAIL_RINGS_MAX)
         return "an account is cut or its source or ring is out of bounds";
     *ret_account = account;
+    return NULL;
+}
+
+const char *evtrail_frame_parse_mark(const uint8_t *at, size_t bytes, struct evtrail_mark_frame *ret_mark)
+{
+    struct parser parser = begin(at, bytes);
+    struct evtrail_mark_frame mark = {0};
+    for (unsigned i = 0; i < sizeof(mark.stream); i++)
+        mark.stream[i] = (uint8_t)get(&parser, 1);
+    mark.sequence = get64(&parser);
+    mark.through = get64(&parser);
+    mark.owner = get64(&parser);
+    mark.kind = get32(&parser);
+    if (parser.bad)
+        return "a stream's mark is cut";
+    *ret_mark = mark;
     return NULL;
 }
 

@@ -29,6 +29,7 @@ enum {
 #define EVTRAIL_TAG_CLOCK EVTRAIL_TAG('E', 'v', 't', 'C')
 #define EVTRAIL_TAG_BATCH EVTRAIL_TAG('E', 'v', 't', 'B')
 #define EVTRAIL_TAG_ACCOUNT EVTRAIL_TAG('E', 'v', 't', 'A')
+#define EVTRAIL_TAG_MARK EVTRAIL_TAG('E', 'v', 't', 'S')
 #define EVTRAIL_TAG_INDEX EVTRAIL_TAG('E', 'v', 't', 'I')
 #define EVTRAIL_TAG_END EVTRAIL_TAG('E', 'v', 't', 'E')
 
@@ -41,6 +42,7 @@ enum {
     EVTRAIL_INDEX_ENTRIES_MAX = 16384, /* in one frame */
     EVTRAIL_ACCOUNT_BYTES = 136,
     EVTRAIL_END_BYTES = 64,
+    EVTRAIL_MARK_BYTES = 64,
     EVTRAIL_SOURCES_MAX = 65536,
     EVTRAIL_CODEC_NONE = 0,    /* no words follow */
     EVTRAIL_CODEC_COLUMNS = 1, /* codec.h, in one zstd frame */
@@ -48,6 +50,10 @@ enum {
     EVTRAIL_ACCOUNT_CUT = 1,   /* what lies between the ring's batches was left out on purpose */
     EVTRAIL_ACCOUNT_SPOOL = 2, /* what is torn was never shipped: given up by a sender's spool, or refused by a collector */
     EVTRAIL_ACCOUNT_WHY_SHIFT = 8, /* bits 8..15, with SPOOL: the sender's number of why */
+    EVTRAIL_MARK_BATCH = 0,    /* the batch of this sequence follows */
+    EVTRAIL_MARK_GAP = 1,      /* up to this sequence nothing comes; what was lost stands before it, and in other files */
+    EVTRAIL_MARK_GAP_PART = 2, /* the same, while not all files have theirs: the stream is not yet there */
+    EVTRAIL_MARK_END = 3,      /* before the index: what the stream had when the file was closed */
 };
 
 struct evtrail_frame {
@@ -90,6 +96,14 @@ struct evtrail_account_frame {
     uint64_t ticks; /* of the last record before; 0: not known */
     uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts that were told already */
 };
+/* In a collector's store: which of a stream's messages the file has. Before each batch, in one unit with it. */
+struct evtrail_mark_frame {
+    uint8_t stream[16];
+    uint64_t sequence;
+    uint64_t through; /* all of the stream up to this was on disk when it was written */
+    uint64_t owner;   /* hash of the name that the stream's sender proved; 0: none */
+    uint32_t kind;    /* EVTRAIL_MARK_... */
+};
 /* What a cursor knows of a ring before a batch: what of it was told by earlier batches, or lies elsewhere. */
 struct evtrail_ring_before {
     bool known;    /* some of the ring came before; else the rest but `torn` is 0 */
@@ -117,6 +131,7 @@ size_t evtrail_frame_put_source(uint8_t *out, const struct evtrail_source_frame 
 size_t evtrail_frame_put_clock(uint8_t *out, const struct evtrail_clock_frame *clock);
 size_t evtrail_frame_put_batch(uint8_t *out, const struct evtrail_batch_header *header);
 size_t evtrail_frame_put_account(uint8_t *out, const struct evtrail_account_frame *account);
+size_t evtrail_frame_put_mark(uint8_t *out, const struct evtrail_mark_frame *mark);
 size_t evtrail_frame_put_end(uint8_t *out, const struct evtrail_end *end);
 /* Entries (a multiple of 8 bytes) are at out + EVTRAIL_SCHEMA_HEAD already. */
 #define EVTRAIL_SCHEMA_HEAD 24
@@ -135,6 +150,7 @@ const char *evtrail_frame_parse_source(const uint8_t *at, size_t bytes, struct e
 const char *evtrail_frame_parse_clock(const uint8_t *at, size_t bytes, struct evtrail_clock_frame *ret_clock);
 const char *evtrail_frame_parse_batch(const uint8_t *at, size_t bytes, struct evtrail_batch_header *ret_header);
 const char *evtrail_frame_parse_account(const uint8_t *at, size_t bytes, struct evtrail_account_frame *ret_account);
+const char *evtrail_frame_parse_mark(const uint8_t *at, size_t bytes, struct evtrail_mark_frame *ret_mark);
 const char *evtrail_frame_parse_end(const uint8_t *at, size_t bytes, struct evtrail_end *ret_end);
 const char *evtrail_frame_parse_schema(const uint8_t *at, size_t bytes, uint32_t *ret_source,
                                        const uint8_t **ret_entries, size_t *ret_entries_bytes);
