@@ -73,6 +73,7 @@ struct store_options {
     uint64_t queue_bytes;        /* received and not yet on disk, all streams; 0: 64 MiB */
     unsigned open_files;         /* descriptors at a time; 0: 256 */
     int64_t idle_ns;             /* a file not appended to for so long is closed, with an index; 0: 5 minutes */
+    int64_t retry_ns;            /* a disk that failed is tried again, retention looked at, after so long; 0: 1 s */
     bool no_sync;                /* acknowledge what the kernel has: a crash of the machine may lose it */
     void (*wake)(void *context); /* from the worker's thread: call store_dispatch() soon */
     void (*event)(void *context, const struct store_event *event); /* from store_dispatch() and store_open(); may be NULL */

@@ -1,0 +1,550 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The store: each batch once, whatever happens in between.
+ */
+#include "store_feed.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+struct place {
+    char *directory, *root;
+};
+
+static int setup(void **state)
+{
+    struct place *place = calloc(1, sizeof(*place));
+    place->directory = gen_directory();
+    place->root = gen_path(place->directory, "store");
+    *state = place;
+    store_test_point = NULL;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct place *place = *state;
+    store_test_point = NULL;
+    gen_directory_remove(place->directory);
+    free(place->root);
+    free(place);
+    return 0;
+}
+
+static char events[4096];
+
+static void note_event(void *context, const struct store_event *event)
+{
+    (void)context;
+    const size_t used = strlen(events);
+    snprintf(events + used, sizeof(events) - used, "%s: %s\n", event->path, event->text);
+}
+
+static struct store *open_with(const struct place *place, struct store_options options)
+{
+    struct store *store = NULL;
+    char *error = NULL;
+    options.root = place->root;
+    options.event = note_event;
+    options.reserve_bytes = 1;
+    options.retry_ns = 50000000;
+    events[0] = 0;
+    if (store_open(&store, &options, &error) < 0)
+        print_error("%s\n", error);
+    free(error);
+    assert_non_null(store);
+    return store;
+}
+
+static struct store *open_store(const struct place *place)
+{
+    return open_with(place, (struct store_options){.no_sync = true});
+}
+
+static void close_store(struct store *store)
+{
+    store_close(store, store_now_ns() + SECONDS(60));
+}
+
+static void store__batches_of_several_processes__files_hold_each_once_and_verify(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 3, 60, 2000);
+    struct store *store = open_with(place, (struct store_options){.rotate_bytes = 30000});
+    struct feeder feeder;
+    struct store_stats stats;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 0);
+    feeder_put(&feeder, 1, 60);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 60);
+    feeder_put(&feeder, 31, 60); /* again */
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    store_stats(store, &stats);
+    assert_int_equal(stats.duplicates, 30);
+    assert_int_equal(stats.batches, 60);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 60);
+    assert_int_equal(sum.events, feed.events);
+    assert_true(sum.files > 3);
+    assert_int_equal(sum.closed, sum.files);
+    for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++)
+        assert_int_equal(sum.lost[i], 0);
+    free(feed.bytes);
+}
+
+static void store__opened_again__goes_on_behind_the_last_batch(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 2, 40, 500);
+    struct feeder feeder;
+    for (uint64_t done = 0; done < 40; done += 10) {
+        struct store *store = open_store(place);
+        assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+        assert_int_equal(feeder.position, done);
+        feeder_put(&feeder, done + 1, done + 10);
+        assert_int_equal(store_drain(store, SECONDS(60)), 0);
+        feeder_close(&feeder);
+        close_store(store);
+    }
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 40);
+    assert_int_equal(sum.events, feed.events);
+    assert_int_equal(sum.lost[EVTRAIL_CAUSE_torn], 0);
+    free(feed.bytes);
+}
+
+/* ---- killed ------------------------------------------------------------------------------------------------------------ */
+
+static const char *kill_point;
+static unsigned kill_after;
+
+static int kill_here(const char *point)
+{
+    if (kill_point && !strcmp(point, kill_point) && kill_after-- == 0)
+        raise(SIGKILL);
+    return 0;
+}
+
+static void put_until_killed(const struct place *place, const struct feed *feed, const char *point, unsigned after)
+{
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        kill_point = point;
+        kill_after = after;
+        store_test_point = kill_here;
+        struct store *store = open_with(place, (struct store_options){.rotate_bytes = 20000});
+        struct feeder feeder;
+        feeder_open(&feeder, store, feed, 1, "", "a");
+        for (uint64_t at = feeder.position + 1; at <= feed->batches; at += 5) {
+            feeder_put(&feeder, at, at + 4 < feed->batches ? at + 4 : feed->batches);
+            store_drain(store, SECONDS(60));
+        }
+        feeder_close(&feeder);
+        close_store(store);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL : WEXITSTATUS(status) == 0);
+}
+
+static void store__killed_at_every_point__stores_each_batch_once(void **state)
+{
+    const struct place *place = *state;
+    static const char *const points[] = {"before-create", "before-append", "after-append", "before-sync",
+                                         "after-sync",    "before-close",  "after-close"};
+    struct feed feed = feed_make(place->directory, 2, 60, 600);
+    for (unsigned i = 0; i < sizeof(points) / sizeof(*points); i++) {
+        char command[4200];
+        for (unsigned after = 0; after < 3; after++)
+            put_until_killed(place, &feed, points[i], after * 2);
+        put_until_killed(place, &feed, NULL, 0);
+        const struct tree_sum sum = tree_sum(place->root);
+        if (sum.batches != 60)
+            print_error("at %s\n", points[i]);
+        assert_int_equal(sum.batches, 60);
+        assert_int_equal(sum.events, feed.events);
+        assert_int_equal(sum.lost[EVTRAIL_CAUSE_torn], 0);
+        assert_int_equal(sum.closed, sum.files);
+        snprintf(command, sizeof(command), "rm -rf '%s'", place->root);
+        assert_int_equal(system(command), 0);
+    }
+    free(feed.bytes);
+}
+
+static void store__torn_end__is_cut_and_the_rest_goes_on(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 20, 500);
+    put_until_killed(place, &feed, "after-append", 9);
+    char command[4200];
+    snprintf(command, sizeof(command), "for f in $(find '%s' -name '*.evt'); do truncate -s -7 $f; done", place->root);
+    assert_int_equal(system(command), 0);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    assert_non_null(strstr(events, "behind the last whole batch"));
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_true(feeder.position < 10);
+    feeder_put(&feeder, feeder.position + 1, 20);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 20);
+    assert_int_equal(sum.events, feed.events);
+    free(feed.bytes);
+}
+
+/* ---- the disk ----------------------------------------------------------------------------------------------------------- */
+
+static _Atomic int fault_error;
+static _Atomic int fault_count;
+static const char *fault_point;
+
+static int fault_here(const char *point)
+{
+    if (strcmp(point, fault_point) || atomic_load(&fault_count) <= 0)
+        return 0;
+    atomic_fetch_sub(&fault_count, 1);
+    return atomic_load(&fault_error);
+}
+
+static void fail_at(const char *point, int error, int count)
+{
+    fault_point = point;
+    atomic_store(&fault_error, error);
+    atomic_store(&fault_count, count);
+    store_test_point = fault_here;
+}
+
+static void wait_for_state(struct store *store, enum store_state wanted)
+{
+    struct store_stats stats;
+    for (unsigned i = 0; i < 60000; i++) {
+        store_dispatch(store);
+        store_stats(store, &stats);
+        if (stats.state == wanted)
+            return;
+        usleep(1000);
+    }
+    fail_msg("the state is %s", store_state_name(stats.state));
+}
+
+static void check_disk_state(const struct place *place, const char *point, int error, enum store_state wanted)
+{
+    struct feed feed = feed_make(place->directory, 2, 30, 500);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 10);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    fail_at(point, error, 1);
+    feeder_put(&feeder, 11, 30);
+    wait_for_state(store, wanted);
+    assert_int_equal(store_room(store), 0);
+    assert_true(feeder.durable < 30);
+    assert_non_null(strstr(events, store_state_text(wanted)));
+    wait_for_state(store, STORE_ok); /* by itself */
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 30);
+    assert_true(store_room(store) > 0);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 30);
+    assert_int_equal(sum.events, feed.events);
+    free(feed.bytes);
+}
+
+static void store__disk_full__says_so_and_goes_on_by_itself(void **state)
+{
+    check_disk_state(*state, "space", -ENOSPC, STORE_full);
+}
+
+static void store__read_only__says_so_and_goes_on_by_itself(void **state)
+{
+    check_disk_state(*state, "before-append", -EROFS, STORE_read_only);
+}
+
+static void store__sync_fails__what_was_appended_is_cut_and_appended_again(void **state)
+{
+    check_disk_state(*state, "before-sync", -EIO, STORE_failed);
+}
+
+/* ---- who, where ----------------------------------------------------------------------------------------------------------- */
+
+static void store__another_peer__does_not_get_the_stream(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 4, 200);
+    struct feeder first, second, third;
+    struct store *store = open_store(place);
+    assert_int_equal(feeder_open(&first, store, &feed, 1, "alice", "a"), 0);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "mallory", "a"), -EPERM);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "", "a"), -EPERM);
+    assert_int_equal(feeder_open(&second, store, &feed, 2, "", "a"), 0);
+    assert_int_equal(feeder_open(&third, store, &feed, 2, "", "b"), -EBUSY);
+    feeder_put(&first, 1, 2);
+    assert_int_equal(feeder_open(&third, store, &feed, 1, "alice", "b"), 0); /* her connection is half open */
+    store_dispatch(store);
+    assert_true(first.taken);
+    feeder_close(&first);
+    feeder_put(&third, 1, 4);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(third.durable, 4);
+    feeder_close(&third);
+    feeder_close(&second);
+    close_store(store);
+    store = open_store(place); /* it is written with the batches */
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "mallory", "a"), -EPERM);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "alice", "a"), 0);
+    assert_int_equal(second.position, 4);
+    feeder_close(&second);
+    close_store(store);
+    assert_int_equal(tree_sum(place->root).batches, 4);
+    free(feed.bytes);
+}
+
+static void names__of_liars__stay_below_the_root(void **state)
+{
+    char name[STORE_NAME_BYTES + 1], set[STORE_PATH_BYTES];
+    const uint8_t stream[WIRE_STREAM_ID_BYTES] = {1, 2, 3};
+    uint8_t parsed[WIRE_STREAM_ID_BYTES];
+    uint64_t session;
+    uint32_t part;
+    (void)state;
+    static const char *const cases[][2] = {{"../../etc/passwd", "_._.._etc_passwd"},
+                                           {"..", "_."},
+                                           {"", "unknown"},
+                                           {".hidden", "_hidden"},
+                                           {"-rf", "_rf"},
+                                           {"a\nb\033[31m", "a_b__31m"},
+                                           {"web1.example.org", "web1.example.org"},
+                                           {"/", "unknown"},
+                                           {"\xc3\xa9", "unknown"}};
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        store_name(name, cases[i][0], "unknown");
+        if (i == 0)
+            assert_null(strchr(name, '/'));
+        else
+            assert_string_equal(name, cases[i][1]);
+    }
+    struct evtrail_source_frame source = {.session_id = 7, .pid = 12, .start_realtime_ns = 1700000000000000001};
+    memset(source.host, 'h', 64);
+    memset(source.program, 'p', 512);
+    store_set_name(set, &source, stream);
+    assert_non_null(strstr(set, "/20231114T221320.000000001Z-12/0000000000000007-0102030000"));
+    strcat(set, ".00012.evt");
+    assert_true(store_parse_name(strrchr(set, '/') + 1, parsed, &session, &part));
+    assert_int_equal(session, 7);
+    assert_int_equal(part, 12);
+    assert_memory_equal(parsed, stream, sizeof(stream));
+    assert_false(store_parse_name("x", parsed, &session, &part));
+    assert_false(
+        store_parse_name("0000000000000007-01020300000000000000000000000000.00000.evt", parsed, &session, &part));
+}
+
+static void store__more_processes_than_descriptors__few_files_are_open(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 40, 160, 100);
+    struct store *store = open_with(place, (struct store_options){.open_files = 4});
+    struct feeder feeder;
+    struct store_stats stats;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 160);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    store_stats(store, &stats);
+    assert_true(stats.open_files <= 4);
+    assert_int_equal(stats.sources, 40);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 160);
+    assert_int_equal(sum.files, 40);
+    free(feed.bytes);
+}
+
+/* ---- retention ------------------------------------------------------------------------------------------------------------ */
+
+static void store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 60, 1000);
+    struct store *store =
+        open_with(place, (struct store_options){.rotate_bytes = 10000, .no_sync = true, .keep = {.files = 3}});
+    struct feeder feeder;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 60);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    struct tree_sum sum = tree_sum(place->root);
+    assert_true(sum.files <= 4 && sum.files >= 3);
+    assert_true(sum.batches < 60);
+    feeder_close(&feeder);
+    close_store(store);
+    store = open_with(place, (struct store_options){.no_sync = true, .keep = {.age_ns = 1}}); /* now all */
+    for (unsigned i = 0; i < 60000 && tree_sum(place->root).files; i++)
+        usleep(10000);
+    assert_int_equal(tree_sum(place->root).files, 0);
+    close_store(store);
+    store = open_store(place);
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 60);
+    feeder_close(&feeder);
+    close_store(store);
+    free(feed.bytes);
+}
+
+static void store__garbage_in_the_tree__is_set_aside_and_named(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 5, 200);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    struct store_stats stats;
+    char command[9000];
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 5);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    snprintf(command, sizeof(command),
+             "d=$(dirname '%s'); echo no trace > $d/0000000000000001-%032d.00001.evt; echo x > $d/notes.evt; echo y > "
+             "'%s'/loose.evt",
+             sum.path, 7, place->root);
+    assert_int_equal(system(command), 0);
+    store = open_store(place);
+    store_stats(store, &stats);
+    assert_int_equal(stats.set_aside, 3);
+    assert_non_null(strstr(events, "notes.evt.garbage-1"));
+    assert_non_null(strstr(events, "set aside"));
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 5);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum after = tree_sum(place->root);
+    assert_int_equal(after.garbage, 3);
+    assert_int_equal(after.batches, 5);
+    free(feed.bytes);
+}
+
+/* ---- gaps ------------------------------------------------------------------------------------------------------------------- */
+
+static void store__gap__the_stored_stream_tells_the_loss_once(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 10, 400);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    static uint8_t out[WIRE_GAP_ROOM];
+    const struct wire_gap_entry entry = {.source = 0, .ring = 3, .cause = WIRE_GAP_oldest, .events = 1000};
+    const struct wire_gap made = {.last = 6, .cause = WIRE_GAP_oldest, .count = 1, .entries = &entry};
+    struct wire_gap gap;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 4);
+    const size_t bytes = wire_put_gap(out, 0, 5, &made);
+    assert_null(wire_parse_gap(out + WIRE_HEADER_BYTES, bytes - WIRE_HEADER_BYTES, 5, &gap));
+    assert_int_equal(store_gap(feeder.stream, 5, &gap), 0);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 6);
+    assert_int_equal(store_gap(feeder.stream, 5, &gap), 0); /* again */
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 4);
+    uint64_t lost = 0;
+    for (unsigned i = EVTRAIL_CAUSES; i < EVTRAIL_CAUSES_ALL; i++)
+        lost += sum.lost[i];
+    assert_int_equal(lost, 1000);
+    store = open_store(place);
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 6);
+    feeder_close(&feeder);
+    close_store(store);
+    free(feed.bytes);
+}
+
+/* ---- looking into batches ----------------------------------------------------------------------------------------------------- */
+
+static void checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 1, 200);
+    struct store_checker *checker;
+    struct evtrail_frame frame;
+    uint64_t lost_after[EVTRAIL_CAUSES];
+    struct ship_batch batch = {0};
+    size_t at = 0;
+    for (;; at += frame.bytes) {
+        assert_null(evtrail_frame_prefix(feed.bytes + at, feed.size - at, &frame));
+        if (frame.magic == EVTRAIL_MAGIC_BATCH)
+            break;
+    }
+    assert_null(evtrail_frame_parse_batch(feed.bytes + at, frame.bytes, &batch.header));
+    batch.compressed = feed.bytes + at + frame.bytes;
+    assert_int_equal(store_checker_new(&checker), 0);
+    assert_null(store_checker_batch(checker, &batch, lost_after));
+    for (uint32_t i = 0; i < batch.header.compressed_bytes; i++) {
+        uint8_t *byte = feed.bytes + at + frame.bytes + i;
+        *byte ^= 0x10;
+        assert_non_null(store_checker_batch(checker, &batch, lost_after));
+        batch.header.checksum = 0; /* a liar's: zstd's own finds it */
+        store_checker_batch(checker, &batch, lost_after);
+        *byte ^= 0x10;
+        assert_null(evtrail_frame_parse_batch(feed.bytes + at, frame.bytes, &batch.header));
+    }
+    batch.header.content_bytes = 1 << 20; /* another size than the frame has */
+    assert_non_null(store_checker_batch(checker, &batch, lost_after));
+    assert_null(evtrail_frame_parse_batch(feed.bytes + at, frame.bytes, &batch.header));
+    batch.header.chunk.events++;
+    assert_non_null(store_checker_batch(checker, &batch, lost_after));
+    store_checker_free(checker);
+    free(feed.bytes);
+}
+
+static void store__opened_twice__the_second_is_told_why(void **state)
+{
+    const struct place *place = *state;
+    struct store *store = open_store(place), *second = NULL;
+    char *error = NULL;
+    const struct store_options options = {.root = place->root};
+    assert_int_equal(store_open(&second, &options, &error), -EBUSY);
+    assert_non_null(strstr(error, "another collector"));
+    free(error);
+    error = NULL;
+    assert_int_equal(store_check(&options, &error), -EBUSY);
+    free(error);
+    close_store(store);
+    assert_int_equal(store_check(&options, NULL), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(store__batches_of_several_processes__files_hold_each_once_and_verify),
+        TEST(store__opened_again__goes_on_behind_the_last_batch),
+        TEST(store__killed_at_every_point__stores_each_batch_once),
+        TEST(store__torn_end__is_cut_and_the_rest_goes_on),
+        TEST(store__disk_full__says_so_and_goes_on_by_itself),
+        TEST(store__read_only__says_so_and_goes_on_by_itself),
+        TEST(store__sync_fails__what_was_appended_is_cut_and_appended_again),
+        TEST(store__another_peer__does_not_get_the_stream),
+        TEST(names__of_liars__stay_below_the_root),
+        TEST(store__more_processes_than_descriptors__few_files_are_open),
+        TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
+        TEST(store__garbage_in_the_tree__is_set_aside_and_named),
+        TEST(store__gap__the_stored_stream_tells_the_loss_once),
+        TEST(checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded),
+        TEST(store__opened_twice__the_second_is_told_why),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
