@@ -47,8 +47,8 @@ enum spool_policy {
     SPOOL_POLICIES(X)
 #undef X
 };
-/* "block" for all levels, or "error=block,debug=drop-newest,drop-oldest": LEVEL=POLICY separated by commas; LEVEL means it and those more
- * severe down to the next one that is named (as rules have it); a POLICY alone is for the levels that no other names. -EINVAL: *ret_error (may be NULL) is an owned line. */
+/* "block", or "error=block,debug=drop-newest": LEVEL=POLICY is for that level and the less severe ones up to the next that is named; a POLICY alone is for all
+ * levels that none names (else those more severe than all named ones block). -EINVAL: *ret_error (may be NULL) is an owned line. */
 int spool_policies_parse(const char *text, uint8_t ret_policies[SPOOL_LEVELS], char **ret_error);
 
 /* ---- open ----------------------------------------------------------------------------------------------------------- */

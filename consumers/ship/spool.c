@@ -1,0 +1,425 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Opens, checks and closes the spool, and says how it is.
+ */
+#include "ship/spool_private.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <time.h>
+#include <unistd.h>
+
+void (*spool_test_point)(enum spool_point point);
+
+/* ---- small things ---- */
+
+int64_t spool_monotonic(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t spool_realtime(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void spool_lock(struct spool *spool)
+{
+    pthread_mutex_lock(&spool->lock);
+}
+
+void spool_unlock(struct spool *spool)
+{
+    pthread_mutex_unlock(&spool->lock);
+}
+
+void spool_note(struct spool *spool, const char *format, ...)
+{
+    char line[1500];
+    va_list arguments;
+    if (!spool->options.note)
+        return;
+    va_start(arguments, format);
+    vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    spool->options.note(spool->options.context, line);
+}
+
+const char *spool_state_name(enum spool_state state)
+{
+    static const char *const names[] = {
+#define X(name, word) word,
+        SPOOL_STATES(X)
+#undef X
+    };
+    return (unsigned)state < sizeof names / sizeof *names ? names[state] : "?";
+}
+
+const char *spool_advice(enum spool_state state)
+{
+    switch (state) {
+    case SPOOL_STATE_full:
+        return "the collector takes less than comes: see its state and the connection's, or raise --spool-size";
+    case SPOOL_STATE_disk_full:
+        return "free space where the spool is, or lower --spool-size; it goes on by itself";
+    case SPOOL_STATE_read_only:
+        return "remount the spool's file system writable, or check the directory's permissions; it goes on by itself";
+    case SPOOL_STATE_failing:
+        return "the spool's disk fails: look at the kernel's log; it is tried again";
+    case SPOOL_STATE_ok:
+        break;
+    }
+    return "";
+}
+
+void spool_state_set(struct spool *spool, enum spool_state state, int error)
+{
+    spool->stats.state = state;
+    spool->stats.error = error;
+    if (state == spool->said)
+        return;
+    if (state == SPOOL_STATE_ok)
+        spool_note(spool, "%s: the spool takes events again", spool->directory);
+    else
+        spool_note(spool, "%s: the spool is %s%s%s; %s", spool->directory, spool_state_name(state), error ? ": " : "",
+                   error ? strerror(-error) : "", spool_advice(state));
+    spool->said = state;
+}
+
+void spool_disk_error(struct spool *spool, int error)
+{
+    const bool full = error == -ENOSPC || error == -EDQUOT || error == -EFBIG;
+    const bool fixed = error == -EROFS || error == -EACCES || error == -EPERM;
+    spool_state_set(spool, full ? SPOOL_STATE_disk_full : fixed ? SPOOL_STATE_read_only : SPOOL_STATE_failing, error);
+}
+
+uint64_t spool_bytes(const struct spool *spool)
+{
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < spool->segments_count; i++)
+        bytes += spool->segments[i].bytes;
+    return bytes;
+}
+
+/* ---- open ---- */
+
+static int complain(char **ret_error, int error, const char *directory, const char *format, ...)
+{
+    char text[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    if (ret_error && asprintf(ret_error, "%s: %s", directory, text) < 0)
+        *ret_error = NULL;
+    return error;
+}
+
+static int options_take(struct spool *spool, const struct spool_options *options, char **ret_error)
+{
+    struct spool_options *const own = &spool->options;
+    *own = *options;
+    if (own->max_bytes == 0)
+        own->max_bytes = UINT64_C(1) << 30;
+    if (own->max_bytes < UINT64_C(4) << 20)
+        return complain(ret_error, -EINVAL, spool->directory, "a spool has at least 4 MiB (--spool-size)");
+    if (own->segment_bytes == 0) {
+        own->segment_bytes = own->max_bytes / 64;
+        own->segment_bytes = own->segment_bytes > (16 << 20) ? 16 << 20 : own->segment_bytes;
+    }
+    if (own->segment_bytes < 64 << 10)
+        own->segment_bytes = 64 << 10;
+    if (own->segment_bytes > own->max_bytes / 4)
+        own->segment_bytes = own->max_bytes / 4;
+    if (own->refused_bytes == 0)
+        own->refused_bytes = UINT64_C(16) << 20;
+    if (own->flush_ns <= 0)
+        own->flush_ns = 20000000;
+    snprintf(spool->name, sizeof spool->name, "%s", own->name ? own->name : "");
+    own->name = spool->name;
+    return 0;
+}
+
+void spool_reconfigure(struct spool *spool, const struct spool_options *options)
+{
+    struct spool_options own = spool->options;
+    own.max_bytes = options->max_bytes ? options->max_bytes : UINT64_C(1) << 30;
+    own.max_bytes = own.max_bytes < UINT64_C(4) << 20 ? UINT64_C(4) << 20 : own.max_bytes;
+    own.segment_bytes = own.segment_bytes > own.max_bytes / 4 ? own.max_bytes / 4 : own.segment_bytes;
+    own.max_age_ns = options->max_age_ns;
+    own.flush_ns = options->flush_ns > 0 ? options->flush_ns : 20000000;
+    memcpy(own.policies, options->policies, sizeof own.policies);
+    spool_lock(spool);
+    spool->options = own;
+    spool_unlock(spool);
+}
+
+/* Which other sender, for the message: the lock file has its pid. */
+static int lock_take(struct spool *spool, char **ret_error)
+{
+    char path[SPOOL_PATH_BYTES], text[32] = "";
+    spool_path(spool, "lock", path);
+    spool->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (spool->lock_fd < 0)
+        return complain(ret_error, -errno, path, "%s; the spool must be writable for this user", strerror(errno));
+    if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        const int error = errno;
+        if (error != EWOULDBLOCK)
+            return complain(ret_error, -error, path, "cannot be locked: %s", strerror(error));
+        const ssize_t n = pread(spool->lock_fd, text, sizeof text - 1, 0);
+        text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
+        return complain(
+            ret_error, -EBUSY, spool->directory,
+            "another evtrail send uses this spool (pid %s); name another directory with --spool, or end that one",
+            *text ? text : "unknown");
+    }
+    const int n = snprintf(text, sizeof text, "%d\n", (int)getpid());
+    if (ftruncate(spool->lock_fd, 0) == 0)
+        (void)!pwrite(spool->lock_fd, text, (size_t)n, 0); /* only for people */
+    return 0;
+}
+
+static int directory_make(const char *directory, char **ret_error)
+{
+    struct stat status;
+    if (mkdir(directory, 0700) < 0 && errno != EEXIST && stat(directory, &status) < 0)
+        return complain(ret_error, -errno, directory, "cannot be made: %s", strerror(errno));
+    if (stat(directory, &status) < 0)
+        return complain(ret_error, -errno, directory, "%s", strerror(errno));
+    if (!S_ISDIR(status.st_mode))
+        return complain(ret_error, -ENOTDIR, directory, "is no directory; name one with --spool");
+    if (status.st_uid != geteuid() || (status.st_mode & 022))
+        return complain(ret_error, -EACCES, directory,
+                        "belongs to another user or others may write to it; a spool is one's own (chmod go-w)");
+    return 0;
+}
+
+/* The next sequence: behind all that can have been used. */
+static uint64_t next_sequence(const struct spool *spool, bool state_found, bool stream_new)
+{
+    char boot_id[40];
+    const struct spool_segment *const last = spool->segments_count ? &spool->segments[spool->segments_count - 1] : NULL;
+    uint64_t next = last ? last->next : 1;
+    if (!state_found) /* the counters are gone; nothing was ever used so far ahead */
+        return stream_new && !last ? 1 : next + SPOOL_RESERVE_SEQUENCES;
+    const uint64_t sent = atomic_load(&spool->state->sent), acked = spool_acked_now(spool);
+    next = sent + 1 > next ? sent + 1 : next;
+    next = acked + 1 > next ? acked + 1 : next;
+    spool_boot_id(boot_id);
+    const uint64_t reserved = atomic_load(&spool->state->reserved);
+    if (memcmp(boot_id, spool->state->boot_id, sizeof boot_id) != 0 && reserved > next)
+        next = reserved; /* the machine went down: what was written last may be gone, and a collector have it */
+    return next;
+}
+
+static int open_files(struct spool *spool, char **ret_error)
+{
+    bool stream_new, state_found;
+    int r = lock_take(spool, ret_error);
+    if (r < 0)
+        return r;
+    r = spool_stream_load(spool, false, &stream_new);
+    if (r == 0)
+        r = spool_state_load(spool, &state_found);
+    if (r == 0)
+        r = spool_rings_load(spool);
+    if (r == 0)
+        r = spool_repair(spool);
+    if (r == 0)
+        r = spool_refused_load(spool);
+    if (r < 0)
+        return complain(ret_error, r, spool->directory, "the spool cannot be opened: %s%s", strerror(-r),
+                        r == -ENOSPC  ? "; free some space"
+                        : r == -EROFS ? "; remount it writable, or name another with --spool"
+                                      : "");
+    spool->next = next_sequence(spool, state_found, stream_new);
+    const uint64_t acked = spool_acked_now(spool);
+    if (!state_found || acked >= spool->next)
+        spool_acked_set(spool, spool->segments_count ? spool->segments[0].first - 1 : spool->next - 1);
+    if (!state_found)
+        atomic_store(&spool->state->sent, 0);
+    spool->state->magic = SPOOL_STATE_MAGIC;
+    r = spool_reserve(spool, spool->next + SPOOL_BATCHES_MAX);
+    spool_boot_id(spool->state->boot_id);
+    return r < 0 ? complain(ret_error, r, spool->directory, "the spool's state cannot be written: %s", strerror(-r))
+                 : 0;
+}
+
+static void free_all(struct spool *spool)
+{
+    if (spool->state)
+        munmap(spool->state, sizeof *spool->state);
+    if (spool->state_fd >= 0)
+        close(spool->state_fd);
+    spool_cursor_reset(spool);
+    free(spool->cursor.frames.bytes);
+    free(spool->cursor.accounts.bytes);
+    free(spool->cursor.given.bytes);
+    free(spool->cursor.sources);
+    spool_rings_free(&spool->rings);
+    free(spool->segments);
+    free(spool->refused);
+    free(spool->words);
+    if (spool->lock_fd >= 0)
+        close(spool->lock_fd);
+    pthread_mutex_destroy(&spool->lock);
+    free(spool);
+}
+
+int spool_open(struct spool **ret_spool, const char *directory, const struct spool_options *options, char **ret_error)
+{
+    if (ret_error)
+        *ret_error = NULL;
+    struct spool *const spool = calloc(1, sizeof *spool);
+    if (!spool)
+        return -ENOMEM;
+    spool->lock_fd = spool->state_fd = spool->cursor.walk.fd = -1;
+    pthread_mutex_init(&spool->lock, NULL);
+    int r = (size_t)snprintf(spool->directory, sizeof spool->directory, "%s", directory) < sizeof spool->directory
+                ? options_take(spool, options, ret_error)
+                : -ENAMETOOLONG;
+    if (r == 0)
+        r = directory_make(directory, ret_error);
+    if (r == 0)
+        r = open_files(spool, ret_error);
+    if (r < 0) {
+        free_all(spool);
+        return r;
+    }
+    spool->ready = true;
+    *ret_spool = spool;
+    return 0;
+}
+
+int spool_check(const char *directory, const struct spool_options *options, char **ret_error)
+{
+    struct spool *const spool = calloc(1, sizeof *spool);
+    struct stat status;
+    char parent[SPOOL_PATH_BYTES];
+    if (!spool)
+        return -ENOMEM;
+    if (ret_error)
+        *ret_error = NULL;
+    snprintf(spool->directory, sizeof spool->directory, "%s", directory);
+    int r = options_take(spool, options, ret_error);
+    free(spool);
+    if (r < 0)
+        return r;
+    snprintf(parent, sizeof parent, "%s", directory);
+    if (stat(directory, &status) < 0) {
+        char *const slash = strrchr(parent, '/');
+        if (errno != ENOENT)
+            return complain(ret_error, -errno, directory, "%s", strerror(errno));
+        snprintf(slash == parent ? parent + 1 : slash ? slash : parent, slash ? 1 : 2, "%s", slash ? "" : ".");
+    } else if (!S_ISDIR(status.st_mode)) {
+        return complain(ret_error, -ENOTDIR, directory, "is no directory; name one with --spool");
+    } else if (status.st_uid != geteuid() || (status.st_mode & 022)) {
+        return complain(ret_error, -EACCES, directory,
+                        "belongs to another user or others may write to it (chmod go-w)");
+    }
+    if (access(parent, W_OK | X_OK) < 0)
+        return complain(ret_error, -errno, parent, "the spool could not be written there: %s", strerror(errno));
+    snprintf(parent, sizeof parent, "%s/lock", directory);
+    const int fd = open(parent, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
+        r = complain(ret_error, -EBUSY, directory, "another evtrail send uses this spool");
+    if (fd >= 0)
+        close(fd);
+    return r;
+}
+
+/* ---- close ---- */
+
+void spool_close(struct spool *spool)
+{
+    if (!spool)
+        return;
+    spool_segment_end(spool);
+    spool_at(SPOOL_AT_closing);
+    spool_lock(spool);
+    spool_rings_save(spool);
+    spool_unlock(spool);
+    free_all(spool);
+}
+
+void spool_abandon(struct spool *spool)
+{
+    if (!spool)
+        return;
+    evtrail_file_abandon(spool->file);
+    free_all(spool);
+}
+
+/* ---- figures ---- */
+
+void spool_stream(struct spool *spool, struct wire_open *ret_open)
+{
+    spool_lock(spool);
+    *ret_open = (struct wire_open){.first = spool_acked_now(spool) + 1, .next = spool->next};
+    memcpy(ret_open->stream, spool->id, sizeof ret_open->stream);
+    ret_open->created_ns = spool->created_ns;
+    snprintf(ret_open->name, sizeof ret_open->name, "%s", spool->name);
+    if (ret_open->next < ret_open->first)
+        ret_open->next = ret_open->first;
+    spool_unlock(spool);
+}
+
+static void unacked(const struct spool *spool, uint64_t acked, struct spool_stats *stats)
+{
+    for (size_t i = 0; i < spool->segments_count; i++) {
+        const struct spool_segment *const segment = &spool->segments[i];
+        const uint64_t next = segment->open ? spool->next : segment->next;
+        if (next <= acked + 1 || segment->batches == 0)
+            continue;
+        const uint64_t left = segment->first > acked ? segment->batches : next - acked - 1;
+        const uint64_t part = left < segment->batches ? left : segment->batches;
+        const uint64_t bytes = segment->open ? spool->file_bytes : segment->bytes;
+        stats->unacked_batches += part;
+        stats->unacked_events += (uint64_t)((double)segment->events * (double)part / (double)segment->batches);
+        stats->unacked_bytes += (uint64_t)((double)bytes * (double)part / (double)segment->batches);
+        if (stats->oldest_ns == 0)
+            stats->oldest_ns = segment->opened_ns;
+    }
+}
+
+void spool_stats(struct spool *spool, struct spool_stats *ret_stats)
+{
+    struct statvfs disk;
+    const bool known = statvfs(spool->directory, &disk) == 0;
+    spool_lock(spool);
+    *ret_stats = spool->stats;
+    const uint64_t acked = spool_acked_now(spool);
+    memcpy(ret_stats->id, spool->id, sizeof ret_stats->id);
+    ret_stats->first = acked + 1;
+    ret_stats->next = spool->next;
+    ret_stats->sent = atomic_load(&spool->state->sent);
+    ret_stats->segments = spool->segments_count;
+    ret_stats->bytes = spool_bytes(spool);
+    ret_stats->max_bytes = spool->options.max_bytes;
+    ret_stats->disk_free_bytes = known ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
+    unacked(spool, acked, ret_stats);
+    spool_unlock(spool);
+}
+
+int spool_renew_stream(struct spool *spool)
+{
+    bool fresh;
+    spool_lock(spool);
+    const int r = spool_stream_load(spool, true, &fresh);
+    spool_unlock(spool);
+    spool_note(spool, "%s: a collector knows more of this stream than the spool; what is here goes on as a new stream",
+               spool->directory);
+    return r;
+}
