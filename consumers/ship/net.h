@@ -4,9 +4,8 @@
  * and endpoints (the collectors that a sender connects to, with fail-over and backoff).
  *
  * All of it belongs to the loop's thread. Nothing here calls back from within the call that caused it: callbacks come from the loop only.
- * From a callback everything may be called but net_free(), net_listener_free() and net_endpoints_free(). Functions return >= 0 or a negative errno; where there is
- * a `struct net_text *ret_why`, it says in one line what is wrong and what to do. Texts of peers are printable ASCII by the time they are
- * here.
+ * From a callback everything may be called but net_free(). Functions return >= 0 or a negative errno; where there is a `struct net_text
+ * *ret_why` (may be NULL), it says in one line what is wrong and what to do. Texts of peers are printable ASCII by the time they are here.
  *
  * TLS is the default off loopback on both sides; plaintext there is refused unless it was asked for. The first byte tells one from the
  * other, so both refusals are a readable line at both ends.
@@ -70,7 +69,7 @@ size_t net_address_print(const struct net_address *address, char *text, size_t b
 /* Whether it cannot leave this machine by what it says: unix, 127.0.0.0/8, ::1, "localhost" and "*.localhost". Names are not looked up. */
 bool net_address_is_local(const struct net_address *address);
 /* What a sender does with it: TLS or plain. `tls_given`: certificates or keys were configured, so that TLS is meant on loopback, too (not on unix sockets
- * without tls://). -EPERM: plain off loopback, and not `insecure`. */
+ * without tls://). -EPERM: tcp:// off loopback, and not `insecure`; with it addresses without a scheme are plain, too, unless tls_given. */
 int net_address_wants_tls(const struct net_address *address, bool tls_given, bool insecure, bool *ret_tls, struct net_text *ret_why);
 
 /* ---- TLS settings ------------------------------------------------------------------------------------------------ */
@@ -121,6 +120,10 @@ int net_tls_days_left(const struct net_tls *tls);
     X(tls_key, "no such key, or another key") \
     X(tls_protocol, "not TLS, or broken") \
     X(crowded, "too many connections") \
+    X(unknown_name, "no address of that name") \
+    X(connect_refused, "nobody listens there") \
+    X(unreachable, "no way to there") \
+    X(connect_timeout, "no connection in time") \
     X(too_long, "asks for more memory than a message may have") \
     X(memory, "out of memory") \
     X(io, "input or output failed")
@@ -208,7 +211,7 @@ struct net_listener_calls {
 /* Binds at once. A unix socket's file that nobody listens on is replaced. -EINVAL, -EPERM (plain off loopback), -EADDRINUSE, -EACCES, ...; *ret_why. */
 int net_listener_new(struct net_listener **ret_listener, struct net *net, const struct net_listener_options *options, const struct net_listener_calls *calls,
                      void *context, struct net_text *ret_why);
-/* Closes its sockets, and the links that are not ready; others stay their owners'. Not from a callback. NULL is accepted. */
+/* Closes its sockets, and the links that are not ready; others stay their owners'. No callback of it comes any more. NULL is accepted. */
 void net_listener_free(struct net_listener *listener);
 /* No more connections; those that are there stay. For a graceful stop. */
 void net_listener_stop(struct net_listener *listener);
@@ -264,14 +267,15 @@ void net_endpoints_stop(struct net_endpoints *endpoints);
  * is tried. retry_ns > 0 in net_endpoints_hold(): not before that (the collector asked for it). */
 void net_endpoints_good(struct net_endpoints *endpoints);
 void net_endpoints_hold(struct net_endpoints *endpoints, uint64_t retry_ns);
-/* Not from a callback. A link that is there is closed. NULL is accepted. */
+/* No callback of it comes any more. A link that is there is closed (its closed() comes). NULL is accepted. */
 void net_endpoints_free(struct net_endpoints *endpoints);
 
 /* ---- all of it ---------------------------------------------------------------------------------------------------- */
 
 /* Buffers that all links of a loop share, and what outlives them. The loop stays until net_free(). */
 int net_new(struct net **ret_net, struct evloop *loop); /* -ENOMEM */
-/* After its listeners and endpoints. Links that are left are closed, their closed() called. Run outside of the loop; before evloop_free(). */
+/* After its listeners and endpoints, before evloop_free(), not from a callback. Links that are left are closed: their closed() comes from the loop, at the latest
+ * from evloop_free(). NULL is accepted. */
 void net_free(struct net *net);
 struct evloop *net_loop(const struct net *net);
 /* Links that there are, ready or not. */

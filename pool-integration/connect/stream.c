@@ -50,6 +50,14 @@ void stream_close(struct stream *stream)
     free(stream);
 }
 
+int stream_take_fd(struct stream *stream)
+{
+    const int fd = stream->fd;
+    free(stream->incoming);
+    free(stream);
+    return fd;
+}
+
 void stream_abort(struct stream *stream)
 {
     shutdown(stream->fd, SHUT_RDWR);

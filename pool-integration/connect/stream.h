@@ -50,6 +50,8 @@ const char *stream_tls_version(const struct stream *stream);
 void stream_abort(struct stream *stream);
 /* Loop's thread: says goodbye (TLS close_notify, without waiting), closes the descriptor, frees. No io may be busy. NULL is accepted. */
 void stream_close(struct stream *stream);
+/* Of a plain stream, with no io busy: frees it, and leaves the descriptor to the caller. */
+int stream_take_fd(struct stream *stream);
 
 /* A stream of a connected, non-blocking socket, which it then owns; what a connector does for plain ones. -ENOMEM: not taken. */
 int stream_open(struct stream **ret_stream, struct evloop *loop, int fd);
