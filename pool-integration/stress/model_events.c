@@ -25,7 +25,7 @@ static unsigned code_at(const struct step *step, unsigned field)
 static void time_add(struct step *step, enum model_time time, int64_t ns)
 {
     if (ns >= 0)
-        pool_histogram_add(&step->model->times[time], (uint64_t)ns, 1);
+        histogram_add(&step->model->times[time], (uint64_t)ns, 1);
 }
 
 static void count_code(struct step *step, struct series **series, unsigned code)
