@@ -47,6 +47,8 @@ static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
                                          "file/stat",
                                          "file/cat",
                                          "file/seek",
+                                         "net/plain",
+                                         "net/tls",
                                          NULL};
 
 /* ---- the draining process ---- */
@@ -266,7 +268,7 @@ static const char *find_libexec(char *buffer, size_t bytes, const char *self)
 static void remove_work(const char *work)
 {
     char path[PATH_MAX];
-    static const char *const names[] = {"bench.evt", "sustained.evt", "peer.evt", NULL};
+    static const char *const names[] = {"bench.evt", "sustained.evt", "peer.evt", "net.evt", "net.key", NULL};
     for (const char *const *name = names; *name; name++) {
         snprintf(path, sizeof(path), "%s/%s", work, *name);
         unlink(path);
@@ -295,6 +297,7 @@ int run_bench(const struct args *args)
     bench_emission(&bench);
     bench_processes(&bench);
     bench_files(&bench);
+    bench_net(&bench);
     if (peer)
         bench_peer_lttng(&bench);
     remove_work(work);

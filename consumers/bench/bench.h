@@ -63,9 +63,18 @@ void drain_stop(struct drain *drain, struct drain_totals *ret_totals);
 /* What a trace file holds: events and losses. */
 int bench_file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_lost);
 
+/* Writes a trace file of simulated pool events, as the recorder does; what that took. False: it could not. */
+struct recorded {
+    uint64_t events, file_bytes, raw_bytes;
+    double cpu_seconds; /* of the encoder */
+    double seconds;
+};
+bool bench_record_pool(const char *path, uint64_t events, struct recorded *ret_recorded);
+
 void bench_emission(struct bench *bench);
 void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);
+void bench_net(struct bench *bench);
 void bench_peer_lttng(struct bench *bench);
 
 /* Path of the evtrail command that is measured. */

@@ -154,18 +154,16 @@ static void chunk_of(struct pool *pool, uint64_t n, struct evtrail_chunk *chunk)
 
 /* ---- writing ---- */
 
-static bool write_file(struct bench *bench, const char *path, struct pool *pool)
+static bool write_pool(struct pool *pool, const char *path, uint64_t events, struct recorded *ret_recorded)
 {
     struct evtrail_file_options options = {.bytes = sizeof(options), .force = true};
-    struct evtrail_file_stats stats;
     struct evtrail_file *file;
     struct evtrail_chunk chunk;
-    struct result result;
     double encoding = 0;
     if (evtrail_file_create(&file, path, &options) < 0)
         return false;
-    const uint64_t chunks = bench->file_events / CHUNK_RECORDS + 1;
-    uint64_t wall = clock_ns();
+    const uint64_t chunks = events / CHUNK_RECORDS + 1;
+    const uint64_t start = clock_ns();
     for (uint64_t n = 0; n < chunks; n++) {
         chunk_of(pool, n, &chunk);
         uint64_t before = cpu_ns(0);
@@ -173,20 +171,42 @@ static bool write_file(struct bench *bench, const char *path, struct pool *pool)
             break;
         encoding += (double)(cpu_ns(0) - before);
     }
-    int failed = evtrail_file_close(file, &stats);
-    wall = clock_ns() - wall;
-    if (failed < 0)
+    struct evtrail_file_stats stats;
+    const int failed = evtrail_file_close(file, &stats);
+    *ret_recorded = (struct recorded){.events = stats.events,
+                                      .file_bytes = stats.file_bytes,
+                                      .raw_bytes = stats.raw_bytes,
+                                      .cpu_seconds = encoding / 1e9,
+                                      .seconds = (double)(clock_ns() - start) / 1e9};
+    return failed >= 0;
+}
+
+bool bench_record_pool(const char *path, uint64_t events, struct recorded *ret_recorded)
+{
+    struct pool *pool = malloc(sizeof(*pool));
+    const bool written = pool && pool_make(pool) && write_pool(pool, path, events, ret_recorded);
+    if (pool)
+        pool_free(pool);
+    free(pool);
+    return written;
+}
+
+static bool write_file(struct bench *bench, const char *path, struct pool *pool)
+{
+    struct recorded recorded;
+    struct result result;
+    if (!write_pool(pool, path, bench->file_events, &recorded))
         return false;
     if (!bench_wants(bench, "file/write"))
         return true;
+    const double events = (double)recorded.events, bytes = (double)recorded.file_bytes;
     result_start(&result, ">= 30 M events/s on one core, <= 3.5 bytes/event, >= 2.5 x smaller than raw", "file/write");
-    result_add(&result, "events_per_cpu_s", (double)stats.events / encoding * 1e9);
-    result_add(&result, "events_per_wall_s", (double)stats.events / (double)wall * 1e9);
-    result_add(&result, "bytes_per_event", (double)stats.file_bytes / (double)stats.events);
-    result_add(&result, "raw_ratio", (double)stats.raw_bytes / (double)stats.file_bytes);
-    result_judge(&result, (double)stats.events / encoding * 1e9 >= 30e6 &&
-                              (double)stats.file_bytes / (double)stats.events <= 3.5 &&
-                              stats.raw_bytes >= 2.5 * stats.file_bytes);
+    result_add(&result, "events_per_cpu_s", events / recorded.cpu_seconds);
+    result_add(&result, "events_per_wall_s", events / recorded.seconds);
+    result_add(&result, "bytes_per_event", bytes / events);
+    result_add(&result, "raw_ratio", (double)recorded.raw_bytes / bytes);
+    result_judge(&result, events / recorded.cpu_seconds >= 30e6 && bytes / events <= 3.5 &&
+                              (double)recorded.raw_bytes >= 2.5 * bytes);
     result_print(bench, &result);
     return true;
 }
