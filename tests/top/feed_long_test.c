@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "feed/feed_private.h"
+#include "model/entities.h"
 
 #include "unit/file_gen.h"
 #include "unit/session_builder.h"
@@ -349,6 +350,44 @@ static void real_processes__paused_now_and_then__all_events(void **state)
     gen_directory_remove(directory);
 }
 
+/* What only counts is sampled; who is there is not. */
+static void sampling__entities_come_and_go__those_there_are_known(void **state)
+{
+    enum { STATE = EVTRAIL_EVENT_FIRST + 1, GONE, ALL = 2000, STAY = 7 };
+    (void)state;
+    struct builder b;
+    begin(&b);
+    builder_declare(&b, STATE, EVTRAIL_KIND_state, "test.entity");
+    builder_declare(&b, GONE, EVTRAIL_KIND_gone, "test.entity");
+    struct feed *feed = live(b.directory, b.path, 0);
+    run(feed, 3);
+    feed->sample.one_in = 4;
+    for (uint64_t i = 1; i <= ALL; i++) {
+        const uint64_t words[] = {i, 0, i % 3};
+        feed->sample.calm_ns = now_ns();
+        builder_record(&b, 0, STATE, words, 3);
+        builder_events(&b, 1, 3);
+        if (i > STAY)
+            builder_record(&b, 1, GONE, (const uint64_t[]){i - STAY}, 1);
+        if (i % 20 == 0)
+            run(feed, 1);
+    }
+    settle(feed);
+    const struct model *model = feed_model(feed);
+    const struct entities *entities = entities_of(model);
+    assert_true(model->totals.sampled_out > 1000);
+    assert_int_equal(model->totals.events, ALL + 3 * ALL + ALL - STAY);
+    assert_true(entity_classes_count(entities) > 0);
+    const struct entity_class *class = entity_class_at(entities, 0);
+    assert_int_equal(class->seen, ALL);
+    assert_int_equal(class->gone, ALL - STAY);
+    assert_int_equal(class->alive, STAY);
+    assert_false(model_state_stale(model, model->now_ns));
+    assert_true(model_stale(model, model->totals.last_ns - 1000));
+    feed_free(feed);
+    builder_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -356,6 +395,7 @@ int main(void)
         cmocka_unit_test(hold__a_week_of_chunks__no_growth),
         cmocka_unit_test(many_pauses_filters_ranges__no_growth),
         cmocka_unit_test(sampling__one_chunk_in_four__all_are_counted),
+        cmocka_unit_test(sampling__entities_come_and_go__those_there_are_known),
         cmocka_unit_test(hostile_session__at_random__nothing_breaks),
         cmocka_unit_test(real_processes__paused_now_and_then__all_events),
     };
