@@ -207,6 +207,31 @@ static void many_pauses_filters_ranges__no_growth(void **state)
     builder_fini(&b);
 }
 
+/* A known fault: whether time passed behind the last event, so that what had lived was known to have ended, was up to chance. */
+static void file__at_its_end__time_passes(void **state)
+{
+    static struct gen_source source;
+    static struct gen_ring ring;
+    struct evtrail_file *file;
+    struct feed *feed;
+    (void)state;
+    char *const directory = gen_directory(), *const path = gen_path(directory, "in.evt");
+    gen_source_init(&source, 9);
+    gen_ring_init(&ring, &source.source, 0, 1);
+    assert_int_equal(evtrail_file_create(&file, path, NULL), 0);
+    assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(&ring, 3000)), 0);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(feed_new(&feed, &(struct feed_options){0}, NULL), 0);
+    assert_int_equal(feed_add_path(feed, path), 0);
+    feed->ticked_ns = INT64_MAX / 2; /* just now */
+    while (feed_run(feed, INT64_MAX) != -ENODATA)
+        ;
+    assert_int_equal(feed_model(feed)->ticked_ns, feed_model(feed)->totals.last_ns);
+    feed_free(feed);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 /* ---- sampling ---------------------------------------------------------------------------------------------------------- */
 
 static void sampling__one_chunk_in_four__all_are_counted(void **state)
@@ -394,6 +419,7 @@ int main(void)
         cmocka_unit_test(file__ten_hours_of_events__no_growth),
         cmocka_unit_test(hold__a_week_of_chunks__no_growth),
         cmocka_unit_test(many_pauses_filters_ranges__no_growth),
+        cmocka_unit_test(file__at_its_end__time_passes),
         cmocka_unit_test(sampling__one_chunk_in_four__all_are_counted),
         cmocka_unit_test(sampling__entities_come_and_go__those_there_are_known),
         cmocka_unit_test(hostile_session__at_random__nothing_breaks),
