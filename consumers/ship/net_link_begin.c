@@ -33,10 +33,11 @@ static void refuse_plain(struct net_link *link, const uint8_t *bytes, size_t siz
     char shown[17];
     snprintf(shown, sizeof(shown), "%.*s", (int)size, (const char *)bytes);
     net_printable(shown);
-    say(link, http ? "HTTP/1.0 426 Upgrade Required\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
-                     "This is an evtrail collector; off loopback it takes only TLS.\n"
-                   : NET_REFUSAL
-                  "plaintext: this collector takes only TLS here; connect to it with tls:// and its --ca or --psk\n");
+    say(link,
+        http ? "HTTP/1.0 426 Upgrade Required\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n"
+               "This is an evtrail collector; off loopback it takes only TLS.\n"
+             : NET_REFUSAL
+            "plaintext: this collector takes only TLS here; connect to it with tls:// and its --ca or --psk-file\n");
     link_end_gently(link, NET_SECOND_NS, NET_END_plaintext, "plaintext where only TLS is taken (it began with '%s')%s",
                     shown,
                     http ? "; HTTP is not spoken here" : "; the sender must use tls://, or the collector --insecure");
@@ -45,10 +46,10 @@ static void refuse_plain(struct net_link *link, const uint8_t *bytes, size_t siz
 static void refuse_tls(struct net_link *link)
 {
     say(link, NET_REFUSAL "unwanted_tls: this collector speaks no TLS here; connect to it with tcp://, or give it "
-                          "--cert and --key, or --psk\n");
-    link_end_gently(
-        link, NET_SECOND_NS, NET_END_unwanted_tls,
-        "TLS where only plaintext is spoken; the sender must use tcp://, or the collector --cert and --key, or --psk");
+                          "--cert and --key, or --psk-file\n");
+    link_end_gently(link, NET_SECOND_NS, NET_END_unwanted_tls,
+                    "TLS where only plaintext is spoken; the sender must use tcp://, or the collector --cert and "
+                    "--key, or --psk-file");
 }
 
 void link_first_bytes(struct net_link *link, const uint8_t *bytes, size_t size)

@@ -24,7 +24,7 @@ static int check(const struct net_listener *listener, const struct net_address *
     char text[NET_HOST_BYTES + 32];
     net_address_print(address, text, sizeof(text));
     if (address->scheme == NET_SCHEME_tls && !listener->tls)
-        return net_say(ret_why, -EINVAL, "%s: TLS needs a certificate (--cert, --key) or pre-shared keys (--psk)",
+        return net_say(ret_why, -EINVAL, "%s: TLS needs a certificate (--cert, --key) or pre-shared keys (--psk-file)",
                        text);
     if (address->scheme == NET_SCHEME_tcp && !local && !listener->insecure)
         return net_say(ret_why, -EPERM,
@@ -34,7 +34,7 @@ static int check(const struct net_listener *listener, const struct net_address *
     if (address->scheme == NET_SCHEME_default && !local && !listener->tls && !listener->insecure)
         return net_say(
             ret_why, -EPERM,
-            "%s: off loopback TLS is wanted: give --cert and --key, or --psk; or --insecure if plaintext is meant",
+            "%s: off loopback TLS is wanted: give --cert and --key, or --psk-file; or --insecure if plaintext is meant",
             text);
     return 0;
 }

@@ -119,10 +119,9 @@ static void set_options(int fd)
 /* One line, if the socket takes it at once. */
 static void turn_away(struct net_link *link)
 {
-    static const char line[] =
-        NET_REFUSAL "crowded: this collector has as many connections as it takes (--max-connections)\n";
+    static const char line[] = NET_REFUSAL "crowded: this collector has as many connections as it takes (--senders)\n";
     (void)!send(link->fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-    link_end(link, NET_END_crowded, "more than the %u connections that are taken at once (--max-connections)",
+    link_end(link, NET_END_crowded, "more than the %u connections that are taken at once (--senders)",
              ((struct net_listener *)link->maker_context)->links_max);
 }
 

@@ -150,14 +150,14 @@ static int load_trust(SSL_CTX *context, const struct tls_material *material, con
         SSL_CTX_set_client_CA_list(context, names);
     }
     if (options->crl_file && !options->ca_file && !client)
-        return net_say(ret_why, -EINVAL, "%s: a revocation list without its signer (--ca)", options->crl_file);
+        return net_say(ret_why, -EINVAL, "%s: a revocation list without its signer (--client-ca)", options->crl_file);
     return options->crl_file ? load_revoked(context, options->crl_file, ret_why) : 0;
 }
 
 static int load_keys(struct tls_material *material, const struct net_tls_options *options, struct net_text *ret_why)
 {
     if (options->psk_id && !options->psk_file)
-        return net_say(ret_why, -EINVAL, "key id %s without a file of keys (--psk)", options->psk_id);
+        return net_say(ret_why, -EINVAL, "key id %s without a file of keys (--psk-file)", options->psk_id);
     if (!options->psk_file)
         return 0;
     const int result = tls_keys_load(&material->keys, options->psk_file, ret_why);
@@ -173,7 +173,8 @@ static int check_rules(char *const *rules, const struct net_tls_options *options
 {
     for (; rules && *rules; rules++) {
         if (!options->ca_file)
-            return net_say(ret_why, -EINVAL, "name rule %s without a signer of client certificates (--ca)", *rules);
+            return net_say(ret_why, -EINVAL, "name rule %s without a signer of client certificates (--client-ca)",
+                           *rules);
         if (!tls_rule_valid(*rules))
             return net_say(ret_why, -EINVAL, "'%s': no name rule; NAME or *.SUFFIX is wanted", *rules);
     }
@@ -184,10 +185,10 @@ static int check_rules(char *const *rules, const struct net_tls_options *options
 static int check_server(const struct net_tls_options *options, struct net_text *ret_why)
 {
     if (!options->cert_file && !options->psk_file)
-        return net_say(ret_why, -EINVAL, "TLS needs a certificate (--cert, --key) or pre-shared keys (--psk)");
+        return net_say(ret_why, -EINVAL, "TLS needs a certificate (--cert, --key) or pre-shared keys (--psk-file)");
     if (!options->ca_file && !options->psk_file && !options->anyone)
         return net_say(ret_why, -EINVAL,
-                       "nothing says who may connect: give --ca (client certificates), --psk (keys), or --anyone");
+                       "nothing says who may connect: give --client-ca (certificates), --psk-file (keys), or --anyone");
     if (options->ca_file && !options->cert_file)
         return net_say(ret_why, -EINVAL,
                        "%s: client certificates need a certificate of the collector, too (--cert, --key)",

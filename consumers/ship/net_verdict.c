@@ -15,6 +15,11 @@ static const char *peer_word(const struct secure *secure)
     return secure->material->side == NET_SERVER ? "the sender's" : "the collector's";
 }
 
+static const char *trust_option(const struct secure *secure)
+{
+    return secure->material->side == NET_SERVER ? "--client-ca" : "--ca";
+}
+
 static void set(struct secure *secure, enum net_end end, const char *text)
 {
     secure->end = end;
@@ -54,8 +59,8 @@ static void of_certificate(struct secure *secure)
                 who, name);
         break;
     default:
-        net_say(why, 0, "%s certificate (%s) is not trusted: %s; its signer belongs into the file given as --ca", who,
-                name, X509_verify_cert_error_string(secure->verified));
+        net_say(why, 0, "%s certificate (%s) is not trusted: %s; its signer belongs into the file given as %s", who,
+                name, X509_verify_cert_error_string(secure->verified), trust_option(secure));
         break;
     }
 }
@@ -67,7 +72,7 @@ static const struct alert {
     const char *text;
 } alerts[] = {
     {SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED, NET_END_tls_certificate,
-     "the peer wants a certificate of ours, or a key that it knows: --cert and --key, or --psk"},
+     "the peer wants a certificate of ours, or a key that it knows: --cert and --key, or --psk-file"},
     {SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED, NET_END_tls_certificate,
      "the peer says that our certificate has expired, or is not valid yet"},
     {SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED, NET_END_tls_revoked, "the peer says that our certificate is revoked"},
@@ -99,7 +104,7 @@ static bool of_alert(struct secure *secure, int reason)
         set(secure, NET_END_tls_key, "the peer does not know our key's id");
     else
         set(secure, NET_END_tls_version,
-            "the peer has no TLS 1.3 cipher in common with us, or only lets in who has a key (--psk)");
+            "the peer has no TLS 1.3 cipher in common with us, or only lets in who has a key (--psk-file)");
     return true;
 }
 
@@ -111,7 +116,8 @@ static void of_reason(struct secure *secure, unsigned long fault)
         return;
     switch (reason) {
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
-        set(secure, NET_END_tls_certificate, "the sender showed no certificate: it needs --cert and --key (or --psk)");
+        set(secure, NET_END_tls_certificate,
+            "the sender showed no certificate: it needs --cert and --key (or --psk-file)");
         break;
     case SSL_R_BINDER_DOES_NOT_VERIFY:
         net_say(&secure->reason, 0, "the sender has another key of the id '%s' than this collector", secure->asked_key);
@@ -140,7 +146,7 @@ void secure_verdict(struct secure *secure)
     const unsigned long fault = ERR_peek_error();
     const bool certificate = ERR_GET_REASON(fault) == SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (secure->key_unknown && secure->material->side == NET_SERVER && !secure->done) {
-        net_say(&secure->reason, 0, "no key of the id '%s' is known here; it belongs into the file given as --psk",
+        net_say(&secure->reason, 0, "no key of the id '%s' is known here; it belongs into the file given as --psk-file",
                 secure->asked_key);
         secure->end = NET_END_tls_key;
     } else if (secure->key_unknown) {

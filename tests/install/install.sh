@@ -20,16 +20,23 @@ fail() {
 
 cmake --install "$build" --prefix "$stage" >"$work/install.log" || { cat "$work/install.log"; fail "cmake --install"; }
 
+# A build without the pool has no evpool, pool-stress, send and collect.
+pool=yes
+[ -e "$build/lib/libevtrail-pool.so" ] || pool=no
+
 # What is there, and that no name belongs to another package.
 cd "$stage"
 libraries=$(dirname "$(find . -name libevtrail.so.0)")
 for file in "$libraries"/libevtrail.so{,.0} "$libraries"/libevtrail-reader.so{,.0} "$libraries"/libevtrail-libc.so \
     include/evtrail/{trace,evtrail,catalogue,reader,file,format}.h "$libraries"/pkgconfig/evtrail{,-reader}.pc \
     "$libraries"/cmake/evtrail/evtrailConfig{,Version}.cmake bin/evtrail share/man/man1/evtrail{,-record,-cat,-stat}.1 \
-    share/bash-completion/completions/evtrail share/zsh/site-functions/_evtrail share/doc/evtrail/{README.md,CHANGELOG.md,LICENSE} \
-    "$libraries"/libevtrail-pool{,-untraced}.{so,so.0,a} include/evpool/{pool,loop,error}.h "$libraries"/pkgconfig/evtrail-pool{,-untraced}.pc \
-    "$libraries"/cmake/evtrail/evtrailPoolTargets.cmake bin/pool-stress share/man/man1/pool-stress.1 share/doc/evtrail/pool-integration/README.md; do
+    share/bash-completion/completions/evtrail share/zsh/site-functions/_evtrail share/doc/evtrail/{README.md,CHANGELOG.md,LICENSE}; do
     [ -e "$file" ] || fail "$file is not installed"
+done
+for file in "$libraries"/libevtrail-pool{,-untraced}.{so,so.0,a} include/evpool/{pool,loop,error}.h "$libraries"/pkgconfig/evtrail-pool{,-untraced}.pc \
+    "$libraries"/cmake/evtrail/evtrailPoolTargets.cmake bin/pool-stress share/man/man1/pool-stress.1 share/doc/evtrail/pool-integration/README.md \
+    lib/systemd/system/evtrail-{collect,send@}.service lib/systemd/user/evtrail-send.service share/doc/evtrail/examples/services/{collect,send}.conf; do
+    [ $pool = no ] || [ -e "$file" ] || fail "$file is not installed"
 done
 foreign=$(find . -path ./include/evtrail -prune -o \( -name '*libtrace*' -o -name 'trace_*' \) -print)
 [ -z "$foreign" ] || fail "installed under another package's name: $foreign"
@@ -123,7 +130,7 @@ for compiler in gcc clang; do
     $cxx -std=c++17 -O2 "${warnings[@]}" app.cpp "$folder/shelf.o" $flags -o "$folder/app_cxx17"
     check_app "$folder" app_cxx17 c++17
     check_lonely "$folder"
-    reach_by_pkg_config $compiler $cxx "$folder"
+    [ $pool = no ] || reach_by_pkg_config $compiler $cxx "$folder"
 
     folder=$work/find_package-$compiler
     CC=$compiler CXX=$cxx cmake -G Ninja -S "$project" -B "$folder" -DCMAKE_PREFIX_PATH="$stage" -DVENDOR="$work/vendor" \
@@ -135,11 +142,17 @@ for compiler in gcc clang; do
     done
     check_lonely "$folder"
     for standard in {c11,c17,cxx17}{,-untraced}; do
+        [ $pool = yes ] || continue
         check_reach "$folder" reach_$standard
         reached=$((reached + 1))
     done
     built=$((built + 6))
 done
+if [ $pool = no ]; then
+    [ "$("$evtrail" send 2>&1)" != "" ] || fail "evtrail send says nothing"
+    echo "install: $built foreign programs built, run, recorded and read back; without the pool"
+    exit
+fi
 timeout 60 "$stage/bin/pool-stress" --quiet --messages 2000 --html "$work/page.html" || fail "pool-stress: exit code $?"
 grep -q '</html>' "$work/page.html" || fail "pool-stress made no page"
 echo "install: $built foreign programs built, run, recorded and read back; $reached connected by the pool"
