@@ -96,6 +96,8 @@ int net_tls_new(struct net_tls **ret_tls, enum net_side side, const struct net_t
 /* Reads the files again (SIGHUP): connections from now on get what they say; those that are there stay, handshakes under way end with the old. An error leaves
  * everything as it was. */
 int net_tls_reload(struct net_tls *tls, struct net_text *ret_why);
+/* The same with other options: of a configuration that was read again. */
+int net_tls_change(struct net_tls *tls, const struct net_tls_options *options, struct net_text *ret_why);
 /* Links that use it keep what they need. NULL is accepted. */
 void net_tls_free(struct net_tls *tls);
 /* Days until our certificate ends (negative: it has), INT_MAX: none. For warnings and metrics. */

@@ -313,6 +313,19 @@ int net_tls_reload(struct net_tls *tls, struct net_text *ret_why)
     return 0;
 }
 
+int net_tls_change(struct net_tls *tls, const struct net_tls_options *options, struct net_text *ret_why)
+{
+    struct net_tls *other;
+    const int result = net_tls_new(&other, tls->side, options, ret_why);
+    if (result < 0)
+        return result;
+    const struct net_tls was = *tls;
+    *tls = *other;
+    *other = was;
+    net_tls_free(other);
+    return 0;
+}
+
 void net_tls_free(struct net_tls *tls)
 {
     if (!tls)
