@@ -119,6 +119,7 @@ const struct subcommand *subcommand_find(const char *name);
 #define COMMAND_RUNS(X) \
     X(bench) \
     X(cat) \
+    X(collect) \
     X(complete) \
     X(convert) X(disable) X(enable) X(grep) X(help) X(hist) X(import) X(ls) X(merge) X(prune) X(record) X(repair) \
         X(report) X(set) X(split) X(stat) X(top) X(verify) X(web)

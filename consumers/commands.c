@@ -41,6 +41,14 @@ LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_e
 LIST(import_options, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);
+LIST(collect_options, OPT_collect_listen, OPT_collect_store, OPT_collect_config, OPT_collect_check, OPT_collect_status,
+     OPT_json, OPT_collect_cert, OPT_collect_key, OPT_collect_client_ca, OPT_collect_client_name, OPT_collect_crl,
+     OPT_collect_psk_file, OPT_collect_anyone, OPT_collect_insecure, OPT_collect_senders,
+     OPT_collect_senders_per_address, OPT_collect_rate, OPT_collect_batch_size, OPT_collect_window, OPT_collect_memory,
+     OPT_collect_rotate_size, OPT_collect_rotate_time, OPT_collect_keep_size, OPT_collect_keep_age,
+     OPT_collect_keep_files, OPT_collect_process_keep_size, OPT_collect_process_keep_age,
+     OPT_collect_process_keep_files, OPT_collect_reserve, OPT_collect_open_files, OPT_collect_idle_time,
+     OPT_collect_no_sync, OPT_collect_metrics, OPT_collect_live, OPT_collect_stop_time, OPT_quiet);
 LIST(help_options, OPT_man, OPT_bash, OPT_zsh);
 static const uint8_t no_options[] = {OPT_help, OPTIONS};
 
@@ -57,6 +65,12 @@ EXAMPLES(record_examples, {"evtrail record -- ./myprogram --its-option", "start 
          {"evtrail record --all --rotate-size 64M --keep-size 1G", "everything, for ever, in at most 1 GiB"},
          {"evtrail record --snapshot -p myserver -o now.evt", "what the flight recorder holds"},
          {"evtrail record -p myserver --trigger 'pool.error'", "the moments before the first such event"});
+EXAMPLES(collect_examples,
+         {"evtrail collect --listen localhost --store traces", "take what senders on this machine ship"},
+         {"evtrail collect --listen :7423 --cert cert.pem --key key.pem --psk-file keys --store /srv/traces",
+          "from other machines, by TLS, those that have a key"},
+         {"evtrail collect --config /etc/evtrail/ship.conf --check", "is all in order?"},
+         {"evtrail collect --store /srv/traces --status", "who sends how much, and what waits"});
 EXAMPLES(cat_examples, {"evtrail cat trace.evt", "a file as text"},
          {"evtrail cat -p myserver -q 'level <= warning'", "live"},
          {"evtrail cat --json trace.evt | jq .name", "for other programs"});
@@ -172,6 +186,21 @@ const struct subcommand subcommands[] = {
      .options = record_options,
      .examples = record_examples,
      .program = true},
+    {.name = "collect",
+     .operands = "",
+     .summary = "receive traces of other machines and store them",
+     .text = "Listens for `evtrail send`, checks what comes, and stores it in a tree of trace files, "
+             "DIR/HOST/PROGRAM/START-PID/, which every other subcommand reads. A batch is acknowledged when it is on "
+             "disk, and is stored once whatever is killed in between; senders keep what is not acknowledged.\n\n"
+             "Off this machine it speaks TLS 1.3; name --cert and --key, and who may send: --client-ca, --psk-file or "
+             "--anyone. "
+             "Each flag is also a key in section [collect] of the file that --config names. SIGHUP reads that, and the "
+             "certificates, again; SIGTERM stops gracefully. A peer that does what it must not loses its connection "
+             "with a reason; nobody else notices.\n\n"
+             "docs/collect.md explains every state, and what to do.",
+     .run = run_collect,
+     .options = collect_options,
+     .examples = collect_examples},
     {.name = "cat",
      .operands = "[FILE...]",
      .summary = "print events as text or JSON",

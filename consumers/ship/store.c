@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -87,6 +88,36 @@ static int lock_root(struct store *store)
     return 0;
 }
 
+/* ROOT/.id: 16 hex digits. Made in one step: a crash leaves none, or a whole one. */
+static int read_id(struct store *store)
+{
+    char text[18] = "";
+    int fd = openat(store->root_fd, ".id", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd >= 0) {
+        const ssize_t n = read(fd, text, 17);
+        close(fd);
+        store->id = n >= 16 ? strtoull(text, NULL, 16) : 0;
+        if (store->id)
+            return 0;
+    }
+    if (getrandom(&store->id, sizeof(store->id), 0) != sizeof(store->id))
+        store->id = (uint64_t)store_realtime_ns();
+    store->id |= 1;
+    snprintf(text, sizeof(text), "%016llx\n", (unsigned long long)store->id);
+    fd = openat(store->root_fd, ".id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd < 0)
+        return -errno;
+    const bool written = write(fd, text, 17) == 17;
+    const int r = written && renameat(store->root_fd, ".id.new", store->root_fd, ".id") == 0 ? 0 : -errno;
+    close(fd);
+    return r;
+}
+
+uint64_t store_id(const struct store *store)
+{
+    return store->id;
+}
+
 static int open_root(struct store *store)
 {
     if (mkdir(store->root, 0750) < 0 && errno != EEXIST)
@@ -154,6 +185,8 @@ int store_open(struct store **ret_store, const struct store_options *options, ch
     char *error = NULL;
     struct store *store = new_store(options);
     int r = store ? open_root(store) : -ENOMEM;
+    if (r == 0)
+        r = read_id(store);
     if (r == 0)
         r = store_recover(store, &error);
     if (r == 0) {

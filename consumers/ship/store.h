@@ -97,6 +97,8 @@ struct store;
 /* Makes or recovers the tree: cuts torn ends, finds each stream's position, sets aside (renames to *.garbage-N) what cannot be read. -EBUSY: another
  * process has it; others as open(2). *ret_error is an owned line that says what to do. */
 int store_open(struct store **ret_store, const struct store_options *options, char **ret_error);
+/* A random number that was made with the tree. */
+uint64_t store_id(const struct store *store);
 /* Whether `root` could be opened with these options, without touching anything. As store_open(). */
 int store_check(const struct store_options *options, char **ret_error);
 /* What is queued is written, files get their index, if the disk allows it by the deadline (CLOCK_MONOTONIC ns). Streams are freed; no callback comes. */

@@ -93,6 +93,7 @@ struct store_source {
     int64_t begun_ns, touched_ns;
     bool dirty, ended;
     bool exists; /* the part's file */
+    bool created; /* ... since the last sync */
     bool closed; /* ... and it has its index: the next batch begins another */
 };
 
@@ -120,6 +121,7 @@ struct store {
     struct store_options options;
     char *root;
     int root_fd, lock_fd;
+    uint64_t id;
     unsigned open_files;
     struct store_record **table;
     size_t table_room, table_count;
@@ -149,7 +151,6 @@ struct store {
     struct store_source *sources, *dirty, *newest, *oldest;
     struct store_record *changed;
     unsigned descriptors, dirty_count, sources_count;
-    bool created; /* files or directories since the last sync */
     int64_t retry_ns, swept_ns;
     struct store_tree tree;
     struct store_stats figures;

@@ -89,7 +89,7 @@ static int open_part(struct store *store, struct store_source *source)
     }
     if (r < 0)
         return r;
-    source->exists = store->created = true;
+    source->exists = source->created = true;
     source->begun_ns = store_now_ns();
     store->tree.count++;
     return fd < 0 ? -EEXIST : fd;

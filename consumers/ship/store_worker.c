@@ -6,6 +6,7 @@
 #include "ship/store_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,7 +14,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { GROUP_BYTES = 8 << 20, SYNC_FILES_MAX = 8 };
+enum { GROUP_BYTES = 8 << 20, SYNC_FILES_MAX = 64 };
 
 /* ---- what is told ------------------------------------------------------------------------------------------------- */
 
@@ -98,22 +99,42 @@ static void append_jobs(struct store_jobs *jobs, struct store_jobs *more)
 
 /* ---- group commit ------------------------------------------------------------------------------------------------- */
 
+/* A new file's name is on disk, too: its directory, and those above it that may be new. */
+static int sync_directories(const struct store *store, const struct store_source *source)
+{
+    char path[STORE_PATH_BYTES];
+    int r = 0;
+    snprintf(path, sizeof(path), "%s", source->set);
+    for (char *slash = strrchr(path, '/'); r == 0 && slash; slash = strrchr(path, '/')) {
+        *slash = 0;
+        const int fd = openat(store->root_fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+        r = fd < 0 || fsync(fd) < 0 ? -errno : 0;
+        if (fd >= 0)
+            close(fd);
+    }
+    return r < 0 ? r : fsync(store->root_fd) < 0 ? -errno : 0;
+}
+
+static int sync_file(struct store *store, struct store_source *source)
+{
+    int r = store_source_open(store, source);
+    if (r >= 0)
+        r = fdatasync(source->fd) < 0 ? -errno : 0;
+    return r < 0 || !source->created ? r : sync_directories(store, source);
+}
+
 static int sync_dirty(struct store *store)
 {
     int r = store_point("before-sync");
     if (r < 0 || store->options.no_sync || !store->dirty)
         return r;
-    if (store->created || store->dirty_count > SYNC_FILES_MAX) {
-        if (syncfs(store->root_fd) < 0)
-            return -errno;
-    } else {
-        for (struct store_source *source = store->dirty; source && r == 0; source = source->next_dirty) {
-            r = store_source_open(store, source);
-            if (r >= 0)
-                r = fdatasync(source->fd) < 0 ? -errno : 0;
-        }
-    }
-    store->created = store->created && r < 0;
+    if (store->dirty_count > SYNC_FILES_MAX)
+        r = syncfs(store->root_fd) < 0 ? -errno : 0;
+    else
+        for (struct store_source *source = store->dirty; source && r == 0; source = source->next_dirty)
+            r = sync_file(store, source);
+    for (struct store_source *source = r == 0 ? store->dirty : NULL; source; source = source->next_dirty)
+        source->created = false;
     return r < 0 ? r : store_point("after-sync");
 }
 

@@ -137,6 +137,8 @@ struct tree_sum {
     char path[4096]; /* of one file */
 };
 
+static bool tree_may_tell_loss; /* that nothing explains: liars' */
+
 static inline void tree_sum_file(struct tree_sum *sum, const char *path)
 {
     struct evtrail_file_report report;
@@ -146,9 +148,9 @@ static inline void tree_sum_file(struct tree_sum *sum, const char *path)
         return;
     }
     const int r = evtrail_file_verify(path, NULL, NULL, &report, &error);
-    if (r != 0)
+    if (r != 0 && !tree_may_tell_loss)
         print_error("%s: %s\n", path, error ? error : "damaged");
-    assert_int_equal(r, 0);
+    assert_true(r == 0 || (r == 1 && tree_may_tell_loss));
     sum->files++;
     sum->closed += report.closed;
     sum->events += report.events;

@@ -137,7 +137,7 @@ static void put_until_killed(const struct place *place, const struct feed *feed,
         kill_point = point;
         kill_after = after;
         store_test_point = kill_here;
-        struct store *store = open_with(place, (struct store_options){.rotate_bytes = 20000});
+        struct store *store = open_with(place, (struct store_options){.rotate_bytes = 20000, .no_sync = after % 2});
         struct feeder feeder;
         feeder_open(&feeder, store, feed, 1, "", "a");
         for (uint64_t at = feeder.position + 1; at <= feed->batches; at += 5) {
@@ -353,7 +353,7 @@ static void store__more_processes_than_descriptors__few_files_are_open(void **st
 {
     const struct place *place = *state;
     struct feed feed = feed_make(place->directory, 40, 160, 100);
-    struct store *store = open_with(place, (struct store_options){.open_files = 4});
+    struct store *store = open_with(place, (struct store_options){.open_files = 4, .no_sync = true});
     struct feeder feeder;
     struct store_stats stats;
     assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Inside of the collector: all of it in the loop's thread.
+ */
+#ifndef EVTRAIL_CONSUMERS_SHIP_COLLECT_PRIVATE_H
+#define EVTRAIL_CONSUMERS_SHIP_COLLECT_PRIVATE_H
+
+#include "ship/collect.h"
+#include "ship/net.h"
+#include "ship/receiver.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <syslog.h>
+
+enum { COLLECT_GAP_CAUSES = 7, COLLECT_REFUSALS = 9 };
+
+struct collect_peer;
+
+struct collect_channel {
+    struct collect_peer *peer;
+    struct store_stream *stream; /* NULL: not open */
+    uint32_t number;
+    uint64_t put, durable; /* the highest sequence of each */
+};
+
+/* One connection. */
+struct collect_peer {
+    struct collect *collect;
+    struct collect_peer *next, *prev;
+    uint64_t id;
+    struct net_link *link;
+    struct ship_receiver *receiver;
+    struct collect_channel *channels; /* as many as were opened, up to WIRE_CHANNELS_MAX */
+    char owner[NET_IDENTITY_BYTES + 16], address[64], name[160];
+    char host[WIRE_HOST_BYTES + 1];
+    bool reader, closing, said;
+    bool held;             /* reading is paused: the store has no room, or it is over its rate */
+    bool held_for_rate;
+    int64_t held_since_ns, tick_ns, opened_ns;
+    int64_t waiting_since_ns; /* something is not yet durable since; 0: nothing is */
+    double tokens;            /* of the rate limit, in bytes */
+    int64_t tokens_ns;
+    uint64_t events, batches, bytes;           /* accepted */
+    uint64_t events_before, bytes_before;      /* a moment ago, for rates */
+    double events_rate, bytes_rate;
+    uint64_t lost[COLLECT_GAP_CAUSES];         /* events, as its gaps say */
+    uint64_t refused[COLLECT_REFUSALS];        /* batches */
+    int64_t offset_ns, bound_ns;
+    bool offset_known;
+};
+
+struct collect_serve; /* metrics and status */
+
+struct collect_totals {
+    uint64_t connections, byes[WIRE_BYE_CODES];
+    uint64_t events, batches, bytes; /* accepted of senders that are gone, too */
+    uint64_t lost[COLLECT_GAP_CAUSES], refused[COLLECT_REFUSALS];
+    uint64_t holds; /* times that a sender was made to wait */
+};
+
+struct collect {
+    struct evloop *loop;
+    struct net *net;
+    struct net_tls *tls;
+    struct net_listener *listener;
+    struct collect_serve *status, *metrics;
+    struct store *store;
+    struct store_checker *checker;
+    struct collect_options options;
+    struct collect_tap *tap;
+    struct evloop_post wake;
+    struct evloop_timer timer;
+    struct collect_peer *peers;
+    unsigned peers_count, held_count;
+    uint64_t next_peer, collector_id;
+    struct collect_totals totals;
+    char host[WIRE_HOST_BYTES + 1];
+    void (*log)(void *context, int priority, const char *line);
+    void *log_context;
+    int64_t log_second_ns;
+    unsigned log_count[2], log_dropped; /* warnings, and what is less */
+    int64_t started_ns, rates_ns, certificate_warned_ns;
+    bool stopping;
+    int64_t stop_until_ns;
+    void (*stopped)(void *context);
+    void *stopped_context;
+};
+
+struct ship_time collect_now(void);
+void collect_log(struct collect *collect, int priority, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* ---- collect_peer.c ---- */
+void collect_accept(struct collect *collect, struct net_link *link);
+void collect_peer_tick(struct collect_peer *peer, struct ship_time now);
+void collect_peer_free(struct collect_peer *peer);
+void collect_peer_drain(struct collect_peer *peer);
+/* There is room again. */
+void collect_peer_go_on(struct collect_peer *peer, struct ship_time now);
+
+/* ---- collect_serve.c: answers GET with one page, on a socket of its own ---- */
+int collect_serve_new(struct collect_serve **ret_serve, struct collect *collect, const char *address, bool local_only,
+                      struct net_text *ret_why);
+void collect_serve_free(struct collect_serve *serve);
+bool collect_serve_address(const struct collect_serve *serve, struct net_address *ret_address);
+
+/* ---- collect_tls.c ---- */
+/* The names are freed by the caller. */
+int collect_tls_options(struct net_tls_options *ret_tls, const char ***ret_names, const struct collect_options *options);
+int collect_tls_new(struct net_tls **ret_tls, const struct collect_options *options, struct net_text *ret_why);
+/* Addresses that options.listen names. Returns how many, or -EINVAL. */
+int collect_addresses(const struct collect_options *options, struct net_address *ret_addresses, size_t room,
+                      struct net_text *ret_why);
+void collect_store_options(struct store_options *ret_store, const struct collect_options *options);
+
+#endif /* EVTRAIL_CONSUMERS_SHIP_COLLECT_PRIVATE_H */

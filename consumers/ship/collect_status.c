@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * What the collector is doing, as a table, as JSON, and as a page for Prometheus.
+ */
+#include "ship/collect_private.h"
+
+#include "outbuf.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Everything that is shown of a sender. */
+struct row {
+    const struct collect_peer *peer;
+    struct ship_receiver_figures figures;
+    double lag, connected; /* seconds: of the oldest that is not on disk; since when it is connected */
+    uint64_t lost, refused;
+};
+
+static struct row row_of(const struct collect_peer *peer, struct ship_time now)
+{
+    struct row row = {.peer = peer};
+    ship_receiver_figures(peer->receiver, now, &row.figures);
+    row.lag = peer->waiting_since_ns ? (double)(now.monotonic_ns - peer->waiting_since_ns) / 1e9 : 0;
+    row.connected = (double)(now.monotonic_ns - peer->opened_ns) / 1e9;
+    for (unsigned i = 0; i < COLLECT_GAP_CAUSES; i++)
+        row.lost += peer->lost[i];
+    for (unsigned i = 0; i < COLLECT_REFUSALS; i++)
+        row.refused += peer->refused[i];
+    return row;
+}
+
+static const char *held_text(const struct collect_peer *peer)
+{
+    return !peer->held ? "" : peer->held_for_rate ? "waits: over its rate" : "waits: no room";
+}
+
+/* ---- text -------------------------------------------------------------------------------------------------------------- */
+
+static void print_line(FILE *out, const char *text)
+{
+    for (; *text; text++)
+        fputc((unsigned char)*text < ' ' || (unsigned char)*text == 0x7f ? '?' : *text, out);
+}
+
+static void text_row(FILE *out, const struct row *row)
+{
+    char host[40];
+    snprintf(host, sizeof(host), "%s", row->peer->host);
+    print_line(out, host);
+    fprintf(out, "%*s %10s/s %10s/s %10s %8s %10" PRIu64 " %8" PRIu64 "  ",
+            strlen(host) < 24 ? (int)(24 - strlen(host)) : 0, "", human_count(row->peer->events_rate),
+            human_bytes(row->peer->bytes_rate), human_bytes((double)row->figures.unacked_bytes),
+            human_ns(row->lag * 1e9), row->lost, row->refused);
+    print_line(out, row->peer->name);
+    fprintf(out, "%s%s%s\n", row->peer->reader ? " reader" : "", row->peer->held ? " " : "", held_text(row->peer));
+}
+
+static void print_text(const struct collect *collect, FILE *out)
+{
+    struct store_stats stats;
+    const struct ship_time now = collect_now();
+    store_stats(collect->store, &stats);
+    fprintf(out, "store     %s: %s\n", collect->options.store, store_state_name(stats.state));
+    if (stats.state != STORE_ok)
+        fprintf(out, "          %s (%s)\n", store_state_text(stats.state), strerror(-stats.error));
+    fprintf(out, "          %s in %" PRIu64 " files of %u processes; %s on the way to disk; longest sync %s\n",
+            human_bytes((double)stats.tree_bytes), stats.tree_files, stats.sources,
+            human_bytes((double)stats.queued_bytes), human_ns((double)stats.sync_ns_max));
+    fprintf(out, "stored    %s events in %s batches; %" PRIu64 " came twice; %s events lost by senders\n",
+            human_count((double)stats.events), human_count((double)stats.batches), stats.duplicates,
+            human_count((double)stats.lost_events));
+    fprintf(out, "senders   %u connected, %" PRIu64 " connections since the start\n", collect->peers_count,
+            collect->totals.connections);
+    if (!collect->peers)
+        return;
+    fprintf(out, "\n%-24s %12s %12s %10s %8s %10s %8s  %s\n", "HOST", "EVENTS", "BYTES", "UNACKED", "LAG", "LOST",
+            "REFUSED", "FROM");
+    for (const struct collect_peer *peer = collect->peers; peer; peer = peer->next) {
+        const struct row row = row_of(peer, now);
+        text_row(out, &row);
+    }
+}
+
+/* ---- JSON ---------------------------------------------------------------------------------------------------------------- */
+
+static void json_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\')
+            fprintf(out, "\\%c", byte);
+        else if (byte < ' ' || byte >= 0x7f)
+            fprintf(out, "\\u%04x", byte);
+        else
+            fputc(byte, out);
+    }
+    fputc('"', out);
+}
+
+static void json_lost(FILE *out, const uint64_t lost[COLLECT_GAP_CAUSES])
+{
+    bool first = true;
+    fputc('{', out);
+    for (unsigned i = 0; i < COLLECT_GAP_CAUSES; i++) {
+        if (!lost[i])
+            continue;
+        fprintf(out, "%s\"%s\":%" PRIu64, first ? "" : ",", i ? wire_gap_cause_name(i) : "unknown", lost[i]);
+        first = false;
+    }
+    fputc('}', out);
+}
+
+static void json_row(FILE *out, const struct row *row)
+{
+    const struct collect_peer *peer = row->peer;
+    fputs("{\"host\":", out);
+    json_text(out, peer->host);
+    fputs(",\"address\":", out);
+    json_text(out, peer->name);
+    fputs(",\"owner\":", out);
+    json_text(out, peer->owner);
+    fprintf(out,
+            ",\"role\":\"%s\",\"connected_s\":%.1f,\"events\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"bytes\":%" PRIu64
+            ",\"events_per_s\":%.1f,\"bytes_per_s\":%.1f,\"unacked_bytes\":%" PRIu64
+            ",\"lag_s\":%.6f,\"duplicates\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"waits\":",
+            peer->reader ? "reader" : "sender", row->connected, peer->events, peer->batches, peer->bytes,
+            peer->events_rate, peer->bytes_rate, row->figures.unacked_bytes, row->lag, row->figures.duplicates,
+            row->refused);
+    json_text(out, held_text(peer));
+    if (peer->offset_known)
+        fprintf(out, ",\"clock_offset_ns\":%" PRId64 ",\"clock_bound_ns\":%" PRId64, peer->offset_ns, peer->bound_ns);
+    fputs(",\"lost\":", out);
+    json_lost(out, peer->lost);
+    fputc('}', out);
+}
+
+static void print_json(const struct collect *collect, FILE *out)
+{
+    struct store_stats stats;
+    const struct ship_time now = collect_now();
+    store_stats(collect->store, &stats);
+    fputs("{\"store\":{\"path\":", out);
+    json_text(out, collect->options.store);
+    fprintf(out, ",\"state\":\"%s\",\"what\":", store_state_name(stats.state));
+    json_text(out, store_state_text(stats.state));
+    fprintf(out,
+            ",\"error\":%d,\"bytes\":%" PRIu64 ",\"files\":%" PRIu64 ",\"processes\":%u,\"queued_bytes\":%" PRIu64
+            ",\"events\":%" PRIu64 ",\"batches\":%" PRIu64 ",\"duplicates\":%" PRIu64 ",\"lost_events\":%" PRIu64
+            ",\"syncs\":%" PRIu64 ",\"sync_s\":%.6f,\"sync_max_s\":%.6f,\"deleted_files\":%" PRIu64
+            ",\"set_aside\":%" PRIu64 "},",
+            -stats.error, stats.tree_bytes, stats.tree_files, stats.sources, stats.queued_bytes, stats.events,
+            stats.batches, stats.duplicates, stats.lost_events, stats.syncs, (double)stats.sync_ns / 1e9,
+            (double)stats.sync_ns_max / 1e9, stats.deleted_files, stats.set_aside);
+    fprintf(out, "\"uptime_s\":%.1f,\"connections\":%" PRIu64 ",\"lost\":",
+            (double)(now.monotonic_ns - collect->started_ns) / 1e9, collect->totals.connections);
+    json_lost(out, collect->totals.lost);
+    fputs(",\"senders\":[", out);
+    for (const struct collect_peer *peer = collect->peers; peer; peer = peer->next) {
+        const struct row row = row_of(peer, now);
+        if (peer != collect->peers)
+            fputc(',', out);
+        json_row(out, &row);
+    }
+    fputs("]}\n", out);
+}
+
+char *collect_status_text(const struct collect *collect, bool json)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return NULL;
+    if (json)
+        print_json(collect, out);
+    else
+        print_text(collect, out);
+    return fclose(out) == 0 ? text : NULL;
+}
+
+/* ---- Prometheus ------------------------------------------------------------------------------------------------------------ */
+
+static void family(FILE *out, const char *name, const char *type, const char *help)
+{
+    fprintf(out, "# HELP evtrail_collect_%s %s\n# TYPE evtrail_collect_%s %s\n", name, help, name, type);
+}
+
+static void single(FILE *out, const char *name, const char *type, const char *help, double value)
+{
+    family(out, name, type, help);
+    fprintf(out, "evtrail_collect_%s %.17g\n", name, value);
+}
+
+static void store_metrics(const struct collect *collect, FILE *out)
+{
+    struct store_stats stats;
+    store_stats(collect->store, &stats);
+    family(out, "store_state", "gauge", "1 for the state that the store is in.");
+    for (unsigned i = 0; i < STORE_STATES_COUNT; i++)
+        fprintf(out, "evtrail_collect_store_state{state=\"%s\"} %d\n", store_state_name(i), stats.state == i);
+    single(out, "store_bytes", "gauge", "Bytes of the files in the store.", (double)stats.tree_bytes);
+    single(out, "store_files", "gauge", "Files in the store.", (double)stats.tree_files);
+    single(out, "store_processes", "gauge", "Processes whose files grow.", stats.sources);
+    single(out, "store_queued_bytes", "gauge", "Bytes received and not yet on disk.", (double)stats.queued_bytes);
+    single(out, "stored_events_total", "counter", "Events stored.", (double)stats.events);
+    single(out, "stored_batches_total", "counter", "Batches stored.", (double)stats.batches);
+    single(out, "stored_bytes_total", "counter", "Bytes of batches stored.", (double)stats.bytes);
+    single(out, "duplicate_batches_total", "counter", "Batches that came again and were not stored.",
+           (double)stats.duplicates);
+    family(out, "sync_seconds", "summary", "Time of group commits.");
+    fprintf(out, "evtrail_collect_sync_seconds_sum %.9f\nevtrail_collect_sync_seconds_count %" PRIu64 "\n",
+            (double)stats.sync_ns / 1e9, stats.syncs);
+    single(out, "sync_seconds_max", "gauge", "The longest group commit.", (double)stats.sync_ns_max / 1e9);
+    single(out, "deleted_files_total", "counter", "Files that retention deleted.", (double)stats.deleted_files);
+    single(out, "set_aside_files", "gauge", "Files found at the start that are none of the store's.",
+           (double)stats.set_aside);
+}
+
+static void connection_metrics(const struct collect *collect, FILE *out)
+{
+    const struct collect_totals *totals = &collect->totals;
+    struct net_listener_figures figures;
+    net_listener_figures(collect->listener, &figures);
+    single(out, "connections", "gauge", "Connections.", collect->peers_count);
+    single(out, "connections_total", "counter", "Connections that were made.", (double)totals->connections);
+    single(out, "holds_total", "counter", "Times that a sender was made to wait.", (double)totals->holds);
+    single(out, "received_bytes_total", "counter", "Bytes received.", (double)totals->bytes);
+    family(out, "closed_total", "counter", "Connections that ended, by why.");
+    for (unsigned i = 0; i < WIRE_BYE_CODES; i++)
+        fprintf(out, "evtrail_collect_closed_total{why=\"%s\"} %" PRIu64 "\n", wire_bye_name(i), totals->byes[i]);
+    family(out, "turned_away_total", "counter", "Connections that ended before they were ready, by why.");
+    for (unsigned i = 0; i < NET_ENDS_COUNT; i++)
+        fprintf(out, "evtrail_collect_turned_away_total{why=\"%s\"} %" PRIu64 "\n", net_end_name(i),
+                figures.refused[i]);
+    family(out, "refused_batches_total", "counter", "Batches that were refused, by why.");
+    for (unsigned i = 1; i < COLLECT_REFUSALS; i++)
+        fprintf(out, "evtrail_collect_refused_batches_total{why=\"%s\"} %" PRIu64 "\n", wire_refusal_name(i),
+                totals->refused[i]);
+    family(out, "lost_events_total", "counter", "Events that senders could not keep, by cause.");
+    for (unsigned i = 1; i < COLLECT_GAP_CAUSES; i++)
+        fprintf(out, "evtrail_collect_lost_events_total{cause=\"%s\"} %" PRIu64 "\n", wire_gap_cause_name(i),
+                totals->lost[i]);
+    if (collect->tls)
+        single(out, "certificate_days", "gauge", "Days until the collector's certificate runs out.",
+               net_tls_days_left(collect->tls));
+}
+
+static void label_text(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        const unsigned char byte = (unsigned char)*text;
+        if (byte == '"' || byte == '\\')
+            fputc('\\', out);
+        fputc(byte < ' ' || byte >= 0x7f ? '?' : byte, out);
+    }
+}
+
+static void sender_value(FILE *out, const char *name, const struct collect_peer *peer, const char *cause, double value)
+{
+    fprintf(out, "evtrail_collect_sender_%s{host=\"", name);
+    label_text(out, peer->host);
+    fputs("\",from=\"", out);
+    label_text(out, peer->name);
+    if (cause)
+        fprintf(out, "\",cause=\"%s", cause);
+    fprintf(out, "\"} %.17g\n", value);
+}
+
+static double sender_number(const struct row *row, unsigned which)
+{
+    const struct collect_peer *peer = row->peer;
+    const double values[] = {(double)peer->events,
+                             (double)peer->batches,
+                             (double)peer->bytes,
+                             peer->events_rate,
+                             peer->bytes_rate,
+                             (double)row->figures.unacked_bytes,
+                             row->lag,
+                             (double)row->figures.duplicates,
+                             (double)row->refused,
+                             peer->held ? 1 : 0};
+    return values[which];
+}
+
+static void sender_metrics(const struct collect *collect, FILE *out)
+{
+    static const char *const families[][3] = {
+        {"events_total", "counter", "Events of this connection."},
+        {"batches_total", "counter", "Batches of this connection."},
+        {"bytes_total", "counter", "Bytes of this connection."},
+        {"events_per_second", "gauge", "Events a second, of late."},
+        {"bytes_per_second", "gauge", "Bytes a second, of late."},
+        {"unacked_bytes", "gauge", "Bytes received and not yet acknowledged."},
+        {"lag_seconds", "gauge", "How long something has been waiting for the disk."},
+        {"duplicates_total", "counter", "Batches that came again."},
+        {"refused_total", "counter", "Batches refused."},
+        {"waits", "gauge", "1 while it is not read: no room, or over its rate."},
+    };
+    const struct ship_time now = collect_now();
+    char name[64];
+    for (unsigned which = 0; which < sizeof(families) / sizeof(*families); which++) {
+        snprintf(name, sizeof(name), "sender_%s", families[which][0]);
+        family(out, name, families[which][1], families[which][2]);
+        for (const struct collect_peer *peer = collect->peers; peer; peer = peer->next) {
+            const struct row row = row_of(peer, now);
+            sender_value(out, families[which][0], peer, NULL, sender_number(&row, which));
+        }
+    }
+    family(out, "sender_lost_events_total", "counter", "Events that the sender could not keep, by cause.");
+    for (const struct collect_peer *peer = collect->peers; peer; peer = peer->next)
+        for (unsigned i = 1; i < COLLECT_GAP_CAUSES; i++)
+            if (peer->lost[i])
+                sender_value(out, "lost_events_total", peer, wire_gap_cause_name(i), (double)peer->lost[i]);
+}
+
+char *collect_metrics_text(const struct collect *collect)
+{
+    char *text = NULL;
+    size_t bytes;
+    FILE *out = open_memstream(&text, &bytes);
+    if (!out)
+        return NULL;
+    store_metrics(collect, out);
+    connection_metrics(collect, out);
+    sender_metrics(collect, out);
+    return fclose(out) == 0 ? text : NULL;
+}
