@@ -122,13 +122,18 @@ const struct subcommand *subcommand_find(const char *name);
     X(collect) \
     X(complete) \
     X(convert) X(disable) X(enable) X(grep) X(help) X(hist) X(import) X(ls) X(merge) X(prune) X(record) X(repair) \
-        X(report) X(set) X(split) X(stat) X(top) X(verify) X(web)
+        X(report) X(send) X(set) X(split) X(stat) X(top) X(verify) X(web)
 #define X(name) int run_##name(const struct args *args);
 COMMAND_RUNS(X)
 #undef X
 
 /* Parses what follows the subcommand's name. 0, or an exit code after an error has been printed, or -1: help was asked for. */
 int args_parse(struct args *args, const struct subcommand *command, int argc, char **argv);
+/* Sets the option of that long name as if it had been given, from a configuration file ("yes" and "no" for flags, lists separated by commas), unless it was. The text
+ * stays the caller's. -ENOENT: the subcommand has none of that name; else 0, or an exit code after an error has been printed. */
+int args_take(struct args *args, const char *name, const char *value);
+/* A copy that can be freed by itself. -ENOMEM. */
+int args_copy(struct args *ret_args, const struct args *args);
 void args_free(struct args *args);
 /* The nearest of `count` words to `word`, or NULL if none is near. words(i) gives the i-th. */
 const char *args_suggest(const char *word, const char *(*words)(size_t index, const void *context), size_t count,

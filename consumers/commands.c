@@ -22,6 +22,12 @@ LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, 
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size,
      OPT_keep_age, OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
      OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_fail_on_loss, OPT_quiet);
+LIST(send_options, OPT_send_collector, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_record_enable, OPT_with,
+     OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_duration, OPT_send_config, OPT_send_spool,
+     OPT_send_spool_size, OPT_send_spool_age, OPT_send_spool_full, OPT_send_refused_size, OPT_send_flush, OPT_send_ca,
+     OPT_send_crl, OPT_send_cert, OPT_send_key, OPT_send_server_name, OPT_send_psk_file, OPT_send_psk_id,
+     OPT_send_insecure, OPT_send_name, OPT_send_rate, OPT_send_drain, OPT_send_metrics, OPT_send_check, OPT_send_status,
+     OPT_json, OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_quiet);
 LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
 LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
 LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
@@ -71,6 +77,11 @@ EXAMPLES(collect_examples,
           "from other machines, by TLS, those that have a key"},
          {"evtrail collect --config /etc/evtrail/ship.conf --check", "is all in order?"},
          {"evtrail collect --store /srv/traces --status", "who sends how much, and what waits"});
+EXAMPLES(send_examples, {"evtrail send --all -c collector.example", "all of this user's traced processes"},
+         {"evtrail send -c localhost -- ./myprogram", "a program and its children, until they end"},
+         {"evtrail send --config /etc/evtrail/send.conf --check", "what is wrong with the set-up, if anything"},
+         {"evtrail send --all -c a.example,b.example -c far.example", "two that share, and one for when both are away"},
+         {"evtrail send --status", "how the one that runs is doing"});
 EXAMPLES(cat_examples, {"evtrail cat trace.evt", "a file as text"},
          {"evtrail cat -p myserver -q 'level <= warning'", "live"},
          {"evtrail cat --json trace.evt | jq .name", "for other programs"});
@@ -201,6 +212,29 @@ const struct subcommand subcommands[] = {
      .run = run_collect,
      .options = collect_options,
      .examples = collect_examples},
+    {.name = "send",
+     .operands = "",
+     .summary = "ship events to a collector, and keep them until it has them",
+     .text =
+         "Reads live processes (-p, --all), or a program that it starts (after --), as record does, into a spool: a "
+         "directory of "
+         "trace files. From there everything goes to a collector (evtrail collect) and is deleted when that has it "
+         "on disk. What happens to "
+         "either side, each event is stored there once, or is counted as lost, with the cause, in the stored trace "
+         "itself.\n\n"
+         "While the collector is away or slow the spool grows, up to --spool-size; then --spool-full says what "
+         "happens. The traced program "
+         "is never held up by it beyond what its own rings' policy says. To another machine the connection is TLS "
+         "1.3 unless --insecure is "
+         "given.\n\n"
+         "SIGHUP reads the configuration and certificates again. SIGTERM and SIGINT read what is left, wait up to "
+         "--drain-time for it to be "
+         "acknowledged, and end; what is still spooled then goes with the next start. docs/send.md has set-up by "
+         "example, and every state with what to do.",
+     .run = run_send,
+     .options = send_options,
+     .examples = send_examples,
+     .program = true},
     {.name = "cat",
      .operands = "[FILE...]",
      .summary = "print events as text or JSON",

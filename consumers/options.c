@@ -274,6 +274,56 @@ int args_parse(struct args *args, const struct subcommand *command, int argc, ch
     return r;
 }
 
+/* Words of configuration files stay as long as the program. */
+static struct text_list kept;
+
+static int list_take(struct args *args, unsigned id, const char *text)
+{
+    const bool many = option_specs[id].completes == COMPLETES_process; /* commas have a meaning in the others */
+    args->set[id] = true;
+    while (many && strchr(text, ',')) {
+        const size_t bytes = strcspn(text, ",");
+        char *const one = strndup(text, bytes);
+        if (!one || list_add(&kept, one) < 0 || list_add(&args->list[id], one) < 0)
+            return fail(CODE_system, NULL, "out of memory");
+        text += bytes + strspn(text + bytes, ", ");
+    }
+    return value_set(args, id, text);
+}
+
+int args_take(struct args *args, const char *name, const char *value)
+{
+    const uint8_t *id = args->command->options;
+    while (*id != OPTIONS && (strcmp(option_specs[*id].name, name) != 0 || *id == OPT_help))
+        id++;
+    if (*id == OPTIONS)
+        return -ENOENT;
+    if (args->set[*id])
+        return 0;
+    if (option_specs[*id].type == TYPE_list)
+        return list_take(args, *id, value);
+    if (option_specs[*id].type != TYPE_flag)
+        return value_set(args, *id, value);
+    if (strcmp(value, "yes") != 0 && strcmp(value, "no") != 0)
+        return fail(CODE_usage, NULL, "%s: '%s' is not a value; yes or no", name, value);
+    args->set[*id] = *value == 'y';
+    return 0;
+}
+
+int args_copy(struct args *ret_args, const struct args *args)
+{
+    *ret_args = *args;
+    for (unsigned i = 0; i < OPTIONS; i++)
+        ret_args->list[i] = (struct text_list){0};
+    for (unsigned i = 0; i < OPTIONS; i++)
+        for (size_t k = 0; k < args->list[i].count; k++)
+            if (list_add(&ret_args->list[i], args->list[i].items[k]) < 0) {
+                args_free(ret_args);
+                return -ENOMEM;
+            }
+    return 0;
+}
+
 void args_free(struct args *args)
 {
     for (unsigned i = 0; i < OPTIONS; i++)

@@ -14,6 +14,7 @@ static volatile sig_atomic_t last;
 static volatile sig_atomic_t program_pid;
 static volatile sig_atomic_t starting; /* the program may have missed what the terminal sent to us */
 static void (*volatile abandon)(void);
+static void (*volatile hangup)(int number);
 static int64_t stopped_ns;
 static struct sigaction inherited[65]; /* by signal; changed[] says of which */
 static bool changed[65];
@@ -84,7 +85,12 @@ void signals_install(bool with_program)
     static const int handed_on[] = {SIGQUIT, SIGUSR1, SIGUSR2, SIGCONT, SIGALRM, SIGWINCH, SIGURG};
     handle(SIGINT, on_stop);
     handle(SIGTERM, on_stop);
-    handle(SIGHUP, on_stop);
+    if (hangup && !with_program) {
+        const struct sigaction again = {.sa_handler = hangup};
+        change(SIGHUP, &again);
+    } else {
+        handle(SIGHUP, on_stop);
+    }
     const struct sigaction ignore = {.sa_handler = SIG_IGN};
     change(SIGPIPE, &ignore);
     change(SIGXFSZ, &ignore); /* a file size limit is an error of write() */
@@ -127,6 +133,11 @@ void signals_program(int pid)
 void signals_at_abandon(void (*run)(void))
 {
     abandon = run;
+}
+
+void signals_at_hangup(void (*run)(int number))
+{
+    hangup = run;
 }
 
 unsigned signals_stops(void)

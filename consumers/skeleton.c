@@ -361,6 +361,8 @@ static int64_t wait_ns(const struct consumer *consumer)
         const int64_t left = consumer->args->number[OPT_duration] - (monotonic_ns() - consumer->started_ns);
         longest = left < longest ? left > 0 ? left : 1 : longest;
     }
+    if (consumer->wait_most_ns > 0 && consumer->wait_most_ns < longest)
+        longest = consumer->wait_most_ns;
     return longest;
 }
 

@@ -54,6 +54,7 @@ struct consumer {
     unsigned quiet_rounds;          /* waits without an event since the program ended */
     unsigned stop_rounds;           /* looks without an event since it was to stop */
     int64_t flushed_ns, looked_ns;
+    int64_t wait_most_ns; /* the sink wants to be called again after so long; 0: when it comes */
 };
 
 /* The whole run, from attaching to the exit code. `consumer` has args, and what differs from zero. */
@@ -67,6 +68,10 @@ void consumer_close(struct consumer *consumer);
 void consumer_note(struct consumer *consumer, enum exit_code code);
 /* Whether --color and NO_COLOR let this output have colour. */
 bool color_wanted(const struct args *args, bool terminal);
+/* Rules of --enable (default *), and "policy=... block=... blocks=..." of the other flags; both, with keep=1, for a program's environment. Owned. 0, or an exit code after an
+ * error was printed. */
+int ring_settings(const struct args *args, const char *standard_policy, char *rings, size_t rings_size, char **ret_rules,
+                  char **ret_settings);
 int64_t monotonic_ns(void);
 uint64_t lost_sum(const uint64_t lost[EVTRAIL_CAUSES_ALL]);
 
@@ -84,6 +89,8 @@ void signals_release(const sigset_t *mask, int pid);
 void signals_program(int pid);
 /* Called in the handler before a second signal ends the process at once: async-signal-safe. */
 void signals_at_abandon(void (*run)(void));
+/* Before signals_install(): SIGHUP does not end the run but calls this, in the handler (not where a program is started: it gets its signals itself). */
+void signals_at_hangup(void (*run)(int number));
 unsigned signals_stops(void);
 int signals_last(void);
 

@@ -4,7 +4,8 @@
  * each in a thread of its own: reading never waits for the network.
  *
  * The parts, each in a file of its own:
- *   send_options.c   flags and the configuration file -> struct send_options
+ *   ../cmd_send.c    flags and the configuration file
+ *   send_options.c   what they say -> struct send_options
  *   send_tail.c      the recorder's side: consumer skeleton -> spool
  *   send_ship.c      the shipper: loop, links, fail-over, the sender's machine
  *   send_status.c    status as text, JSON and Prometheus metrics, and the socket that serves them
@@ -14,6 +15,7 @@
 #define EVTRAIL_CONSUMERS_SHIP_SEND_H
 
 #include "cli.h"
+#include "ship/net.h"
 #include "ship/spool.h"
 
 #include <stdbool.h>
@@ -21,66 +23,97 @@
 
 /* ---- options -------------------------------------------------------------------------------------------------------- */
 
-enum { SEND_COLLECTORS_MAX = 16 };
-
-/* What a running sender takes over again on SIGHUP is marked R. */
+/* What a running sender takes over again on SIGHUP is marked R. Texts are the arguments' and the configuration's. */
 struct send_options {
-    char *config_path;                       /* NULL: none */
-    char *collectors[SEND_COLLECTORS_MAX];   /* R: HOST[:PORT][ weight=N], unix:PATH, in order of preference */
-    unsigned collectors_count;
-    bool insecure;                           /* R: plaintext off loopback */
-    bool tls_off;                            /* R: plaintext on loopback even if certificates are named */
-    char *ca, *crl, *cert, *key, *server_name; /* R: PEM files; the name that the collector's certificate must have, NULL: its host name */
-    char *psk_identity, *psk_file;           /* R: instead of certificates */
-    char *directory;                         /* of the spool */
-    char *name;                              /* of the stream, for people; NULL: the host's */
-    struct spool_options spool;              /* R: caps, policies, flush time */
-    char *metrics;                           /* HOST:PORT, unix:PATH; NULL: none */
-    int64_t drain_ns;                        /* R: after SIGTERM, until what is spooled is acknowledged; then it waits for the next start */
-    uint64_t rate_bytes;                     /* R: most bytes a second to the collector; 0: as fast as it goes */
-    bool keep_sessions;                      /* sessions of processes that ended stay after they were read */
+    struct net_endpoint endpoints[NET_ENDPOINTS_MAX]; /* R */
+    unsigned endpoints_count;
+    bool insecure, tls_given;        /* R */
+    struct net_tls_options tls;      /* R */
+    char *directory;                 /* of the spool; owned */
+    char host[WIRE_HOST_BYTES + 1];
+    const char *name;                /* R: for people */
+    struct spool_options spool;      /* R: caps, policies, flush time */
+    const char *metrics;             /* NULL: none */
+    int64_t drain_ns;                /* R */
+    uint64_t rate_bytes;             /* R; 0: as fast as it goes */
+    bool keep_sessions, quiet;
 };
-/* From flags and, where they do not say, from the file that --config names. Every key of the file is a flag's name, in [send]. 0, or an exit code after an
- * error was printed. */
+/* From flags, with the configuration's among them. 0, or an exit code after an error was printed. */
 int send_options_read(struct send_options *ret_options, const struct args *args);
 void send_options_free(struct send_options *options);
 
+struct config;
+struct send_setup {
+    struct args args; /* those of the command line, and of the configuration */
+    struct config *config;
+    struct send_options options;
+};
+void send_setup_free(struct send_setup *setup);
+
 /* ---- running --------------------------------------------------------------------------------------------------------- */
 
-/* The whole command. An exit code. */
-int send_run(const struct args *args);
+/* The whole command; `read` gives the setup again, on SIGHUP. An exit code. */
+int send_run(const struct args *line, const struct send_setup *setup, int (*read)(const struct args *line, struct send_setup *ret_setup));
 /* --check: configuration, certificates, spool, and a handshake with each collector; nothing is made or changed. An exit code. */
 int send_check(const struct send_options *options);
-/* --status: asks the sender that runs on this spool (else reads what it left). An exit code. */
+/* --status: asks the sender that runs on this spool. An exit code. */
 int send_status_show(const struct send_options *options, bool json);
 
 /* ---- the shipper -------------------------------------------------------------------------------------------------------- */
 
-struct send_shipper;
 struct send_figures {
     bool connected;
-    const char *state;       /* "connecting", "waiting", "up", "draining", "closed" */
-    char collector[300];     /* the one that is used or tried */
-    char last_error[500];    /* what went wrong last, and what to do; "" */
+    const char *state;       /* "connecting", "waiting", "up", "draining", "ended" */
+    char collector[200];     /* whom it is connected to, or was last */
+    char last_error[600];    /* what went wrong last, and what to do; "" */
     int64_t last_error_ns;   /* realtime */
     int64_t connected_ns;    /* realtime; 0: not */
-    int64_t retry_ns;        /* until the next attempt; 0 */
+    int64_t retry_at_ns;     /* monotonic, of the next attempt; 0 */
     uint64_t connects, failures;
-    uint64_t sent_bytes, in_flight_bytes, window_bytes;
-    uint64_t latency_us[32]; /* read from the ring until acknowledged: batches by power of two of microseconds */
+    uint64_t sent_bytes, in_flight_bytes, window_bytes, stalls;
+    double sent_rate, acked_rate, written_rate; /* bytes and events and events a second, of the last seconds */
+    uint64_t latency[40]; /* acknowledged batches, by log2 of us from the first event's emission */
     bool offset_known;
     int64_t offset_ns, bound_ns; /* the collector's clock less ours */
     bool tls;
+    char identity[NET_IDENTITY_BYTES + 1];
+    int certificate_days; /* INT_MAX: none */
 };
-/* Begins its thread. Nothing of options is needed after send_shipper_free(). 0 or a negative errno, *ret_error an owned line. */
-int send_shipper_new(struct send_shipper **ret_shipper, const struct send_options *options, struct spool *spool, char **ret_error);
-/* Any thread: new options from now on (SIGHUP); the connection is made anew. */
-void send_shipper_reload(struct send_shipper *shipper, const struct send_options *options);
+/* What the reader's thread knows. */
+struct send_tail_figures {
+    uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
+    int64_t lag_ns;
+    unsigned fill; /* percent of the fullest ring */
+    unsigned sources, sources_gone;
+    int64_t started_ns; /* realtime */
+};
+
+struct send_shipper;
+/* Begins its thread. spool: its `ready` is send_shipper_ready(). 0 or a negative errno, *ret_error an owned line. */
+int send_shipper_new(struct send_shipper **ret_shipper, const struct send_options *options, char **ret_error);
+/* Once, when the spool is open. */
+int send_shipper_start(struct send_shipper *shipper, const struct send_options *options, struct spool *spool, char **ret_error);
+/* From the reader's thread: new options from now on (SIGHUP): certificates are read again, the connection is made anew. *ret_error: why nothing was changed. */
+int send_shipper_reload(struct send_shipper *shipper, const struct send_options *options, char **ret_error);
 /* Any thread: there may be more in the spool. */
 void send_shipper_ready(struct send_shipper *shipper);
-/* Sends what is spooled until all is acknowledged or the time is over; waits for that. True: all was acknowledged. */
-bool send_shipper_drain(struct send_shipper *shipper, int64_t timeout_ns);
-void send_shipper_figures(struct send_shipper *shipper, struct send_figures *ret_figures);
+/* From the reader's thread, now and then. */
+void send_shipper_tail(struct send_shipper *shipper, const struct send_tail_figures *tail);
+/* Sends what is spooled until all is acknowledged or the time is over, or `stop` says so; waits for that. True: all was acknowledged. */
+bool send_shipper_drain(struct send_shipper *shipper, int64_t timeout_ns, bool (*stop)(void));
+/* Ends the thread. NULL is accepted. */
 void send_shipper_free(struct send_shipper *shipper);
+
+/* ---- status ------------------------------------------------------------------------------------------------------------- */
+
+enum send_status_format { SEND_STATUS_text, SEND_STATUS_json, SEND_STATUS_metrics };
+/* Owned text, or NULL. */
+char *send_status_text(enum send_status_format format, const struct spool_stats *spool, const struct send_figures *figures,
+                       const struct send_tail_figures *tail);
+/* "DIR/status.sock" as an address; false: it is too long for a unix socket. */
+bool send_status_address(const char *directory, struct net_address *ret_address);
+
+/* A line for the log: stderr, "evtrail send: ...". */
+void send_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif /* EVTRAIL_CONSUMERS_SHIP_SEND_H */

@@ -143,6 +143,8 @@ static int options_take(struct spool *spool, const struct spool_options *options
         own->segment_bytes = 64 << 10;
     if (own->segment_bytes > own->max_bytes / 4)
         own->segment_bytes = own->max_bytes / 4;
+    if (own->part_bytes == 0)
+        own->part_bytes = UINT64_C(32) << 20;
     if (own->refused_bytes == 0)
         own->refused_bytes = UINT64_C(16) << 20;
     if (own->flush_ns <= 0)
@@ -214,14 +216,31 @@ static uint64_t next_sequence(const struct spool *spool, bool state_found, bool 
     uint64_t next = last ? last->next : 1;
     if (!state_found) /* the counters are gone; nothing was ever used so far ahead */
         return stream_new && !last ? 1 : next + SPOOL_RESERVE_SEQUENCES;
-    const uint64_t sent = atomic_load(&spool->state->sent), acked = spool_acked_now(spool);
+    const uint64_t sent = atomic_load(&spool->state->sent);
     next = sent + 1 > next ? sent + 1 : next;
-    next = acked + 1 > next ? acked + 1 : next;
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        const uint64_t acked = spool->lanes[lane].used ? spool_acked_now(spool, lane) : 0;
+        next = acked + 1 > next ? acked + 1 : next;
+    }
     spool_boot_id(boot_id);
     const uint64_t reserved = atomic_load(&spool->state->reserved);
     if (memcmp(boot_id, spool->state->boot_id, sizeof boot_id) != 0 && reserved > next)
         next = reserved; /* the machine went down: what was written last may be gone, and a collector have it */
     return next;
+}
+
+/* The counters are gone: what is there was not acknowledged; what is not was. */
+static void acked_guess(struct spool *spool)
+{
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        const struct spool_lane *const at = &spool->lanes[lane];
+        uint64_t first = at->to < spool->next ? at->to : spool->next;
+        for (size_t i = spool->segments_count; i-- > 0;)
+            if (spool->segments[i].first >= at->from && spool->segments[i].first < at->to)
+                first = spool->segments[i].first;
+        if (at->used)
+            spool_acked_set(spool, lane, first - 1);
+    }
 }
 
 static int open_files(struct spool *spool, char **ret_error)
@@ -230,7 +249,7 @@ static int open_files(struct spool *spool, char **ret_error)
     int r = lock_take(spool, ret_error);
     if (r < 0)
         return r;
-    r = spool_stream_load(spool, false, &stream_new);
+    r = spool_stream_load(spool, &stream_new);
     if (r == 0)
         r = spool_state_load(spool, &state_found);
     if (r == 0)
@@ -245,14 +264,14 @@ static int open_files(struct spool *spool, char **ret_error)
                         : r == -EROFS ? "; remount it writable, or name another with --spool"
                                       : "");
     spool->next = next_sequence(spool, state_found, stream_new);
-    const uint64_t acked = spool_acked_now(spool);
-    if (!state_found || acked >= spool->next)
-        spool_acked_set(spool, spool->segments_count ? spool->segments[0].first - 1 : spool->next - 1);
+    if (!state_found)
+        acked_guess(spool);
     if (!state_found)
         atomic_store(&spool->state->sent, 0);
     spool->state->magic = SPOOL_STATE_MAGIC;
     r = spool_reserve(spool, spool->next + SPOOL_BATCHES_MAX);
     spool_boot_id(spool->state->boot_id);
+    spool_lanes_end(spool);
     return r < 0 ? complain(ret_error, r, spool->directory, "the spool's state cannot be written: %s", strerror(-r))
                  : 0;
 }
@@ -263,11 +282,14 @@ static void free_all(struct spool *spool)
         munmap(spool->state, sizeof *spool->state);
     if (spool->state_fd >= 0)
         close(spool->state_fd);
-    spool_cursor_reset(spool);
-    free(spool->cursor.frames.bytes);
-    free(spool->cursor.accounts.bytes);
-    free(spool->cursor.given.bytes);
-    free(spool->cursor.sources);
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
+        spool_cursor_reset(spool, lane);
+        free(cursor->frames.bytes);
+        free(cursor->accounts.bytes);
+        free(cursor->given.bytes);
+        free(cursor->sources);
+    }
     spool_rings_free(&spool->rings);
     free(spool->segments);
     free(spool->refused);
@@ -285,7 +307,9 @@ int spool_open(struct spool **ret_spool, const char *directory, const struct spo
     struct spool *const spool = calloc(1, sizeof *spool);
     if (!spool)
         return -ENOMEM;
-    spool->lock_fd = spool->state_fd = spool->cursor.walk.fd = -1;
+    spool->lock_fd = spool->state_fd = -1;
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
+        spool->lanes[lane].cursor.walk.fd = -1;
     pthread_mutex_init(&spool->lock, NULL);
     int r = (size_t)snprintf(spool->directory, sizeof spool->directory, "%s", directory) < sizeof spool->directory
                 ? options_take(spool, options, ret_error)
@@ -364,22 +388,12 @@ void spool_abandon(struct spool *spool)
 
 /* ---- figures ---- */
 
-void spool_stream(struct spool *spool, struct wire_open *ret_open)
-{
-    spool_lock(spool);
-    *ret_open = (struct wire_open){.first = spool_acked_now(spool) + 1, .next = spool->next};
-    memcpy(ret_open->stream, spool->id, sizeof ret_open->stream);
-    ret_open->created_ns = spool->created_ns;
-    snprintf(ret_open->name, sizeof ret_open->name, "%s", spool->name);
-    if (ret_open->next < ret_open->first)
-        ret_open->next = ret_open->first;
-    spool_unlock(spool);
-}
-
-static void unacked(const struct spool *spool, uint64_t acked, struct spool_stats *stats)
+static void unacked(const struct spool *spool, struct spool_stats *stats)
 {
     for (size_t i = 0; i < spool->segments_count; i++) {
         const struct spool_segment *const segment = &spool->segments[i];
+        const unsigned lane = spool_lane_of(spool, segment->first);
+        const uint64_t acked = lane < SPOOL_LANES_MAX ? spool_acked_now(spool, lane) : UINT64_MAX - 1;
         const uint64_t next = segment->open ? spool->next : segment->next;
         if (next <= acked + 1 || segment->batches == 0)
             continue;
@@ -400,26 +414,20 @@ void spool_stats(struct spool *spool, struct spool_stats *ret_stats)
     const bool known = statvfs(spool->directory, &disk) == 0;
     spool_lock(spool);
     *ret_stats = spool->stats;
-    const uint64_t acked = spool_acked_now(spool);
-    memcpy(ret_stats->id, spool->id, sizeof ret_stats->id);
-    ret_stats->first = acked + 1;
+    memcpy(ret_stats->id, spool->lanes[spool->live].id, sizeof ret_stats->id);
+    ret_stats->first = spool->next;
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        const uint64_t acked = spool_acked_now(spool, lane);
+        ret_stats->lanes += spool->lanes[lane].used;
+        if (spool->lanes[lane].used && acked + 1 < ret_stats->first)
+            ret_stats->first = acked + 1;
+    }
     ret_stats->next = spool->next;
     ret_stats->sent = atomic_load(&spool->state->sent);
     ret_stats->segments = spool->segments_count;
     ret_stats->bytes = spool_bytes(spool);
     ret_stats->max_bytes = spool->options.max_bytes;
     ret_stats->disk_free_bytes = known ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
-    unacked(spool, acked, ret_stats);
+    unacked(spool, ret_stats);
     spool_unlock(spool);
-}
-
-int spool_renew_stream(struct spool *spool)
-{
-    bool fresh;
-    spool_lock(spool);
-    const int r = spool_stream_load(spool, true, &fresh);
-    spool_unlock(spool);
-    spool_note(spool, "%s: a collector knows more of this stream than the spool; what is here goes on as a new stream",
-               spool->directory);
-    return r;
 }

@@ -4,7 +4,7 @@
  * rotated set: `evtrail cat DIR` reads it), the identity of its stream, and what is needed to go on after any crash.
  *
  *     DIR/lock                       held by the one sender that uses it
- *     DIR/stream                     the stream's 128-bit id, made with the spool
+ *     DIR/stream                     the 128-bit ids of its streams, and from which sequence on each is (a copy: stream.copy)
  *     DIR/state                      counters: acknowledged, sent, reserved sequences (mapped: a store survives SIGKILL)
  *     DIR/rings                      how far each ring was read, of segments that are gone already
  *     DIR/spool-HHHHHH.NNNNNNNNN.evt a segment; its number is the sequence of its first batch (less one, by 10^9: H rest N-1)
@@ -15,6 +15,10 @@
  * between two of them is a GAP when it is fetched. What the spool itself drops is told in its place by an ACCOUNT with the flag of
  * a spool (docs/file-format.md) and, where whole segments went, by a batch without records for each of their rings. So for every ring:
  * emitted = stored + lost by the writer + overwritten + dropped here.
+ *
+ * A spool is one stream, as a rule. When a connection comes up after an outage and there is much to send, what is there goes on as the backlog's
+ * stream, and what comes from then on is a new stream beside it (a lane each), so that live data does not wait behind old. Sequences are those of the
+ * spool: each stream begins where the one before it ended.
  *
  * Two threads: the writer (spool_write, spool_source_gone, spool_idle, spool_flush) and the shipper (spool_fetch, spool_opened, spool_acked,
  * spool_refused, spool_link_lost). The others are either's. Functions return >= 0 or a negative errno; nothing prints.
@@ -35,6 +39,7 @@ enum {
     SPOOL_LEVELS = 7, /* by level 1 (fatal) .. 6 (trace); 0: of a level that is not known */
     SPOOL_CAUSES = 7, /* by enum wire_gap_cause; 0 is unused */
     SPOOL_ID_BYTES = WIRE_STREAM_ID_BYTES,
+    SPOOL_LANES_MAX = 8, /* streams that a spool may have at once */
 };
 
 /* What happens to events of a level when the spool is full. */
@@ -59,6 +64,7 @@ struct spool_options {
     int64_t max_age_ns;       /* what was written longer ago is dropped, acknowledged or not; 0: never */
     uint64_t segment_bytes;   /* 0: a 64th of max_bytes, within 1 MiB .. 16 MiB */
     uint64_t refused_bytes;   /* of refused/; 0: 16 MiB */
+    uint64_t part_bytes;      /* with more than so much to send, a connection parts live data from it; 0: 32 MiB */
     int64_t flush_ns;         /* what was taken is readable by the shipper after so long; 0: 20 ms */
     int level;                /* of zstd; 0: 1 */
     bool no_uring;            /* plain writes */
@@ -101,20 +107,20 @@ int spool_flush(struct spool *spool);
 
 /* ---- the shipper's side --------------------------------------------------------------------------------------------- */
 
-/* For ship_sender_stream(). */
-void spool_stream(struct spool *spool, struct wire_open *ret_open);
-/* The collector has all before `resume`: fetching goes on there, with the frames that are needed first. */
-void spool_opened(struct spool *spool, uint64_t resume);
-/* As calls.fetch of ship_sender: 1: *ret_unit, valid until the next call; 0: nothing yet; < 0: -EIO. What is damaged becomes a GAP. */
-int spool_fetch(struct spool *spool, uint64_t sequence, struct ship_unit *ret_unit);
-/* All up to here is on a collector's disk: segments of which nothing else is left are deleted. */
-void spool_acked(struct spool *spool, uint64_t sequence);
+/* The streams there are, oldest first, for ship_sender_stream(): the last is the live one. Returns how many. */
+unsigned spool_streams(struct spool *spool, struct wire_open ret_opens[SPOOL_LANES_MAX], unsigned ret_lanes[SPOOL_LANES_MAX]);
+/* The collector has all of the lane's stream before `resume`: fetching goes on there, with the frames that are needed first. */
+void spool_opened(struct spool *spool, unsigned lane, uint64_t resume);
+/* As calls.fetch of ship_sender: 1: *ret_unit, valid until the lane's next call; 0: nothing yet; < 0: -EIO. What is damaged becomes a GAP. */
+int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct ship_unit *ret_unit);
+/* All of the lane up to here is on a collector's disk: segments of which nothing else is left are deleted. */
+void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence);
 /* Sets a batch aside in refused/, and counts its events. It is not fetched again (but as a GAP). */
 void spool_refused(struct spool *spool, uint64_t sequence, const struct wire_refuse *refuse);
 /* No connection: what is under way may be lost, and may be dropped to make room. */
 void spool_link_lost(struct spool *spool);
 /* The collector knows more of the stream than there is here (the spool was restored from a copy): what is left goes on as another stream. */
-int spool_renew_stream(struct spool *spool);
+int spool_renew_stream(struct spool *spool, unsigned lane);
 
 /* ---- figures -------------------------------------------------------------------------------------------------------- */
 
@@ -136,7 +142,8 @@ struct spool_stats {
     int error;               /* 0, or the errno behind disk_full, read_only, failing */
     bool blocked;            /* spool_write() says -EAGAIN at present */
     bool uring;
-    uint8_t id[SPOOL_ID_BYTES];
+    uint8_t id[SPOOL_ID_BYTES]; /* of the live stream */
+    unsigned lanes;
     uint64_t first, next;    /* sequences: lowest not acknowledged, the next batch's */
     uint64_t sent;           /* highest fetched */
     uint64_t segments, bytes, max_bytes, disk_free_bytes;
@@ -158,7 +165,7 @@ const char *spool_advice(enum spool_state state);
 /* Called at each of them if set; a test kills the process in it. */
 #define SPOOL_POINTS(X) \
     X(open_stream) X(open_repair) X(segment_new) X(segment_reserved) X(batch_taken) X(flushed) X(rings_written) X(segment_delete) \
-    X(segment_deleted) X(drop_written) X(drop_committed) X(drop_deleted) X(refuse_written) X(refuse_noted) X(closing)
+    X(segment_deleted) X(drop_written) X(drop_committed) X(drop_deleted) X(refuse_written) X(refuse_noted) X(closing) X(part_saved)
 enum spool_point {
 #define X(name) SPOOL_AT_##name,
     SPOOL_POINTS(X)

@@ -129,7 +129,7 @@ static int item_take(struct gone *gone, const struct spool_item *item, int step)
     return 0;
 }
 
-static int segment_take(struct spool *spool, struct gone *gone, uint64_t first)
+static int segment_take(struct spool *spool, struct gone *gone, uint64_t first, uint64_t acked)
 {
     char path[SPOOL_PATH_BYTES];
     struct spool_walk walk;
@@ -138,7 +138,8 @@ static int segment_take(struct spool *spool, struct gone *gone, uint64_t first)
     memset(gone->numbers, 0, sizeof gone->numbers);
     int r = spool_walk_open(&walk, path, false);
     while (r >= 0 && (r = spool_walk_step(&walk, false, &item)) > SPOOL_STEP_end)
-        r = item_take(gone, &item, r) < 0 ? -ENOMEM : r;
+        if (r != SPOOL_STEP_batch || first + item.header.number > acked)
+            r = item_take(gone, &item, r) < 0 ? -ENOMEM : r;
     spool_walk_close(&walk);
     return r < 0 ? r : 0;
 }
@@ -190,10 +191,8 @@ static int tombstone_write(struct spool *spool, const struct gone *gone, const c
 {
     uint8_t frame[EVTRAIL_HEADER_BYTES_MAX];
     struct spool_frames out = {0};
-    uint64_t id;
-    memcpy(&id, spool->id, sizeof id);
     const struct evtrail_super super = {
-        .version = EVTRAIL_FILE_VERSION, .file_id = id | 1, .created_ns = spool_realtime()};
+        .version = EVTRAIL_FILE_VERSION, .file_id = spool_file_id(spool) | 1, .created_ns = spool_realtime()};
     put(&out, frame, evtrail_frame_put_super(frame, &super));
     for (size_t i = 0; i < gone->sources_count; i++) {
         struct gone_source *const source = &gone->sources[i];
@@ -293,8 +292,12 @@ static int range_drop(struct spool *spool, const struct range *range, uint8_t wh
     char name[128], path[SPOOL_PATH_BYTES];
     struct gone *const gone = calloc(1, sizeof *gone);
     int r = gone ? 0 : -ENOMEM;
+    spool_lock(spool);
+    const unsigned lane = spool_lane_of(spool, range->firsts[0]);
+    const uint64_t acked = lane < SPOOL_LANES_MAX ? spool_acked_now(spool, lane) : 0;
+    spool_unlock(spool);
     for (unsigned i = 0; i < range->count && r == 0; i++)
-        r = segment_take(spool, gone, range->firsts[i]);
+        r = segment_take(spool, gone, range->firsts[i], acked);
     const size_t rings = gone ? gone->rings_count : 0; /* none: nothing in it can be read */
     const uint64_t first = range->next - (rings ? rings : 1);
     snprintf(name, sizeof name, "drop-%" PRIu64 "-%" PRIu64 "-%" PRIu64, range->firsts[0],
@@ -420,36 +423,58 @@ static int segment_thin(struct spool *spool, uint64_t first, uint64_t bytes, uns
 
 /* ---- which -------------------------------------------------------------------------------------------------------------------- */
 
-/* Whether the segment may be given up: nobody reads it, and no collector may have any of it. */
-static bool is_free(const struct spool *spool, const struct spool_segment *segment)
+/* Whether the segment may be given up: nobody reads it, and no collector may have any of it; `doubt`: none is connected, and it may have been sent. */
+static bool is_free(const struct spool *spool, const struct spool_segment *segment, bool doubt)
 {
-    const uint64_t sent = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
-    return !segment->open && !segment->busy && segment->first != spool->cursor_first &&
-           (!spool->link || segment->first > sent);
+    const unsigned lane = spool_lane_of(spool, segment->first);
+    if (segment->open || segment->busy || lane == SPOOL_LANES_MAX || segment->next <= spool_acked_now(spool, lane) + 1)
+        return false;
+    if (spool->link)
+        return segment->first != spool->lanes[lane].cursor_first && segment->first > spool->lanes[lane].sent;
+    return doubt || segment->first > atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
+}
+
+/* Segments that follow each other in one stream, from the oldest that is free on: at least `wanted` bytes of them that hold something. */
+static uint64_t range_find(struct spool *spool, struct range *range, uint64_t wanted, uint8_t why, int64_t before_ns,
+                           bool doubt)
+{
+    uint64_t found = 0;
+    unsigned lane = SPOOL_LANES_MAX;
+    *range = (struct range){0};
+    for (size_t i = 0; i < spool->segments_count && range->count < DROP_SEGMENTS_MAX && found < wanted; i++) {
+        const struct spool_segment *const segment = &spool->segments[i];
+        const bool old = segment->why || segment->written_ns < before_ns;
+        const bool mine = old && is_free(spool, segment, doubt) && (!segment->why || segment->why == why);
+        const unsigned of = spool_lane_of(spool, segment->first);
+        if (found && (!mine || of != lane))
+            break;
+        if (!mine || of != lane)
+            range->count = 0;
+        if (!mine)
+            continue;
+        lane = of;
+        range->firsts[range->count++] = segment->first;
+        range->next = segment->next;
+        found += segment->why ? 0 : segment->bytes;
+    }
+    return found;
+}
+
+static bool drop(struct spool *spool, uint64_t wanted, uint8_t why, int64_t before_ns)
+{
+    struct range range;
+    spool_lock(spool);
+    uint64_t found = range_find(spool, &range, wanted, why, before_ns, false);
+    if (found == 0)
+        found = range_find(spool, &range, wanted, why, before_ns, true);
+    busy_set(spool, &range, found > 0);
+    spool_unlock(spool);
+    return found > 0 && range_drop(spool, &range, why) == 0;
 }
 
 static bool drop_whole(struct spool *spool)
 {
-    struct range range = {0};
-    spool_lock(spool);
-    uint64_t wanted = spool->options.segment_bytes, found = 0;
-    for (size_t i = 0; i < spool->segments_count && range.count < DROP_SEGMENTS_MAX && found < wanted; i++) {
-        const struct spool_segment *const segment = &spool->segments[i];
-        if (!is_free(spool, segment) || (segment->why && segment->why != WIRE_GAP_oldest)) {
-            if (range.count && found)
-                break;
-            range.count = 0;
-            continue;
-        }
-        if (range.count == 0 && segment->why && i + 1 == spool->segments_count)
-            continue;
-        range.firsts[range.count++] = segment->first;
-        range.next = segment->next;
-        found += segment->why ? 0 : segment->bytes;
-    }
-    busy_set(spool, &range, found > 0);
-    spool_unlock(spool);
-    return found > 0 && range_drop(spool, &range, WIRE_GAP_oldest) == 0;
+    return drop(spool, spool->options.segment_bytes, WIRE_GAP_oldest, INT64_MAX);
 }
 
 static bool drop_levels(struct spool *spool, unsigned mask)
@@ -460,7 +485,7 @@ static bool drop_levels(struct spool *spool, unsigned mask)
         spool_lock(spool);
         for (size_t i = 0; i < spool->segments_count && range.count == 0; i++) {
             struct spool_segment *const segment = &spool->segments[i];
-            if (segment->thinned || !is_free(spool, segment))
+            if (segment->thinned || !is_free(spool, segment, true))
                 continue;
             segment->thinned = true;
             bytes = segment->bytes;
@@ -493,26 +518,5 @@ bool spool_drop_oldest(struct spool *spool)
 
 bool spool_drop_aged(struct spool *spool)
 {
-    struct range range = {0};
-    uint64_t found = 0;
-    spool_lock(spool);
-    const int64_t before = spool_realtime() - spool->options.max_age_ns;
-    for (size_t i = 0; i < spool->segments_count && range.count < DROP_SEGMENTS_MAX; i++) {
-        const struct spool_segment *const segment = &spool->segments[i];
-        const bool mine = is_free(spool, segment) && (!segment->why || segment->why == WIRE_GAP_age);
-        if (segment->written_ns >= before && !segment->why)
-            break;
-        if (!mine) {
-            if (found)
-                break;
-            range.count = 0;
-            continue;
-        }
-        range.firsts[range.count++] = segment->first;
-        range.next = segment->next;
-        found += segment->why ? 0 : segment->batches;
-    }
-    busy_set(spool, &range, found > 0);
-    spool_unlock(spool);
-    return found > 0 && range_drop(spool, &range, WIRE_GAP_age) == 0;
+    return drop(spool, UINT64_MAX, WIRE_GAP_age, spool_realtime() - spool->options.max_age_ns);
 }

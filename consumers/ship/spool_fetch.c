@@ -45,15 +45,15 @@ static void accounts_forget(struct spool_frames *accounts, uint32_t source, uint
 
 /* ---- where ---- */
 
-void spool_cursor_reset(struct spool *spool)
+void spool_cursor_reset(struct spool *spool, unsigned lane)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     spool_walk_close(&cursor->walk);
     cursor->opened = cursor->held = false;
     cursor->first = 0;
     cursor->frames.used = cursor->accounts.used = 0;
     cursor->sources_count = 0;
-    spool->cursor_first = 0;
+    spool->lanes[lane].cursor_first = 0;
 }
 
 struct place {
@@ -65,15 +65,18 @@ struct place {
 };
 
 /* Which segment has the sequence, or where the next begins. */
-static struct place place_of(const struct spool *spool, uint64_t sequence)
+static struct place place_of(const struct spool *spool, unsigned lane, uint64_t sequence)
 {
     struct place place = {0};
+    const uint64_t to = spool->lanes[lane].to;
     for (size_t i = 0; i < spool->segments_count; i++) {
         const struct spool_segment *const segment = &spool->segments[i];
-        if (segment->busy && (segment->open || segment->next > sequence))
-            return (struct place){0};
         if (!segment->open && segment->next <= sequence)
             continue;
+        if (segment->first >= to)
+            break;
+        if (segment->busy)
+            return (struct place){0};
         if (segment->first > sequence) {
             place.gap_last = segment->first - 1;
             place.why = segment->why ? segment->why : WIRE_GAP_damaged;
@@ -85,21 +88,19 @@ static struct place place_of(const struct spool *spool, uint64_t sequence)
     return place;
 }
 
-static int segment_open(struct spool *spool, uint64_t first)
+static int segment_open(struct spool *spool, unsigned lane, uint64_t first)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     char path[SPOOL_PATH_BYTES];
     uint8_t frame[EVTRAIL_HEADER_BYTES_MAX];
-    uint64_t id;
-    spool_cursor_reset(spool);
+    spool_cursor_reset(spool, lane);
     spool_segment_path(spool, first, path);
     const int r = spool_walk_open(&cursor->walk, path, true);
     if (r < 0)
         return r;
-    cursor->first = spool->cursor_first = first;
-    memcpy(&id, spool->id, sizeof id);
+    cursor->first = spool->lanes[lane].cursor_first = first;
     /* Ours, whether the file's own is intact or not: sources are numbered anew. */
-    const struct evtrail_super super = {.version = EVTRAIL_FILE_VERSION, .file_id = (id ^ first) | 1};
+    const struct evtrail_super super = {.version = EVTRAIL_FILE_VERSION, .file_id = (spool_file_id(spool) ^ first) | 1};
     return frames_add(&cursor->frames, frame, evtrail_frame_put_super(frame, &super));
 }
 
@@ -182,9 +183,8 @@ static int give_gap(struct ship_unit *unit, uint64_t last, unsigned why)
     return 1;
 }
 
-static int give_gap_of(struct spool *spool, struct ship_unit *unit, uint64_t sequence, unsigned why)
+static int give_gap_of(struct spool_cursor *cursor, struct ship_unit *unit, uint64_t sequence, unsigned why)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
     const struct evtrail_chunk *const chunk = &cursor->item.header.chunk;
     give_gap(unit, sequence, why);
     cursor->entry = (struct wire_gap_entry){
@@ -194,27 +194,29 @@ static int give_gap_of(struct spool *spool, struct ship_unit *unit, uint64_t seq
     return 1;
 }
 
-static void sent(struct spool *spool, uint64_t sequence, uint64_t events, size_t bytes)
+static void sent(struct spool *spool, unsigned lane, uint64_t sequence, uint64_t events, size_t bytes)
 {
     spool->flight[sequence % SPOOL_FLIGHT_MAX] = (struct spool_flight){sequence, events, (uint32_t)bytes};
+    if (sequence > spool->lanes[lane].sent)
+        spool->lanes[lane].sent = sequence;
     if (sequence > atomic_load_explicit(&spool->state->sent, memory_order_relaxed))
         atomic_store_explicit(&spool->state->sent, sequence, memory_order_relaxed);
 }
 
-static int give_batch(struct spool *spool, uint64_t sequence, struct ship_unit *unit)
+static int give_batch(struct spool *spool, unsigned lane, uint64_t sequence, struct ship_unit *unit)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     const struct spool_item *const item = &cursor->item;
     cursor->held = false;
     spool_lock(spool);
     const bool refused = spool_is_refused(spool, sequence), broken = cursor->step == SPOOL_STEP_broken;
-    sent(spool, sequence, item->header.chunk.events, item->bytes);
+    sent(spool, lane, sequence, item->header.chunk.events, item->bytes);
     if (broken)
         spool->stats.dropped[WIRE_GAP_damaged][0] += item->header.chunk.events;
     spool_unlock(spool);
     if (refused || broken) {
         cursor->accounts.used = 0;
-        return give_gap_of(spool, unit, sequence, broken ? WIRE_GAP_damaged : WIRE_GAP_refused);
+        return give_gap_of(cursor, unit, sequence, broken ? WIRE_GAP_damaged : WIRE_GAP_refused);
     }
     unit->kind = SHIP_UNIT_DATA;
     unit->parts_count = 0;
@@ -231,9 +233,10 @@ static int give_batch(struct spool *spool, uint64_t sequence, struct ship_unit *
 }
 
 /* A batch is next. 1: a unit; 0: it was one that is not wanted. */
-static int take_batch(struct spool *spool, uint64_t sequence, const struct place *place, struct ship_unit *unit)
+static int take_batch(struct spool *spool, unsigned lane, uint64_t sequence, const struct place *place,
+                      struct ship_unit *unit)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     const struct evtrail_batch_header *const header = &cursor->item.header;
     const uint64_t number = cursor->first + header->number;
     if (header->number >= SPOOL_BATCHES_MAX || number < sequence || number >= place->next) {
@@ -245,16 +248,16 @@ static int take_batch(struct spool *spool, uint64_t sequence, const struct place
         return give_frames(cursor, unit);
     if (number > sequence) {
         spool_lock(spool);
-        sent(spool, number - 1, 0, 0);
+        sent(spool, lane, number - 1, 0, 0);
         spool_unlock(spool);
         return give_gap(unit, number - 1, WIRE_GAP_damaged);
     }
-    return give_batch(spool, sequence, unit);
+    return give_batch(spool, lane, sequence, unit);
 }
 
-static int take_frame(struct spool *spool)
+static int take_frame(struct spool *spool, unsigned lane)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     const struct spool_item *const item = &cursor->item;
     cursor->held = false;
     if (item->tag == EVTRAIL_TAG_ACCOUNT)
@@ -271,10 +274,10 @@ struct place_at {
 };
 
 /* Where the sequence is, and how often there was news until now. */
-static bool locate(struct spool *spool, uint64_t sequence, struct place_at *at)
+static bool locate(struct spool *spool, unsigned lane, uint64_t sequence, struct place_at *at)
 {
     spool_lock(spool);
-    at->place = place_of(spool, sequence);
+    at->place = place_of(spool, lane, sequence);
     at->changes = spool->changes;
     const bool there = at->place.first || at->place.gap_last;
     if (!there)
@@ -294,18 +297,19 @@ static bool news(struct spool *spool, const struct place_at *at)
     return changed;
 }
 
-static int gap_until(struct spool *spool, uint64_t last, unsigned why, struct ship_unit *unit)
+static int gap_until(struct spool *spool, unsigned lane, uint64_t last, unsigned why, struct ship_unit *unit)
 {
     spool_lock(spool);
-    sent(spool, last, 0, 0);
+    sent(spool, lane, last, 0, 0);
     spool_unlock(spool);
     return give_gap(unit, last, why);
 }
 
 /* 1: a unit; 0: nothing; -EAGAIN: look again; -EIO, -ENOMEM. */
-static int fetch(struct spool *spool, uint64_t sequence, const struct place_at *at, struct ship_unit *ret_unit)
+static int fetch(struct spool *spool, unsigned lane, uint64_t sequence, const struct place_at *at,
+                 struct ship_unit *ret_unit)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     const struct place *const place = &at->place;
     for (;;) {
         if (!cursor->held) {
@@ -317,9 +321,9 @@ static int fetch(struct spool *spool, uint64_t sequence, const struct place_at *
         if (cursor->step == SPOOL_STEP_end && place->open)
             return news(spool, at) ? -EAGAIN : 0;
         if (cursor->step == SPOOL_STEP_end)
-            return gap_until(spool, place->next - 1, WIRE_GAP_damaged, ret_unit);
-        const int r =
-            cursor->step == SPOOL_STEP_frame ? take_frame(spool) : take_batch(spool, sequence, place, ret_unit);
+            return gap_until(spool, lane, place->next - 1, WIRE_GAP_damaged, ret_unit);
+        const int r = cursor->step == SPOOL_STEP_frame ? take_frame(spool, lane)
+                                                       : take_batch(spool, lane, sequence, place, ret_unit);
         if (r != 0)
             return r;
         if (cursor->frames.used > FRAMES_BYTES)
@@ -327,48 +331,64 @@ static int fetch(struct spool *spool, uint64_t sequence, const struct place_at *
     }
 }
 
-int spool_fetch(struct spool *spool, uint64_t sequence, struct ship_unit *ret_unit)
+int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct ship_unit *ret_unit)
 {
-    struct spool_cursor *const cursor = &spool->cursor;
+    struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     struct place_at at;
     int r, missing = 0;
+    if (!spool->lanes[lane].used || sequence < spool->lanes[lane].from || sequence >= spool->lanes[lane].to)
+        return 0; /* a backlog that is at its end */
     do {
         *ret_unit = (struct ship_unit){0};
-        if (!locate(spool, sequence, &at))
+        if (!locate(spool, lane, sequence, &at))
             return 0;
         if (at.place.gap_last)
-            return gap_until(spool, at.place.gap_last, at.place.why, ret_unit);
+            return gap_until(spool, lane, at.place.gap_last, at.place.why, ret_unit);
         r = 0;
         if (cursor->first != at.place.first || cursor->walk.fd < 0) {
             spool_lock(spool);
-            r = segment_open(spool, at.place.first);
+            r = segment_open(spool, lane, at.place.first);
             spool_unlock(spool);
         }
         if (r == -ENOENT && ++missing > 3) /* somebody deleted it */
-            return at.place.open ? -EIO : gap_until(spool, at.place.next - 1, WIRE_GAP_damaged, ret_unit);
-        r = r == -ENOENT ? -EAGAIN : r < 0 ? r : fetch(spool, sequence, &at, ret_unit);
+            return at.place.open ? -EIO : gap_until(spool, lane, at.place.next - 1, WIRE_GAP_damaged, ret_unit);
+        r = r == -ENOENT ? -EAGAIN : r < 0 ? r : fetch(spool, lane, sequence, &at, ret_unit);
     } while (r == -EAGAIN);
     return r;
 }
 
 /* ---- acknowledgements ---- */
 
-void spool_opened(struct spool *spool, uint64_t resume)
+static uint64_t lane_bytes(const struct spool *spool, const struct spool_lane *lane)
 {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < spool->segments_count; i++)
+        if (spool->segments[i].first >= lane->from && spool->segments[i].first < lane->to && !spool->segments[i].open)
+            bytes += spool->segments[i].bytes;
+    return bytes;
+}
+
+void spool_opened(struct spool *spool, unsigned lane, uint64_t resume)
+{
+    if (resume > 1)
+        spool_acked(spool, lane, resume - 1);
     spool_lock(spool);
-    spool_cursor_reset(spool);
+    spool_cursor_reset(spool, lane);
+    spool->lanes[lane].sent = resume - 1;
     spool->link = true;
     spool->ready = true;
+    if (lane == spool->live && lane_bytes(spool, &spool->lanes[lane]) > spool->options.part_bytes)
+        spool->part_wanted = true;
     spool_unlock(spool);
-    if (resume > 1)
-        spool_acked(spool, resume - 1);
 }
 
 void spool_link_lost(struct spool *spool)
 {
     spool_lock(spool);
     spool->link = false;
-    spool->cursor_first = 0; /* the cursor is placed anew by spool_opened() */
+    spool->part_wanted = false;
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
+        spool->lanes[lane].cursor_first = 0; /* the cursors are placed anew by spool_opened() */
     spool_unlock(spool);
 }
 
@@ -386,34 +406,45 @@ static void flight_acked(struct spool *spool, uint64_t from, uint64_t to)
     }
 }
 
-static void segments_delete(struct spool *spool, uint64_t acked)
+static bool is_done(const struct spool *spool, const struct spool_segment *segment)
+{
+    const unsigned lane = spool_lane_of(spool, segment->first);
+    return !segment->open && !segment->busy &&
+           (lane == SPOOL_LANES_MAX || segment->next <= spool_acked_now(spool, lane) + 1);
+}
+
+static void segments_delete(struct spool *spool)
 {
     char path[SPOOL_PATH_BYTES];
-    size_t count = 0;
-    while (count < spool->segments_count && !spool->segments[count].open && !spool->segments[count].busy &&
-           spool->segments[count].next <= acked + 1)
-        count++;
-    if (count == 0 ||
+    size_t kept = 0;
+    bool any = false;
+    for (size_t i = 0; i < spool->segments_count && !any; i++)
+        any = is_done(spool, &spool->segments[i]);
+    if (!any ||
         spool_rings_save(spool) < 0) /* without it a restart would read rings twice: then the segments stay a while */
         return;
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < spool->segments_count; i++) {
+        if (!is_done(spool, &spool->segments[i])) {
+            spool->segments[kept++] = spool->segments[i];
+            continue;
+        }
         spool_at(SPOOL_AT_segment_delete);
         spool_segment_path(spool, spool->segments[i].first, path);
         unlink(path);
         spool_at(SPOOL_AT_segment_deleted);
     }
-    memmove(spool->segments, spool->segments + count, (spool->segments_count -= count) * sizeof *spool->segments);
+    spool->segments_count = kept;
 }
 
-void spool_acked(struct spool *spool, uint64_t sequence)
+void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence)
 {
     spool_lock(spool);
-    const uint64_t before = spool_acked_now(spool);
-    if (sequence > before && sequence < spool->next) {
+    const uint64_t before = spool_acked_now(spool, lane);
+    if (spool->lanes[lane].used && sequence > before && sequence < spool->next) {
         flight_acked(spool, before, sequence);
-        spool_acked_set(spool, sequence);
-        segments_delete(spool, sequence);
-        spool_refused_forget(spool, sequence);
+        spool_acked_set(spool, lane, sequence);
+        segments_delete(spool);
+        spool_lanes_end(spool);
     }
     spool_unlock(spool);
 }

@@ -69,14 +69,22 @@ int spool_write_file(const char *path, const void *bytes, size_t count)
     return r;
 }
 
-/* ---- the stream ---- */
+/* ---- the streams ---- */
+
+enum { STREAM_TEXT = 2000 };
 
 int spool_stream_save(struct spool *spool)
 {
-    char path[SPOOL_PATH_BYTES], text[200], id[2 * SPOOL_ID_BYTES + 1];
-    for (unsigned i = 0; i < SPOOL_ID_BYTES; i++)
-        snprintf(id + 2 * i, 3, "%02x", spool->id[i]);
-    int n = snprintf(text, sizeof text, "evtrail spool 1\nstream %s\ncreated %lld\n", id, (long long)spool->created_ns);
+    char path[SPOOL_PATH_BYTES], text[STREAM_TEXT], id[2 * SPOOL_ID_BYTES + 1];
+    int n = snprintf(text, sizeof text, "evtrail spool 1\n");
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        const struct spool_lane *const at = &spool->lanes[lane];
+        for (unsigned i = 0; i < SPOOL_ID_BYTES; i++)
+            snprintf(id + 2 * i, 3, "%02x", at->id[i]);
+        if (at->used)
+            n += snprintf(text + n, sizeof text - (size_t)n, "stream %u %s from %llu to %llu created %lld\n", lane, id,
+                          (unsigned long long)at->from, (unsigned long long)at->to, (long long)at->created_ns);
+    }
     n += snprintf(text + n, sizeof text - (size_t)n, "check %08x\n", evtrail_crc32c(0, text, (size_t)n));
     spool_path(spool, "stream", path);
     int r = spool_write_file(path, text, (size_t)n);
@@ -85,11 +93,31 @@ int spool_stream_save(struct spool *spool)
     return r < 0 ? r : copied;
 }
 
+static int line_take(struct spool *spool, const char *line)
+{
+    char id[2 * SPOOL_ID_BYTES + 1];
+    unsigned lane;
+    unsigned long long from, to;
+    long long created;
+    if (sscanf(line, "stream %u %32[0-9a-f] from %llu to %llu created %lld", &lane, id, &from, &to, &created) != 5 ||
+        lane >= SPOOL_LANES_MAX || strlen(id) != 2 * SPOOL_ID_BYTES || from == 0)
+        return -EBADMSG;
+    struct spool_lane *const at = &spool->lanes[lane];
+    at->used = true;
+    at->from = from;
+    at->to = to;
+    at->created_ns = created;
+    if (to == UINT64_MAX)
+        spool->live = lane;
+    for (unsigned i = 0; i < SPOOL_ID_BYTES; i++)
+        sscanf(id + 2 * i, "%2hhx", &at->id[i]);
+    return 0;
+}
+
 static int stream_read(struct spool *spool, const char *name)
 {
-    char path[SPOOL_PATH_BYTES], text[200] = "", id[2 * SPOOL_ID_BYTES + 1];
+    char path[SPOOL_PATH_BYTES], text[STREAM_TEXT] = "";
     unsigned check;
-    long long created;
     spool_path(spool, name, path);
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     if (fd < 0)
@@ -97,42 +125,78 @@ static int stream_read(struct spool *spool, const char *name)
     const ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     const char *const last = n > 0 ? strstr(text, "check ") : NULL;
-    if (!last || sscanf(text, "evtrail spool 1\nstream %32[0-9a-f]\ncreated %lld\n", id, &created) != 2 ||
-        sscanf(last, "check %8x", &check) != 1 || strlen(id) != 2 * SPOOL_ID_BYTES ||
+    if (!last || strncmp(text, "evtrail spool 1\n", 16) != 0 || sscanf(last, "check %8x", &check) != 1 ||
         check != evtrail_crc32c(0, text, (size_t)(last - text)))
         return -EBADMSG;
-    for (unsigned i = 0; i < SPOOL_ID_BYTES; i++)
-        sscanf(id + 2 * i, "%2hhx", &spool->id[i]);
-    spool->created_ns = created;
+    int r = -EBADMSG;
+    for (const char *line = text + 16; line < last; line = strchr(line, '\n') + 1)
+        if ((r = line_take(spool, line)) < 0)
+            return r;
+    return r;
+}
+
+int spool_stream_begin(struct spool *spool, unsigned lane, uint64_t from)
+{
+    struct spool_lane *const at = &spool->lanes[lane];
+    if (getrandom(at->id, sizeof at->id, 0) != sizeof at->id)
+        return -EIO;
+    at->from = from;
+    at->created_ns = spool_realtime();
+    if (at->used)
+        return 0; /* another id for what is left of it */
+    if (spool->lanes[spool->live].used)
+        spool->lanes[spool->live].to = from;
+    at->used = true;
+    at->to = UINT64_MAX;
+    spool->live = lane;
     return 0;
 }
 
-int spool_stream_load(struct spool *spool, bool fresh, bool *ret_new)
+int spool_stream_load(struct spool *spool, bool *ret_new)
 {
     *ret_new = false;
-    int r = fresh ? -ENOENT : stream_read(spool, "stream");
-    if (r < 0 && !fresh) {
+    int r = stream_read(spool, "stream");
+    if (r < 0) {
         if (r == -EBADMSG)
             spool_set_aside(spool, "stream", "is damaged; its copy is used");
         r = stream_read(spool, "stream.copy");
         if (r == 0)
-            return spool_stream_save(spool);
-        if (r == -EBADMSG)
+            r = spool_stream_save(spool);
+        else if (r == -EBADMSG)
             spool_set_aside(spool, "stream.copy",
                             "is damaged, too: what is spooled goes on as another stream; what a collector has of it "
                             "already may come twice");
     }
+    if (r == 0 && !spool->lanes[spool->live].used)
+        r = -EBADMSG;
     if (r == 0)
         return 0;
     if (r != -ENOENT && r != -EBADMSG)
         return r;
     *ret_new = true;
-    if (getrandom(spool->id, sizeof spool->id, 0) != sizeof spool->id)
-        return -EIO;
-    spool->created_ns = spool_realtime();
-    r = spool_stream_save(spool);
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
+        spool->lanes[lane].used = false;
+    spool->live = 0;
+    r = spool_stream_begin(spool, 0, 1);
+    if (r == 0)
+        r = spool_stream_save(spool);
     spool_at(SPOOL_AT_open_stream);
     return r;
+}
+
+uint64_t spool_file_id(const struct spool *spool)
+{
+    uint64_t id;
+    memcpy(&id, spool->lanes[spool->live].id, sizeof id);
+    return id;
+}
+
+unsigned spool_lane_of(const struct spool *spool, uint64_t sequence)
+{
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
+        if (spool->lanes[lane].used && sequence >= spool->lanes[lane].from && sequence < spool->lanes[lane].to)
+            return lane;
+    return SPOOL_LANES_MAX;
 }
 
 /* ---- the counters ---- */
@@ -162,17 +226,20 @@ int spool_state_load(struct spool *spool, bool *ret_found)
     return 0;
 }
 
-uint64_t spool_acked_now(const struct spool *spool)
+uint64_t spool_acked_now(const struct spool *spool, unsigned lane)
 {
-    const uint64_t one = atomic_load_explicit(&spool->state->acked, memory_order_relaxed);
-    const uint64_t other = ~atomic_load_explicit(&spool->state->acked_not, memory_order_relaxed);
-    return one < other ? one : other; /* what is acknowledged and not known to be is sent again, and not stored again */
+    const uint64_t one = atomic_load_explicit(&spool->state->acked[lane], memory_order_relaxed);
+    const uint64_t other = ~atomic_load_explicit(&spool->state->acked_not[lane], memory_order_relaxed);
+    const uint64_t from = spool->lanes[lane].from, to = spool->lanes[lane].to;
+    const uint64_t acked =
+        one < other ? one : other; /* what is acknowledged and not known to be is sent again, and not stored again */
+    return acked < from - 1 ? from - 1 : acked >= to ? to - 1 : acked;
 }
 
-void spool_acked_set(struct spool *spool, uint64_t sequence)
+void spool_acked_set(struct spool *spool, unsigned lane, uint64_t sequence)
 {
-    atomic_store_explicit(&spool->state->acked_not, ~sequence, memory_order_relaxed);
-    atomic_store_explicit(&spool->state->acked, sequence, memory_order_relaxed);
+    atomic_store_explicit(&spool->state->acked_not[lane], ~sequence, memory_order_relaxed);
+    atomic_store_explicit(&spool->state->acked[lane], sequence, memory_order_relaxed);
 }
 
 int spool_reserve(struct spool *spool, uint64_t sequence)

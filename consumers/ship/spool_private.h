@@ -44,12 +44,13 @@ struct spool_segment {
 /* DIR/state, mapped: what is stored there is there after SIGKILL. */
 struct spool_state_file {
     uint64_t magic;
-    _Atomic uint64_t acked, sent;
-    _Atomic uint64_t acked_not; /* ~acked, stored first: a flipped bit must not acknowledge anything */
+    _Atomic uint64_t acked[SPOOL_LANES_MAX];
+    _Atomic uint64_t acked_not[SPOOL_LANES_MAX]; /* ~acked, stored first: a flipped bit must not acknowledge anything */
+    _Atomic uint64_t sent;
     _Atomic uint64_t reserved; /* no sequence at or above it was ever used; on disk for certain */
     char boot_id[40];          /* of the last one who used it */
 };
-#define SPOOL_STATE_MAGIC UINT64_C(0x316c6f6f70537645)
+#define SPOOL_STATE_MAGIC UINT64_C(0x326c6f6f70537645)
 
 /* ---- how far each ring was read ------------------------------------------------------------------------------------- */
 
@@ -145,14 +146,26 @@ struct spool_cursor {
     struct wire_gap_entry entry;
 };
 
+/* One stream. Slots keep their number. */
+struct spool_lane {
+    bool used;
+    uint8_t id[SPOOL_ID_BYTES];
+    int64_t created_ns;
+    uint64_t from, to;        /* its sequences: [from, to); the live one's to is UINT64_MAX */
+    uint64_t sent;            /* [L] in this connection */
+    uint64_t cursor_first;    /* [L] the segment that the shipper reads; 0: none */
+    struct spool_cursor cursor; /* [S] */
+};
+
 struct spool {
     pthread_mutex_t lock;
     char directory[SPOOL_PATH_BYTES - 100];
     char name[WIRE_AGENT_BYTES + 1];
     struct spool_options options;
     int lock_fd;
-    uint8_t id[SPOOL_ID_BYTES];
-    int64_t created_ns;
+    struct spool_lane lanes[SPOOL_LANES_MAX]; /* [L] */
+    unsigned live;            /* [L] the lane that is written to */
+    bool part_wanted;         /* [L] the writer is to begin another */
     struct spool_state_file *state;
     int state_fd;
 
@@ -162,7 +175,6 @@ struct spool {
     uint64_t next;            /* [L] */
     uint64_t *refused;        /* [L] in order */
     size_t refused_count, refused_room;
-    uint64_t cursor_first;    /* [L] the segment that the shipper reads; 0: none */
     bool link;  /* [L] a collector may have got what was fetched */
     uint64_t changes;         /* [L] times that there was more to fetch */
     bool ready; /* [L] the shipper waits to be told */
@@ -180,7 +192,6 @@ struct spool {
     uint64_t *words;           /* [W] of a chunk that was cut */
     size_t words_room;
 
-    struct spool_cursor cursor;                /* [S] */
     struct spool_flight flight[SPOOL_FLIGHT_MAX]; /* [L] by sequence */
     struct spool_stats stats;                  /* [L] */
     enum spool_state said;                     /* [L] that was noted last */
@@ -202,12 +213,15 @@ static inline void spool_at(enum spool_point point)
         spool_test_point(point);
 }
 /* spool_files.c */
-uint64_t spool_acked_now(const struct spool *spool);
-void spool_acked_set(struct spool *spool, uint64_t sequence);
+uint64_t spool_acked_now(const struct spool *spool, unsigned lane);
+void spool_acked_set(struct spool *spool, unsigned lane, uint64_t sequence);
+unsigned spool_lane_of(const struct spool *spool, uint64_t sequence); /* [L] SPOOL_LANES_MAX: none */
+uint64_t spool_file_id(const struct spool *spool);
 void spool_path(const struct spool *spool, const char *name, char path[SPOOL_PATH_BYTES]);
 void spool_segment_path(const struct spool *spool, uint64_t first, char path[SPOOL_PATH_BYTES]);
 bool spool_segment_name(const char *name, uint64_t *ret_first);
-int spool_stream_load(struct spool *spool, bool fresh, bool *ret_new);
+int spool_stream_load(struct spool *spool, bool *ret_new);
+int spool_stream_begin(struct spool *spool, unsigned lane, uint64_t from); /* [L] a new id; not saved */
 int spool_stream_save(struct spool *spool);
 int spool_state_load(struct spool *spool, bool *ret_found);
 int spool_reserve(struct spool *spool, uint64_t sequence); /* sequences below it may be used from now on */
@@ -231,12 +245,14 @@ int64_t spool_cut(struct spool *spool, const struct evtrail_chunk *chunk, uint64
                   struct evtrail_chunk *ret_chunk, uint64_t counts[SPOOL_LEVELS]);
 /* spool_refuse.c */
 int spool_refused_load(struct spool *spool);
-void spool_refused_forget(struct spool *spool, uint64_t sequence); /* [L] all up to it */
 bool spool_is_refused(const struct spool *spool, uint64_t sequence); /* [L] */
 /* spool_write.c */
 int spool_segment_end(struct spool *spool); /* [W] closes the open one */
 /* spool_fetch.c */
-void spool_cursor_reset(struct spool *spool);
+void spool_cursor_reset(struct spool *spool, unsigned lane);
+/* spool_lane.c */
+void spool_part(struct spool *spool); /* [W] if it is wanted */
+void spool_lanes_end(struct spool *spool); /* [L] those of which all is acknowledged */
 void spool_tell(struct spool *spool); /* [L] calls `ready` if it waits; may unlock meanwhile: no */
 
 #endif /* EVTRAIL_CONSUMERS_SHIP_SPOOL_PRIVATE_H */

@@ -36,10 +36,31 @@ bool spool_is_refused(const struct spool *spool, uint64_t sequence)
     return at < spool->refused_count && spool->refused[at] == sequence;
 }
 
+/* It is not acknowledged. */
+static bool waits(const struct spool *spool, uint64_t sequence)
+{
+    const unsigned lane = spool_lane_of(spool, sequence);
+    return lane < SPOOL_LANES_MAX && sequence > spool_acked_now(spool, lane);
+}
+
+/* Those that are acknowledged. */
+static void forget(struct spool *spool)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < spool->refused_count; i++)
+        if (waits(spool, spool->refused[i]))
+            spool->refused[kept++] = spool->refused[i];
+    spool->refused_count = kept;
+}
+
 static void note(struct spool *spool, uint64_t sequence)
 {
+    if (spool->refused_count == SPOOL_REFUSED_MAX)
+        forget(spool);
     const size_t at = place_of(spool, sequence);
-    if ((at < spool->refused_count && spool->refused[at] == sequence) || spool->refused_count == SPOOL_REFUSED_MAX)
+    if (at < spool->refused_count && spool->refused[at] == sequence)
+        return;
+    if (spool->refused_count == SPOOL_REFUSED_MAX)
         return;
     if (spool->refused_count == spool->refused_room) {
         uint64_t *const grown = realloc(spool->refused, (spool->refused_room * 2 + 16) * sizeof *grown);
@@ -52,24 +73,16 @@ static void note(struct spool *spool, uint64_t sequence)
     spool->refused[at] = sequence;
 }
 
-void spool_refused_forget(struct spool *spool, uint64_t sequence)
-{
-    const size_t count = place_of(spool, sequence + 1);
-    if (count)
-        memmove(spool->refused, spool->refused + count, (spool->refused_count -= count) * sizeof *spool->refused);
-}
-
 int spool_refused_load(struct spool *spool)
 {
     char path[SPOOL_PATH_BYTES], line[64];
     uint64_t sequence;
-    const uint64_t acked = spool_acked_now(spool);
     spool_path(spool, "refused.list", path);
     FILE *const file = fopen(path, "re");
     if (!file)
         return errno == ENOENT ? 0 : -errno;
     while (fgets(line, sizeof line, file))
-        if (sscanf(line, "%" SCNu64, &sequence) == 1 && sequence > acked)
+        if (sscanf(line, "%" SCNu64, &sequence) == 1 && waits(spool, sequence))
             note(spool, sequence);
     fclose(file);
     if (spool->refused_count == 0)

@@ -208,13 +208,11 @@ static int reserve(struct spool *spool, const char *path)
 static int segment_create(struct spool *spool, uint64_t first)
 {
     char path[SPOOL_PATH_BYTES];
-    uint64_t id;
-    memcpy(&id, spool->id, sizeof id);
     const struct evtrail_file_options options = {.bytes = sizeof options,
                                                  .no_uring = spool->options.no_uring,
                                                  .level = spool->options.level,
                                                  .flush_ns = -1,
-                                                 .file_id = (id ^ first) | 1};
+                                                 .file_id = (spool_file_id(spool) ^ first) | 1};
     spool_segment_path(spool, first, path);
     int r = evtrail_file_create(&spool->file, path, &options);
     if (r < 0)
@@ -540,6 +538,7 @@ int64_t spool_idle(struct spool *spool)
         spool->age_looked_ns = now;
         spool_drop_aged(spool);
     }
+    spool_part(spool);
     look_again(spool, now);
     int64_t next = INT64_MAX;
     if (spool->file && spool->flush_due_ns)

@@ -118,7 +118,7 @@ static inline void rig_open(struct rig *rig)
         print_error("%s\n", error ? error : "?");
     free(error);
     assert_int_equal(r, 0);
-    spool_opened(rig->spool, rig->stored + 1);
+    spool_opened(rig->spool, 0, rig->stored + 1);
 }
 
 static inline void rig_close(struct rig *rig)
@@ -173,7 +173,7 @@ static inline uint64_t rig_ship(struct rig *rig, uint64_t most, bool ack)
     uint64_t count = 0;
     struct ship_unit unit;
     while (count < most) {
-        const int r = spool_fetch(rig->spool, rig->stored + 1, &unit);
+        const int r = spool_fetch(rig->spool, 0, rig->stored + 1, &unit);
         assert_true(r >= 0);
         if (r == 0)
             break;
@@ -196,7 +196,7 @@ static inline uint64_t rig_ship(struct rig *rig, uint64_t most, bool ack)
         }
     }
     if (ack)
-        spool_acked(rig->spool, rig->stored);
+        spool_acked(rig->spool, 0, rig->stored);
     return count;
 }
 

@@ -119,7 +119,7 @@ static void resume__the_collector_says_where(void **state)
     assert_int_equal(spool_flush(rig.spool), 0);
     assert_true(rig_ship(&rig, 10, false) == 10);
     spool_link_lost(rig.spool);
-    spool_opened(rig.spool, rig.stored + 1); /* it had them all */
+    spool_opened(rig.spool, 0, rig.stored + 1); /* it had them all */
     rig_drain(&rig);
     assert_int_equal(rig_check(&rig), 0);
 }
@@ -382,7 +382,7 @@ static void full_drop_oldest__the_newest_stay(void **state)
     struct spool_stats stats;
     spool_stats(rig.spool, &stats);
     assert_true(stats.bytes <= rig.options.max_bytes);
-    spool_opened(rig.spool, 1);
+    spool_opened(rig.spool, 0, 1);
     rig_drain(&rig);
     const struct rig_sum sum = rig_sum_of(&rig, rig.store);
     assert_true(sum.events[0] > 0 && sum.end[0] == rig.emitted[0]);
@@ -449,7 +449,7 @@ static void aged__what_is_too_old_goes_and_is_told(void **state)
     } while (dropped_by(&stats, WIRE_GAP_age) < 60 * 3000 && ++rounds < 20000);
     rig.options.max_age_ns = 0;
     spool_reconfigure(rig.spool, &rig.options);
-    spool_opened(rig.spool, 1);
+    spool_opened(rig.spool, 0, 1);
     fill(3, 10);
     rig_drain(&rig);
     assert_int_equal(rig_check(&rig), 60 * 3000);
