@@ -332,6 +332,7 @@ int stat_columns(struct stat_model *model, struct consumer *consumer, const char
             consumer_note(consumer, (enum exit_code)fail(code_of(r), path, "%s", strerror(-r)));
         evtrail_file_cursor_totals(feed->cursor, &torn, &faults, &closed);
         model->lost[EVTRAIL_CAUSE_torn] += torn;
+        model->lost[EVTRAIL_CAUSE_spool] += evtrail_file_cursor_spool(feed->cursor);
         stat_model_forget(model);
         evtrail_file_cursor_close(feed->cursor);
     }

@@ -362,7 +362,7 @@ static int batch_thin(struct thin *thin, const struct evtrail_batch *batch)
             return r;
     const int64_t dropped =
         batch->chunk.words_count ? spool_cut(thin->spool, &batch->chunk, 0, thin->mask, &rest, thin->counts) : 0;
-    return dropped < 0 ? (int)dropped : batch_write(thin, batch, &rest, (uint64_t)dropped + batch->torn);
+    return dropped < 0 ? (int)dropped : batch_write(thin, batch, &rest, (uint64_t)dropped + batch->torn + batch->spool);
 }
 
 static int thin_run(struct thin *thin, const char *path)

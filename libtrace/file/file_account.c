@@ -61,6 +61,7 @@ static bool compare(const struct evtrail_ring_account *account, const struct evt
     const uint64_t missed = chunk->missed < chunk->events_before ? chunk->missed : chunk->events_before;
     frame->events = chunk->events_before - missed;
     frame->torn = before->torn;
+    frame->flags = before->torn && before->spool == before->torn ? EVTRAIL_ACCOUNT_SPOOL : 0;
     frame->ticks = before->ticks;
     memcpy(frame->lost, before->lost, sizeof(frame->lost));
     if (!account->known)
@@ -69,10 +70,11 @@ static bool compare(const struct evtrail_ring_account *account, const struct evt
     const bool cut = before->known && before->skipped &&
                      (gap > before->torn || memcmp(before->lost, account->lost, sizeof(account->lost)));
     if (cut) {
-        frame->flags = EVTRAIL_ACCOUNT_CUT;
+        frame->flags |= EVTRAIL_ACCOUNT_CUT;
         return true;
     }
     frame->torn = gap; /* in damage, or a missing part */
+    frame->flags = gap && gap == before->spool ? EVTRAIL_ACCOUNT_SPOOL : 0;
     memcpy(frame->lost, account->lost, sizeof(frame->lost));
     return gap > 0;
 }

@@ -401,6 +401,11 @@ const char *evtrail_file_cursor_error(const struct evtrail_file_cursor *cursor)
     return cursor->error;
 }
 
+uint64_t evtrail_file_cursor_spool(const struct evtrail_file_cursor *cursor)
+{
+    return cursor->spool;
+}
+
 void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
                                 bool *ret_closed)
 {

@@ -63,6 +63,7 @@ struct evtrail_ring_trail {
     uint64_t expected;      /* events_before of the next batch, if nothing is missing */
     uint64_t torn, skipped; /* not yet told */
     uint64_t torn_here;     /* of torn: since the last batch, wanted or not */
+    uint64_t spool, spool_here; /* of these: never shipped */
     uint64_t last_ticks;
     uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts behind its last batch, or before it if `unread` */
     uint64_t base[EVTRAIL_CAUSES]; /* those that the file says were told before; with `based` not yet passed on */
@@ -97,6 +98,7 @@ struct evtrail_file_cursor {
     size_t scratch_used; /* of the last evtrail_part_read_frame(), at least its head */
     uint64_t torn, faults;
     uint64_t torn_recorded; /* in damage that was repaired: the file says so itself */
+    uint64_t spool;         /* never shipped; not among these */
     bool untold;            /* damage in the current part may have held what was told of rings before it */
     uint32_t parts;         /* that were opened */
     uint32_t unclosed;      /* parts that were left behind without an end */

@@ -62,15 +62,19 @@ static void add_torn(struct evtrail_ring_trail *state, uint64_t events, uint64_t
 static void show_before(struct evtrail_file_cursor *cursor, struct evtrail_ring_trail *state)
 {
     struct evtrail_batch *batch = &cursor->batch;
-    cursor->before = (struct evtrail_ring_before){
-        .known = state->known, .skipped = state->skipped != 0, .torn = state->torn_here, .ticks = state->last_ticks};
+    cursor->before = (struct evtrail_ring_before){.known = state->known,
+                                                  .skipped = state->skipped != 0,
+                                                  .torn = state->torn_here,
+                                                  .spool = state->spool_here,
+                                                  .ticks = state->last_ticks};
     memcpy(cursor->before.lost, state->lost, sizeof(state->lost));
-    batch->torn = state->torn;
+    batch->torn = state->torn - state->spool;
+    batch->spool = state->spool;
     batch->skipped = state->skipped;
     batch->based = state->based;
     memcpy(batch->lost_base, state->base, sizeof(state->base));
     batch->base_ticks = state->based ? state->last_ticks : 0;
-    state->torn = state->torn_here = state->skipped = 0;
+    state->torn = state->torn_here = state->skipped = state->spool = state->spool_here = 0;
     state->based = false;
 }
 
@@ -116,7 +120,8 @@ static void defer(struct evtrail_file_cursor *cursor, struct evtrail_ring_trail 
 {
     const struct evtrail_batch *batch = &cursor->batch;
     state->skipped = add_bounded(state->skipped, batch->skipped);
-    state->torn = add_bounded(state->torn, batch->torn);
+    state->torn = add_bounded(state->torn, add_bounded(batch->torn, batch->spool));
+    state->spool = add_bounded(state->spool, batch->spool);
     state->based |= batch->based;
 }
 
@@ -136,6 +141,7 @@ void evtrail_cursor_tear(struct evtrail_file_cursor *cursor, uint32_t source)
         return;
     defer(cursor, state);
     state->torn_here = cursor->before.torn;
+    state->spool_here = cursor->before.spool;
     add_torn(state, cursor->batch.chunk.events, &cursor->torn);
     memcpy(state->lost, cursor->before.lost, sizeof(state->lost)); /* nobody was told what it said */
     state->unread = false;
@@ -149,7 +155,12 @@ void evtrail_cursor_told(struct evtrail_file_cursor *cursor, const struct evtrai
         return;
     const bool anew = !state->known || account->flags & EVTRAIL_ACCOUNT_CUT;
     state->expected = anew ? account->events : add_bounded(state->expected, account->torn);
-    add_torn(state, account->torn, &cursor->torn_recorded);
+    const bool spool = account->flags & EVTRAIL_ACCOUNT_SPOOL;
+    add_torn(state, account->torn, spool ? &cursor->spool : &cursor->torn_recorded);
+    if (spool) {
+        state->spool = add_bounded(state->spool, account->torn);
+        state->spool_here = add_bounded(state->spool_here, account->torn);
+    }
     state->unread = false;
     state->known = true;
     if (!anew) {

@@ -123,6 +123,7 @@ int evtrail_file_verify(const char *path, void (*fault)(void *context, const cha
     if (r < 0 && ret_error)
         *ret_error = strdup(evtrail_file_cursor_error(check.cursor));
     check.report.torn_recorded = check.cursor->torn_recorded;
+    check.report.lost[EVTRAIL_CAUSE_spool] = check.cursor->spool;
     evtrail_file_cursor_totals(check.cursor, &check.report.lost[EVTRAIL_CAUSE_torn], &check.report.faults,
                                &check.report.closed);
     check.report.sources = check.cursor->sources_count;

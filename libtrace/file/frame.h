@@ -108,7 +108,8 @@ struct evtrail_mark_frame {
 struct evtrail_ring_before {
     bool known;    /* some of the ring came before; else the rest but `torn` is 0 */
     bool skipped;  /* batches of it were not wanted since the last one that was */
-    uint64_t torn; /* events just before the batch that are lost in the file */
+    uint64_t torn;  /* events just before the batch that are lost in the file */
+    uint64_t spool; /* of these: never shipped */
     uint64_t ticks;
     uint64_t lost[EVTRAIL_CAUSES]; /* the writer's counts */
 };

@@ -10,8 +10,8 @@
 const char *evtrail_cause_name(unsigned cause)
 {
     static const char *const names[EVTRAIL_CAUSES_ALL] = {
-        "full",         "timeout",   "memory",     "nested",     "shed-critical", "shed-error",
-        "shed-warning", "shed-info", "shed-debug", "shed-trace", "overwritten",   "torn",
+        "full",      "timeout",    "memory",     "nested",      "shed-critical", "shed-error", "shed-warning",
+        "shed-info", "shed-debug", "shed-trace", "overwritten", "torn",          "spool",
     };
     return cause < EVTRAIL_CAUSES_ALL ? names[cause] : "unknown";
 }

@@ -24,7 +24,7 @@ struct file_input {
     struct evtrail_file_cursor *cursor;
     struct file_source *sources; /* in the cursor's order */
     uint32_t sources_count;
-    uint64_t torn_told;
+    uint64_t torn_told, spool_told;
 };
 
 static struct file_input *of(struct evtrail_input *input)
@@ -127,6 +127,10 @@ static void count_torn(struct file_input *in)
     if (torn > in->torn_told)
         in->input.reader->lost[EVTRAIL_CAUSE_torn] += torn - in->torn_told;
     in->torn_told = torn > in->torn_told ? torn : in->torn_told;
+    const uint64_t spool = evtrail_file_cursor_spool(in->cursor);
+    if (spool > in->spool_told)
+        in->input.reader->lost[EVTRAIL_CAUSE_spool] += spool - in->spool_told;
+    in->spool_told = spool > in->spool_told ? spool : in->spool_told;
 }
 
 static void end(struct file_input *in)
@@ -176,10 +180,12 @@ static int push(struct file_input *in, const struct evtrail_batch *batch)
     piece->chunk = batch->chunk;
     piece->chunk.words = piece->words.at;
     piece->torn = batch->torn;
+    piece->spool = batch->spool;
     piece->based = batch->based;
     piece->base_ticks = batch->base_ticks;
     memcpy(piece->lost_base, batch->lost_base, sizeof(piece->lost_base));
     in->torn_told += batch->torn;
+    in->spool_told += batch->spool;
     return evtrail_stream_push(stream, piece);
 }
 
@@ -239,6 +245,8 @@ static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_ch
     evtrail_reader_count(input->reader, &batch->chunk, lost, stream->decoder.known_lost);
     input->reader->lost[EVTRAIL_CAUSE_torn] += batch->torn;
     in->torn_told += batch->torn;
+    input->reader->lost[EVTRAIL_CAUSE_spool] += batch->spool;
+    in->spool_told += batch->spool;
     *ret_chunk = &batch->chunk;
     return 1;
 }

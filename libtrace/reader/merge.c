@@ -46,7 +46,7 @@ struct evtrail_piece *evtrail_piece_new(struct evtrail_reader *reader)
     reader->spare = piece->next;
     reader->spare_count--;
     piece->next = NULL;
-    piece->torn = 0;
+    piece->torn = piece->spool = 0;
     piece->based = piece->states = false;
     piece->words.count = 0;
     return piece;
@@ -218,7 +218,7 @@ static void begin_piece(struct evtrail_stream *stream)
     if (stream->sought) {
         memcpy(decoder->known_lost, stream->first->chunk.lost_before, sizeof(decoder->known_lost));
         stream->first->chunk.missed = 0;
-        stream->first->torn = 0;
+        stream->first->torn = stream->first->spool = 0;
         stream->sought = false;
     } else if (stream->first->based) {
         memcpy(decoder->known_lost, stream->first->lost_base, sizeof(decoder->known_lost));
@@ -226,6 +226,7 @@ static void begin_piece(struct evtrail_stream *stream)
             decoder->last_ticks = stream->first->base_ticks;
     }
     evtrail_decoder_missing(decoder, EVTRAIL_CAUSE_torn, stream->first->torn);
+    evtrail_decoder_missing(decoder, EVTRAIL_CAUSE_spool, stream->first->spool);
     decoder->skip = stream->first->states ? evtrail_reader_stateless(reader, stream->source, &decoder->skip_count)
                                           : evtrail_reader_skips(reader, stream->source, &decoder->skip_count);
     evtrail_decoder_begin(decoder, &stream->first->chunk);

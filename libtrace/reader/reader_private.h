@@ -25,7 +25,7 @@ struct evtrail_piece {
     struct evtrail_piece *next;
     struct evtrail_chunk chunk;
     struct evtrail_words words;
-    uint64_t torn;
+    uint64_t torn, spool;
     bool states; /* only what becomes of entities is given out: EVTRAIL_TAP_states */
     bool based; /* of what was lost before the chunk, these were told in another file; the last record there was at base_ticks */
     uint64_t lost_base[EVTRAIL_CAUSES], base_ticks;

@@ -209,7 +209,7 @@ static inline void rig_drain(struct rig *rig)
 /* What the file says is missing before the batch. */
 static inline uint64_t rig_batch_lost(const struct evtrail_batch *batch)
 {
-    return batch->torn;
+    return batch->torn + batch->spool;
 }
 
 struct rig_sum {

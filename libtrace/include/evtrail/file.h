@@ -123,6 +123,7 @@ struct evtrail_batch {
     bool based; /* the file says that of what the ring's writer lost, these were told before, in another file: */
     uint64_t lost_base[EVTRAIL_CAUSES];
     uint64_t base_ticks; /* ... and when the last record before was; 0: not known */
+    uint64_t spool;      /* events of this ring before it that were given up on the way to a collector; not among `torn` */
 };
 /* A trace file; "-": one on standard input; a set: NAME of NAME.00001.evt, ..., `NAME.*`, or a directory of them.
  * On failure *ret_error (may be NULL) is an owned line that says what, where, and what to do; free() it. -EBADMSG:
@@ -153,6 +154,8 @@ const char *evtrail_file_cursor_error(const struct evtrail_file_cursor *cursor);
 /* Events known to be torn so far, faults so far, and whether the file ended with its index. Any may be NULL. */
 void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
                                 bool *ret_closed);
+/* Events so far that were given up on the way to a collector: lost by cause `spool`. */
+uint64_t evtrail_file_cursor_spool(const struct evtrail_file_cursor *cursor);
 /* False: the batch has no event of this id. */
 bool evtrail_batch_may_have(uint64_t types, uint32_t id);
 

@@ -108,8 +108,9 @@ int64_t evtrail_source_duration(const struct evtrail_source *source, int64_t tic
 #define EVTRAIL_CAUSES 10 /* by the writer: full, timeout, memory, nested, then shed by level 1..6 (layout.h) */
 #define EVTRAIL_CAUSE_overwritten 10 /* lost to this reader: the ring went round before it came */
 #define EVTRAIL_CAUSE_torn 11        /* lost in a file: a damaged or missing part */
-#define EVTRAIL_CAUSES_ALL 12
-/* "full", "timeout", ..., "shed-debug", "overwritten", "torn" */
+#define EVTRAIL_CAUSE_spool 12       /* lost on the way to a collector: a sender's spool gave it up, or the collector refused it */
+#define EVTRAIL_CAUSES_ALL 13
+/* "full", "timeout", ..., "shed-debug", "overwritten", "torn", "spool" */
 const char *evtrail_cause_name(unsigned cause);
 
 struct evtrail_label {
