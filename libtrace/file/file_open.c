@@ -164,7 +164,7 @@ bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor)
 {
     const struct evtrail_part *part = &cursor->current;
     return cursor->paths_count == 1 && !strcmp(cursor->paths[0], cursor->name) &&
-           (!part->open || part->closed || (part->left && part->complete));
+           (!part->open || part->closed || ((part->left || part->input.ended) && part->complete));
 }
 
 void evtrail_file_cursor_close(struct evtrail_file_cursor *cursor)

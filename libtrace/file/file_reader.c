@@ -151,7 +151,7 @@ static int take_item(struct evtrail_file_cursor *cursor, const struct evtrail_it
 static int scan_on(struct evtrail_file_cursor *cursor)
 {
     struct evtrail_part *part = &cursor->current;
-    if (!part->open || (part->complete && (part->input.stream || !cursor->options.follow)))
+    if (!part->open || (part->complete && (!cursor->options.follow || part->input.ended)))
         return 0;
     part->partial |= part->items_count >= EVTRAIL_ITEMS_MAX;
     if (part->partial)
@@ -379,6 +379,12 @@ static int64_t part_horizon(const struct evtrail_part *part)
     if (part->partial || !part->complete)
         return INT64_MIN;
     return part->next_item < part->items_count ? part->items[part->next_item].horizon_ns : INT64_MAX;
+}
+
+int evtrail_cursor_stream_fd(const struct evtrail_file_cursor *cursor)
+{
+    const struct evtrail_part *part = &cursor->current;
+    return part->open && part->input.stream && cursor->options.follow && !part->input.ended ? part->input.fd : -1;
 }
 
 int64_t evtrail_file_cursor_horizon(const struct evtrail_file_cursor *cursor)

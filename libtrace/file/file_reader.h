@@ -157,6 +157,9 @@ uint32_t evtrail_cursor_source_of(struct evtrail_file_cursor *cursor, struct evt
 void evtrail_cursor_add_clock(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
                               const struct evtrail_clock_frame *clock);
 /* -EBADMSG: some entry is wrong, see the schema's fault. */
+/* Following a stream: what to poll for more of it; else -1. */
+int evtrail_cursor_stream_fd(const struct evtrail_file_cursor *cursor);
+void evtrail_cursor_add_offset(struct evtrail_file_cursor *cursor, struct evtrail_part *part, const struct evtrail_offset_frame *frame);
 int evtrail_cursor_add_schema(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t number,
                               const uint8_t *entries, size_t bytes);
 void evtrail_cursor_free_sources(struct evtrail_file_cursor *cursor);

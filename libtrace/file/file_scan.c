@@ -124,7 +124,10 @@ int evtrail_part_read_frame(struct evtrail_file_cursor *cursor, struct evtrail_p
                             struct evtrail_frame *ret_frame, const char **ret_what)
 {
     uint8_t *at = cursor->scratch;
-    ssize_t n = evtrail_input_read(&part->input, offset, at, EVTRAIL_HEADER_BYTES_MAX);
+    /* Of a stream that is written as things happen no more is waited for than must come. */
+    const bool sparing = part->input.stream && cursor->options.follow;
+    ssize_t n =
+        evtrail_input_read(&part->input, offset, at, sparing ? EVTRAIL_FRAME_PREFIX_BYTES : EVTRAIL_HEADER_BYTES_MAX);
     if (n < 0)
         return (int)n;
     cursor->scratch_used = (size_t)n;
@@ -151,6 +154,7 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
     struct evtrail_super super;
     struct evtrail_source_frame source;
     struct evtrail_clock_frame clock;
+    struct evtrail_offset_frame offset;
     if (frame->tag == EVTRAIL_TAG_SUPER) {
         what = evtrail_frame_parse_super(at, frame->bytes, &super);
         if (!what && super.version > EVTRAIL_FILE_VERSION)
@@ -163,6 +167,10 @@ const char *evtrail_part_apply(struct evtrail_file_cursor *cursor, struct evtrai
         what = evtrail_frame_parse_clock(at, frame->bytes, &clock);
         if (!what)
             evtrail_cursor_add_clock(cursor, part, &clock);
+    } else if (frame->tag == EVTRAIL_TAG_OFFSET) {
+        what = evtrail_frame_parse_offset(at, frame->bytes, &offset);
+        if (!what)
+            evtrail_cursor_add_offset(cursor, part, &offset);
     } else if (frame->tag == EVTRAIL_TAG_SCHEMA) {
         const uint8_t *entries;
         size_t bytes;
@@ -379,13 +387,41 @@ static int step_over_damage(struct evtrail_file_cursor *cursor, struct evtrail_p
     return evtrail_part_add_damage(part, from, next - from, what, found);
 }
 
+/* Whether `bytes` bytes from part->scanned on are at hand, without waiting for them. */
+static bool at_hand(struct evtrail_part *part, size_t bytes)
+{
+    while (!evtrail_input_held(&part->input, part->scanned, bytes))
+        if (evtrail_input_more(&part->input, 0) <= 0)
+            return false;
+    return true;
+}
+
+/* Following a stream: whether what stands next is all there, or no more comes. What is no frame is there as far as it goes. */
+static bool arrived(struct evtrail_part *part)
+{
+    struct evtrail_input *input = &part->input;
+    struct evtrail_frame frame;
+    struct evtrail_batch_header header;
+    if (!at_hand(part, EVTRAIL_FRAME_PREFIX_BYTES))
+        return input->ended;
+    if (evtrail_frame_prefix(evtrail_input_held(input, part->scanned, EVTRAIL_FRAME_PREFIX_BYTES),
+                             EVTRAIL_FRAME_PREFIX_BYTES, &frame))
+        return true;
+    if (!at_hand(part, frame.bytes))
+        return input->ended;
+    if (frame.tag != EVTRAIL_TAG_BATCH ||
+        evtrail_frame_parse_batch(evtrail_input_held(input, part->scanned, frame.bytes), frame.bytes, &header))
+        return true;
+    return at_hand(part, frame.bytes + header.compressed_bytes) || input->ended;
+}
+
 static int scan_some(struct evtrail_file_cursor *cursor, struct evtrail_part *part)
 {
     const size_t had = part->items_count, most = part->input.stream ? 1 : SCAN_ITEMS;
     int r = 0;
     while (r == 0 && part->items_count - had < most) {
         const char *what = NULL;
-        r = scan_one(cursor, part, &what);
+        r = part->input.stream && cursor->options.follow && !arrived(part) ? 1 : scan_one(cursor, part, &what);
         if (r == 0 && what && cursor->options.follow && !part->left && !part->input.stream && grows(what))
             r = 1;
         else if (r == 0 && what)

@@ -150,17 +150,33 @@ void evtrail_cursor_add_clock(struct evtrail_file_cursor *cursor, struct evtrail
     struct evtrail_cursor_source *known = inner(cursor->sources[number]);
     struct evtrail_clock *clock = &known->source.clock;
     known->source.gone |= (frame->flags & EVTRAIL_CLOCK_GONE) != 0;
+    const uint64_t realtime_ns = frame->realtime_ns - (uint64_t)known->source.offset_ns;
     if (!known->clock_known || frame->ticks < clock->first.ticks) {
         clock->first.ticks = frame->ticks;
         clock->first.monotonic_ns = frame->monotonic_ns;
-        clock->first.realtime_ns = frame->realtime_ns;
+        clock->first.realtime_ns = realtime_ns;
     }
     if (!known->clock_known || frame->ticks > clock->last.ticks) {
         clock->last.ticks = frame->ticks;
         clock->last.monotonic_ns = frame->monotonic_ns;
-        clock->last.realtime_ns = frame->realtime_ns;
+        clock->last.realtime_ns = realtime_ns;
     }
     known->clock_known = true;
+}
+
+/* From here on all times of the source are those of the collector's clock. Arithmetic is modulo 2^64: lies give nonsense, and nothing else. */
+void evtrail_cursor_add_offset(struct evtrail_file_cursor *cursor, struct evtrail_part *part,
+                               const struct evtrail_offset_frame *frame)
+{
+    const uint32_t number = evtrail_cursor_source_of(cursor, part, frame->source);
+    if (number == UINT32_MAX)
+        return;
+    struct evtrail_source *source = &inner(cursor->sources[number])->source;
+    const uint64_t change = (uint64_t)frame->offset_ns - (uint64_t)source->offset_ns;
+    source->clock.first.realtime_ns -= change;
+    source->clock.last.realtime_ns -= change;
+    source->offset_ns = frame->offset_ns;
+    source->offset_bound_ns = frame->bound_ns;
 }
 
 int evtrail_cursor_add_schema(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t number,

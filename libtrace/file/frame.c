@@ -63,6 +63,14 @@ size_t evtrail_frame_put_clock(uint8_t *out, const struct evtrail_clock_frame *c
     return seal(out, EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_CLOCK, p);
 }
 
+size_t evtrail_frame_put_offset(uint8_t *out, const struct evtrail_offset_frame *offset)
+{
+    uint8_t *p = out + EVTRAIL_FRAME_PREFIX_BYTES;
+    p = put32(put32(p, offset->source), offset->flags);
+    p = put64(put64(p, (uint64_t)offset->offset_ns), (uint64_t)offset->bound_ns);
+    return seal(out, EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_OFFSET, p);
+}
+
 static uint8_t *put_labels(uint8_t *p, const struct evtrail_label *labels)
 {
     for (unsigned slot = 0; slot < EVTRAIL_LABELS_MAX; slot++) {
@@ -274,6 +282,19 @@ const char *evtrail_frame_parse_clock(const uint8_t *at, size_t bytes, struct ev
     if (parser.bad || clock.source >= EVTRAIL_SOURCES_MAX)
         return "a clock reading is cut or its source is out of bounds";
     *ret_clock = clock;
+    return NULL;
+}
+
+const char *evtrail_frame_parse_offset(const uint8_t *at, size_t bytes, struct evtrail_offset_frame *ret_offset)
+{
+    struct parser parser = begin(at, bytes);
+    struct evtrail_offset_frame offset = {.source = get32(&parser)};
+    offset.flags = get32(&parser);
+    offset.offset_ns = (int64_t)get64(&parser);
+    offset.bound_ns = (int64_t)get64(&parser);
+    if (parser.bad || offset.source >= EVTRAIL_SOURCES_MAX || offset.bound_ns < 0)
+        return "a clock's offset is cut or its source is out of bounds";
+    *ret_offset = offset;
     return NULL;
 }
 

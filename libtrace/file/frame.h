@@ -30,6 +30,7 @@ enum {
 #define EVTRAIL_TAG_BATCH EVTRAIL_TAG('E', 'v', 't', 'B')
 #define EVTRAIL_TAG_ACCOUNT EVTRAIL_TAG('E', 'v', 't', 'A')
 #define EVTRAIL_TAG_MARK EVTRAIL_TAG('E', 'v', 't', 'S')
+#define EVTRAIL_TAG_OFFSET EVTRAIL_TAG('E', 'v', 't', 'O')
 #define EVTRAIL_TAG_INDEX EVTRAIL_TAG('E', 'v', 't', 'I')
 #define EVTRAIL_TAG_END EVTRAIL_TAG('E', 'v', 't', 'E')
 
@@ -87,6 +88,12 @@ struct evtrail_clock_frame {
     uint32_t source, flags;
     uint64_t ticks, monotonic_ns, realtime_ns;
 };
+/* How far the source's realtime clock is from that of who collected the file. */
+struct evtrail_offset_frame {
+    uint32_t source, flags;
+    int64_t offset_ns; /* the source's less the collector's */
+    int64_t bound_ns;  /* the truth is at most so far away */
+};
 /* What of a ring came before its next batch, where that is not in this file, or is lost. */
 struct evtrail_account_frame {
     uint32_t source, ring, flags;
@@ -130,6 +137,7 @@ struct evtrail_end {
 size_t evtrail_frame_put_super(uint8_t *out, const struct evtrail_super *super);
 size_t evtrail_frame_put_source(uint8_t *out, const struct evtrail_source_frame *source);
 size_t evtrail_frame_put_clock(uint8_t *out, const struct evtrail_clock_frame *clock);
+size_t evtrail_frame_put_offset(uint8_t *out, const struct evtrail_offset_frame *offset);
 size_t evtrail_frame_put_batch(uint8_t *out, const struct evtrail_batch_header *header);
 size_t evtrail_frame_put_account(uint8_t *out, const struct evtrail_account_frame *account);
 size_t evtrail_frame_put_mark(uint8_t *out, const struct evtrail_mark_frame *mark);
@@ -149,6 +157,7 @@ bool evtrail_frame_intact(const uint8_t *at, const struct evtrail_frame *frame);
 const char *evtrail_frame_parse_super(const uint8_t *at, size_t bytes, struct evtrail_super *ret_super);
 const char *evtrail_frame_parse_source(const uint8_t *at, size_t bytes, struct evtrail_source_frame *ret_source);
 const char *evtrail_frame_parse_clock(const uint8_t *at, size_t bytes, struct evtrail_clock_frame *ret_clock);
+const char *evtrail_frame_parse_offset(const uint8_t *at, size_t bytes, struct evtrail_offset_frame *ret_offset);
 const char *evtrail_frame_parse_batch(const uint8_t *at, size_t bytes, struct evtrail_batch_header *ret_header);
 const char *evtrail_frame_parse_account(const uint8_t *at, size_t bytes, struct evtrail_account_frame *ret_account);
 const char *evtrail_frame_parse_mark(const uint8_t *at, size_t bytes, struct evtrail_mark_frame *ret_mark);

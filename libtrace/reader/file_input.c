@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 struct file_source {
     struct evtrail_source *source;
@@ -189,6 +190,24 @@ static int push(struct file_input *in, const struct evtrail_batch *batch)
     return evtrail_stream_push(stream, piece);
 }
 
+/* What comes by a stream as it happens is held back no longer than this, for others' earlier events to come: sources are not in
+ * order among each other. */
+#define STREAM_HOLD_NS 20000000
+
+static int64_t horizon(const struct file_input *in)
+{
+    struct timespec now;
+    if (evtrail_cursor_stream_fd(in->cursor) < 0)
+        return evtrail_file_cursor_horizon(in->cursor);
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - STREAM_HOLD_NS;
+}
+
+static int poll_fd(struct evtrail_input *input)
+{
+    return evtrail_cursor_stream_fd(of(input)->cursor);
+}
+
 static int gather(struct evtrail_input *input)
 {
     struct file_input *in = of(input);
@@ -201,7 +220,7 @@ static int gather(struct evtrail_input *input)
         return 0;
     }
     if (result > 0)
-        input->frontier = evtrail_file_cursor_horizon(in->cursor);
+        input->frontier = horizon(in);
     if (input->reader->options.to_ns && input->frontier > input->reader->options.to_ns && !input->done) {
         input->done = true;
         input->frontier = INT64_MAX;
@@ -286,6 +305,7 @@ static const struct evtrail_input_operations operations = {
     .refill = refill,
     .next_chunk = next_chunk,
     .seek = seek,
+    .poll_fd = poll_fd,
     .close = close_input,
 };
 

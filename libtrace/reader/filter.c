@@ -257,6 +257,8 @@ static bool test(const struct evtrail_filter_node *node, const struct subject *s
     case EVTRAIL_OPERAND_PROCESS:
         return node->is_number ? compare_unsigned(node, event->source->pid)
                                : compare_string(node, event->source->command);
+    case EVTRAIL_OPERAND_MACHINE:
+        return compare_string(node, event->source->host ? event->source->host : "");
     case EVTRAIL_OPERAND_CPU:
         return (event->meta & EVTRAIL_META_CPU) && compare_unsigned(node, event->cpu);
     case EVTRAIL_OPERAND_RING:
@@ -381,6 +383,8 @@ static unsigned may_test(const struct evtrail_filter_node *node, const struct kn
         return known->tid ? sure(compare_unsigned(node, known->tid)) : CAN_BE_BOTH;
     case EVTRAIL_OPERAND_PID:
         return known->source ? sure(compare_unsigned(node, known->source->pid)) : CAN_BE_BOTH;
+    case EVTRAIL_OPERAND_MACHINE:
+        return known->source && known->source->host ? sure(compare_string(node, known->source->host)) : CAN_BE_BOTH;
     default:
         return CAN_BE_BOTH;
     }

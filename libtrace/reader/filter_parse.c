@@ -231,10 +231,11 @@ static uint8_t operand_of(const char *name)
     static const struct {
         const char *name;
         uint8_t operand;
-    } all[] = {{"level", EVTRAIL_OPERAND_LEVEL},   {"kind", EVTRAIL_OPERAND_KIND}, {"name", EVTRAIL_OPERAND_NAME},
-               {"dur", EVTRAIL_OPERAND_DUR},       {"time", EVTRAIL_OPERAND_TIME}, {"tid", EVTRAIL_OPERAND_TID},
-               {"thread", EVTRAIL_OPERAND_THREAD}, {"pid", EVTRAIL_OPERAND_PID},   {"process", EVTRAIL_OPERAND_PROCESS},
-               {"cpu", EVTRAIL_OPERAND_CPU},       {"ring", EVTRAIL_OPERAND_RING}};
+    } all[] = {
+        {"level", EVTRAIL_OPERAND_LEVEL},   {"kind", EVTRAIL_OPERAND_KIND}, {"name", EVTRAIL_OPERAND_NAME},
+        {"dur", EVTRAIL_OPERAND_DUR},       {"time", EVTRAIL_OPERAND_TIME}, {"tid", EVTRAIL_OPERAND_TID},
+        {"thread", EVTRAIL_OPERAND_THREAD}, {"pid", EVTRAIL_OPERAND_PID},   {"process", EVTRAIL_OPERAND_PROCESS},
+        {"cpu", EVTRAIL_OPERAND_CPU},       {"ring", EVTRAIL_OPERAND_RING}, {"machine", EVTRAIL_OPERAND_MACHINE}};
     for (unsigned i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         if (!strcmp(name, all[i].name))
             return all[i].operand;

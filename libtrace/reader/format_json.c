@@ -188,6 +188,8 @@ size_t evtrail_format_json(const struct evtrail_event *event, const struct evtra
     evtrail_text_literal(&text, "{\"time\":\"");
     evtrail_format_put_time(&text, event->time, EVTRAIL_TIME_utc, 0);
     put_named_number(&text, "\",\"ns\":", event->time);
+    if (options->host)
+        put_named_string(&text, ",\"host\":", event->source->host ? event->source->host : "");
     put_named_number(&text, ",\"pid\":", event->source->pid);
     put_named_string(&text, ",\"process\":", event->source->command);
     if (event->what != EVTRAIL_EVENT_SOURCE) {
@@ -196,6 +198,10 @@ size_t evtrail_format_json(const struct evtrail_event *event, const struct evtra
     }
     if (event->what == EVTRAIL_EVENT_SOURCE) {
         put_named_string(&text, ",\"source\":", event->source->gone ? "ended" : "joined");
+        if (event->source->offset_bound_ns > 0) {
+            put_named_number(&text, ",\"clock_ahead_ns\":", event->source->offset_ns);
+            put_named_number(&text, ",\"clock_bound_ns\":", event->source->offset_bound_ns);
+        }
     } else if (event->what == EVTRAIL_EVENT_LOST) {
         evtrail_text_literal(&text, ",\"lost\":");
         evtrail_text_unsigned(&text, event->lost);

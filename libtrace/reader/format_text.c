@@ -10,8 +10,12 @@ static void put_name(struct evtrail_text *text, const char *name)
     evtrail_text_escaped(text, name, strlen(name));
 }
 
-static void put_process(struct evtrail_text *text, const struct evtrail_source *source)
+static void put_process(struct evtrail_text *text, const struct evtrail_source *source, bool host)
 {
+    if (host && source->host && source->host[0]) {
+        put_name(text, source->host);
+        evtrail_text_char(text, '/');
+    }
     put_name(text, source->command);
     evtrail_text_char(text, ':');
     evtrail_text_unsigned(text, source->pid);
@@ -24,8 +28,8 @@ static void put_head(struct evtrail_text *text, const struct evtrail_event *even
         evtrail_format_put_time(text, event->time, options->time, options->time_base);
         evtrail_text_char(text, ' ');
     }
-    if (options->process) {
-        put_process(text, event->source);
+    if (options->process || options->host) {
+        put_process(text, event->source, options->host);
         evtrail_text_char(text, thread ? '/' : ' ');
     }
     if (!thread)
@@ -167,12 +171,20 @@ static void put_loss(struct evtrail_text *text, const struct evtrail_event *even
         evtrail_text_literal(text, "\033[0m");
 }
 
-static void put_source(struct evtrail_text *text, const struct evtrail_event *event, bool process)
+static void put_source(struct evtrail_text *text, const struct evtrail_event *event, bool host)
 {
+    const struct evtrail_source *source = event->source;
     evtrail_text_literal(text, "*** ");
-    put_process(text, event->source);
-    evtrail_text_string(text, event->source->gone ? " ended ***" : " joined ***");
-    (void)process;
+    put_process(text, source, host);
+    evtrail_text_string(text, source->gone ? " ended" : " joined");
+    if (!source->gone && source->offset_bound_ns > 0) {
+        evtrail_text_literal(text, "; its clock was ");
+        evtrail_text_duration(text,
+                              source->offset_ns < 0 ? (int64_t)(0 - (uint64_t)source->offset_ns) : source->offset_ns);
+        evtrail_text_string(text, source->offset_ns < 0 ? " behind, +- " : " ahead, +- ");
+        evtrail_text_duration(text, source->offset_bound_ns);
+    }
+    evtrail_text_literal(text, " ***");
 }
 
 static void put_event(struct evtrail_text *text, const struct evtrail_event *event,
@@ -198,9 +210,9 @@ size_t evtrail_format_text(const struct evtrail_event *event, const struct evtra
     options = evtrail_format_options_of(options, &room);
     if (event->what == EVTRAIL_EVENT_SOURCE) {
         struct evtrail_format_options alone = *options;
-        alone.process = false;
+        alone.process = alone.host = false;
         put_head(&text, event, &alone, false);
-        put_source(&text, event, true);
+        put_source(&text, event, options->host);
     } else {
         put_head(&text, event, options, true);
         if (event->what == EVTRAIL_EVENT_LOST)

@@ -145,6 +145,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     if (!reader)
         return;
     evtrail_watch_free(reader->watch);
+    evtrail_trees_free(reader);
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         reader->inputs[i]->operations->close(reader->inputs[i]);
     remove_left(reader, UINT64_MAX);
@@ -486,8 +487,9 @@ static bool is_session_path(const char *path)
 int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path)
 {
     struct evtrail_fault fault = {""};
-    int result = is_session_path(path) ? evtrail_live_input_add(reader, path, &fault)
-                                       : evtrail_file_input_add(reader, path, NULL, 0, &fault);
+    int result = is_session_path(path)   ? evtrail_live_input_add(reader, path, &fault)
+                 : evtrail_tree_is(path) ? evtrail_tree_add(reader, path, &fault)
+                                         : evtrail_file_input_add(reader, path, NULL, 0, &fault);
     return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
 }
 
@@ -560,7 +562,8 @@ void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_ch
 
 bool evtrail_reader_done(const struct evtrail_reader *reader)
 {
-    if (reader->watch || reader->heap_count || reader->current || reader->faults_count)
+    if (reader->watch || (reader->trees && reader->options.follow) || reader->heap_count || reader->current ||
+        reader->faults_count)
         return false;
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         if (!reader->inputs[i]->done)

@@ -55,6 +55,8 @@ struct evtrail_input_operations {
     /* 1, 0 or a fault, as evtrail_reader_next_chunk(). */
     int (*next_chunk)(struct evtrail_input *input, struct evtrail_chunk **ret_chunk);
     int (*seek)(struct evtrail_input *input, int64_t realtime_ns);
+    /* What to poll for more; -1: nothing. May be NULL. */
+    int (*poll_fd)(struct evtrail_input *input);
     /* Its end was told: lets go of all but its source, which is returned. NULL: it keeps what it has. May be NULL. */
     struct evtrail_source *(*retire)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
@@ -103,6 +105,7 @@ struct evtrail_unready {
 #define EVTRAIL_ENDED_KEPT 64
 
 struct evtrail_watch;
+struct evtrail_tree;
 struct evtrail_reader {
     struct evtrail_reader_options options;
     char name[EVTRAIL_NAME_BYTES];
@@ -140,6 +143,7 @@ struct evtrail_reader {
     uint64_t progress_ns; /* ... when something was last found there */
     uint64_t gap_ns;      /* from one look at them to the next: adapted to how fast the fullest fills */
     struct evtrail_watch *watch;
+    struct evtrail_tree *trees;
     uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
@@ -211,10 +215,19 @@ void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
 int evtrail_file_input_add(struct evtrail_reader *reader, const char *path, const char *const *parts,
                            uint32_t parts_count, struct evtrail_fault *fault);
 
+/* tree.c: directories of directories of trace files */
+bool evtrail_tree_is(const char *path);
+int evtrail_tree_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
+/* Following: adds what has appeared. */
+void evtrail_trees_look(struct evtrail_reader *reader);
+void evtrail_trees_free(struct evtrail_reader *reader);
+
 struct evtrail_file_cursor;
 /* file_reader.c: of the batch that `wanted` is asked about, whether no later one of its ring is known in the file. */
 /* A single file has its end: what follows it need not wait for more. */
 bool evtrail_cursor_ended(const struct evtrail_file_cursor *cursor);
+/* Following a stream: what to poll for more of it; else -1. */
+int evtrail_cursor_stream_fd(const struct evtrail_file_cursor *cursor);
 bool evtrail_cursor_batch_is_last(const struct evtrail_file_cursor *cursor);
 /* The batch that is at hand, also while `wanted` is asked. */
 const struct evtrail_batch *evtrail_cursor_batch(const struct evtrail_file_cursor *cursor);

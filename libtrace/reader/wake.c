@@ -15,6 +15,7 @@
 #include "reader/live.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 
@@ -31,6 +32,8 @@
 #define SLEEP_MIN_NS 1000u
 #define OVERSLEEP_STEP_NS 50000u
 #define FUTEXES_MAX 128
+#define STREAMS_MAX 64
+#define STREAM_NS 100000000u /* a stream wakes us itself */
 
 struct sleeper {
     struct evtrail_futex futexes[FUTEXES_MAX];
@@ -101,6 +104,7 @@ static void tend(struct evtrail_reader *reader, uint64_t now)
 
 static bool ready(struct evtrail_reader *reader)
 {
+    evtrail_trees_look(reader);
     evtrail_reader_look_for_new(reader);
     if (reader->faults_count || reader->notices_count || reader->heap_count)
         return true;
@@ -124,6 +128,23 @@ static bool any_file(const struct evtrail_reader *reader)
         if (!reader->inputs[i]->live && !reader->inputs[i]->done)
             return true;
     return false;
+}
+
+/* Sleeps until one of the streams has more. False: there are none. */
+static bool sleep_on_streams(struct evtrail_reader *reader, uint64_t most_ns, int *ret_result)
+{
+    struct pollfd polls[STREAMS_MAX];
+    nfds_t count = 0;
+    for (uint32_t i = 0; i < reader->inputs_count && count < STREAMS_MAX; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        const int fd = input->operations->poll_fd && !input->done ? input->operations->poll_fd(input) : -1;
+        if (fd >= 0)
+            polls[count++] = (struct pollfd){.fd = fd, .events = POLLIN};
+    }
+    const struct timespec most = {.tv_sec = (time_t)(most_ns / 1000000000), .tv_nsec = (long)(most_ns % 1000000000)};
+    if (count)
+        *ret_result = ppoll(polls, count, &most, NULL) < 0 ? -errno : 0;
+    return count > 0;
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -239,7 +260,10 @@ int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
         if (most == 0 || (!any_live(reader) && (slept || !any_file(reader) || !reader->options.follow)))
             return 0;
         int result;
-        if (any_file(reader))
+        if (any_file(reader) &&
+            sleep_on_streams(reader, least(any_live(reader) ? EVTRAIL_POLL_NS : STREAM_NS, most), &result))
+            ;
+        else if (any_file(reader))
             result = evtrail_sleep(least(any_live(reader) ? EVTRAIL_POLL_NS : FOLLOW_NS, most));
         else if (!found && !reader->unready_count && now - reader->progress_ns >= idle_after)
             result = sleep_deeply(reader, most);

@@ -41,6 +41,7 @@ struct evtrail_format_options {
     bool no_context; /* text: leave out labels, CPU, caller and stack */
     bool symbols;    /* callers and stacks as function+offset (evtrail_symbol_name()) where they are found */
     bool lines;      /* ... with file and line, where addr2line is installed */
+    bool host;       /* the host before the process; JSON: a member `host` behind `ns` */
 };
 
 /* One event on one line, '\n' included (options NULL: all 0):
@@ -52,15 +53,16 @@ struct evtrail_format_options {
  * stack=[...], label.KEY="...", and (cut) where the writer had to shorten the event. Loss and sources:
  *     TIME THREAD:TID *** lost 1,234 events (overwritten) in 3.2ms ***
  *     TIME *** redis-server:1234 joined ***
+ *     TIME *** web1/redis-server:1234 joined; its clock was 3.2ms ahead, +- 120us ***
  * About 150 ns for four fields. */
 size_t evtrail_format_text(const struct evtrail_event *event, const struct evtrail_format_options *options,
                            char *buffer, size_t size);
 
-/* One event as one JSON object and '\n'. Of `options` only `symbols` counts. Members: time (UTC), ns, pid, process, tid, thread, level, kind, name, id
+/* One event as one JSON object and '\n'. Of `options` only `symbols` and `host` count. Members: time (UTC), ns, pid, process, tid, thread, level, kind, name, id
  * (where the schema lacks the type, with `words`), fields {}, and where there are: dur (ns), cpu, caller, stack [],
  * labels {}, cut (true: the process had to shorten the event; what string_max cuts is text only).
  * Loss: {"time","ns","pid","process","tid","thread","lost":1234,"cause":"overwritten","since_ns":...};
- * sources: {"time","ns","pid","process","source":"joined"|"ended"}.
+ * sources: {"time","ns","pid","process","source":"joined"|"ended"}, and where the clock was corrected "clock_ahead_ns" and "clock_bound_ns".
  * Integers are numbers with all their digits, also beyond 2^53: read them with a parser that keeps 64 bits. Pointers and code addresses are
  * strings "0x...", byte arrays are strings of hex digits, NULL, NaN and infinities are null, what is not UTF-8 in a string becomes
  * U+FFFD, enum values with a name are that name, and a field that was cut off altogether is left out. */

@@ -95,6 +95,9 @@ struct evtrail_source {
     bool gone;        /* its process has ended */
     void *owner;      /* the reader's own */
     const char *path; /* of the session's data file; NULL: not live */
+    /* By how much its realtime clock is ahead of the collector's that brought it, and how wrong that may be; `clock`'s readings, and so all times, are
+     * corrected by it. A bound of 0: not known, times are the source's own. */
+    int64_t offset_ns, offset_bound_ns;
 };
 const struct evtrail_event_type *evtrail_source_type(const struct evtrail_source *source, uint32_t id);
 /* ns since 1970 (CLOCK_REALTIME) of a tick count, and back. */
@@ -255,7 +258,8 @@ void evtrail_reader_free(struct evtrail_reader *reader);
 int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name);
 /* Every session in the directory, and those that appear later. Returns how many there are now. */
 int evtrail_reader_add_all(struct evtrail_reader *reader);
-/* A session's data file, a trace file, or "-" for a trace file on standard input. */
+/* A session's data file, a trace file, a rotated set, "-" for a trace file on standard input, or a directory of directories of such files (what `evtrail
+ * collect` stores): then all of them, and with `follow` those that appear later. Following a stream, what has come is given out without waiting for more. */
 int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path);
 /* Files that are the parts of one set, in this order, wherever they are. */
 int evtrail_reader_add_parts(struct evtrail_reader *reader, const char *const *paths, uint32_t count);
