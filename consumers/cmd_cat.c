@@ -30,11 +30,12 @@ static int printer_open(struct sink *sink, struct consumer *consumer)
     struct printer *const printer = (struct printer *)sink;
     struct evtrail_source *const *sources;
     const bool several = evtrail_reader_sources(consumer->reader, &sources) > 1 || consumer->args->set[OPT_all] ||
-                         consumer->args->program;
+                         consumer->args->program || consumer->hosts;
     printer->json = consumer->args->set[OPT_json];
     printer->format = printer->json ? evtrail_format_json : evtrail_format_text;
     printer->options = (struct evtrail_format_options){
         .bytes = sizeof printer->options, .process = several, .human = true, .symbols = true};
+    printer->options.host = consumer->hosts;
     printer->options.lines = consumer->args->set[OPT_lines];
     printer->options.time = styles[consumer->args->number[OPT_time]];
     printer->options.color = consumer->out.color && !printer->json;

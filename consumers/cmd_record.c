@@ -4,6 +4,8 @@
  */
 #include "record.h"
 
+#include "remote.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,9 +21,10 @@ static int settings_make(struct recorder *recorder)
 
 static int usage_check(const struct args *args)
 {
-    if (args->operands_count > 0)
-        return fail(CODE_usage, NULL, "'%s': to record a program write -- before it; -o names the file",
-                    args->operands[0]);
+    for (int i = 0; i < args->operands_count; i++)
+        if (!remote_is(args->operands[i]))
+            return fail(CODE_usage, NULL, "'%s': to record a program write -- before it; -o names the file",
+                        args->operands[i]);
     if (args->set[OPT_compression] && (args->number[OPT_compression] < 1 || args->number[OPT_compression] > 19))
         return fail(CODE_usage, NULL, "--compression: 1 to 19");
     if (args->list[OPT_with].count > 0 && !args->program)

@@ -2,11 +2,15 @@
  *
  * evtrail stat: the sink that counts, and the choice between events and columns.
  */
+#include "remote.h"
 #include "stat_columns.h"
 #include "stat_print.h"
 
+#include <evtrail/file.h>
+
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 struct counting {
     struct sink sink; /* first */
@@ -53,6 +57,16 @@ static int count_close(struct sink *sink, struct consumer *consumer)
     return counting->model.out_of_memory ? -ENOMEM : 0;
 }
 
+/* One file or set, not a collector nor a tree of files. */
+static bool plain(const char *path)
+{
+    char **parts = NULL;
+    const int count = remote_is(path) ? 0 : evtrail_file_list(path, &parts);
+    if (count > 0)
+        evtrail_file_list_free(parts);
+    return count > 0 || (!remote_is(path) && count != -ENOENT) || access(path, F_OK) < 0;
+}
+
 /* Only files, all of them, all events: then nothing needs to be made into an event. */
 static bool columns_will_do(const struct args *args)
 {
@@ -60,6 +74,12 @@ static bool columns_will_do(const struct args *args)
                                                   OPT_to,      OPT_limit, OPT_duration, OPT_every};
     for (size_t i = 0; i < sizeof needs_events / sizeof *needs_events; i++)
         if (args->set[needs_events[i]])
+            return false;
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        if (!plain(args->list[OPT_read].items[i]))
+            return false;
+    for (int i = 0; i < args->operands_count; i++)
+        if (!plain(args->operands[i]))
             return false;
     return !args->program && (args->operands_count > 0 || args->set[OPT_read]);
 }

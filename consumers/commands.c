@@ -129,7 +129,10 @@ EXAMPLES(no_examples, {NULL, NULL});
 #define SOURCES_TEXT \
     "Reads live processes (-p, --all), trace files (operands or -r), or a program it starts (after --). A rotated " \
     "set " \
-    "is named by NAME (of NAME.00001.evt, ...) or by a directory of such files; - is standard input. SIGINT and " \
+    "is named by NAME (of NAME.00001.evt, ...) or by a directory of such files; - is standard input; a directory of " \
+    "directories, as evtrail collect stores them, is all files in it. collector://HOST[:PORT] is what arrives at a " \
+    "collector now, from all hosts; behind it ?host=PATTERN&program=PATTERN&ca=FILE&cert=FILE&key=FILE&psk=FILE&" \
+    "insecure, as far as needed. SIGINT and " \
     "SIGTERM " \
     "read what is left and end; a second one ends at once."
 
@@ -177,11 +180,12 @@ const struct subcommand subcommands[] = {
      .examples = set_examples,
      .completes = COMPLETES_setting},
     {.name = "record",
-     .operands = "",
+     .operands = "[COLLECTOR...]",
      .summary = "record events into compressed files",
      .text = "Records live processes (-p, --all), or a program that it starts (after --), which keeps its standard "
              "input, output and "
-             "error, its exit code and its signals, and whose children are recorded as well. Files are valid zstd; "
+             "error, its exit code and its signals, and whose children are recorded as well; or what arrives at a "
+             "collector (collector://HOST[:PORT]). Files are valid zstd; "
              "each part of a rotated "
              "set can be read alone.\n\n"
              "Nothing is lost without being counted: the last line says how many events were recorded and how many "

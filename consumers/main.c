@@ -4,6 +4,10 @@
  */
 #include "cli.h"
 #include "outbuf.h"
+#include "remote.h"
+#ifdef WITH_SHIP
+#include "ship/viewer.h"
+#endif
 
 #include <evtrail/evtrail.h>
 
@@ -72,9 +76,22 @@ static int run(const struct subcommand *command, int argc, char **argv)
     return r;
 }
 
+/* What a build without the pool's network lacks. */
+#ifdef WITH_SHIP
+static void register_parts(void)
+{
+    remote_register(viewer_open, viewer_close_all);
+}
+#else
+static void register_parts(void)
+{
+}
+#endif
+
 int main(int argc, char **argv)
 {
     standard_descriptors();
+    register_parts();
     if (argc < 2)
         return fail(CODE_usage, NULL, "no command; evtrail help lists them");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

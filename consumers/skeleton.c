@@ -4,11 +4,14 @@
  */
 #include "skeleton.h"
 
+#include "remote.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -87,12 +90,23 @@ static int enable_join(struct consumer *consumer)
     return 0;
 }
 
+static bool any_remote(const struct consumer *consumer)
+{
+    const struct args *const args = consumer->args;
+    bool any = false;
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        any = any || remote_is(args->list[OPT_read].items[i]);
+    for (int i = consumer->first_file; i < args->operands_count; i++)
+        any = any || remote_is(args->operands[i]);
+    return any;
+}
+
 static void options_fill(struct consumer *consumer, const struct sink *sink)
 {
     const struct args *const args = consumer->args;
     struct evtrail_reader_options *const options = &consumer->options;
     options->bytes = sizeof *options;
-    options->follow = args->set[OPT_follow];
+    options->follow = args->set[OPT_follow] || any_remote(consumer);
     options->hold = options->hold || sink->hold || args->set[OPT_hold] || args->program;
     options->from_now = options->from_now || args->set[OPT_now];
     options->low_latency = args->set[OPT_low_latency];
@@ -133,8 +147,33 @@ static int add_process(struct consumer *consumer, const char *name)
     }
 }
 
+static int add_remote(struct consumer *consumer, const char *name)
+{
+    char path[64], *error = NULL;
+    int r = remote_open(name, path, sizeof path, &error);
+    if (r < 0)
+        fail(code_of(r), NULL, "%s", error ? error : strerror(-r));
+    free(error);
+    if (r == 0) {
+        consumer->live = consumer->hosts = true;
+        r = evtrail_reader_add_path(consumer->reader, path);
+        return r < 0 ? source_failed(consumer, name, r) : 1;
+    }
+    consumer_note(consumer, code_of(r));
+    return r;
+}
+
+static bool is_directory(const char *path)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 static int add_file(struct consumer *consumer, const char *path)
 {
+    if (remote_is(path))
+        return add_remote(consumer, path);
+    consumer->hosts = consumer->hosts || is_directory(path);
     const int r = evtrail_reader_add_path(consumer->reader, path);
     return r < 0 ? source_failed(consumer, path, r) : 1;
 }
@@ -156,7 +195,7 @@ static int sources_add(struct consumer *consumer)
         if (r < 0)
             source_failed(consumer, "sessions", r);
     }
-    consumer->live = args->list[OPT_process].count > 0 || args->set[OPT_all] || args->program;
+    consumer->live = consumer->live || args->list[OPT_process].count > 0 || args->set[OPT_all] || args->program;
     return added;
 }
 
@@ -469,6 +508,7 @@ void consumer_close(struct consumer *consumer)
     if (consumer->faults > FAULTS_SHOWN)
         warn(NULL, "and %llu more faults", (unsigned long long)(consumer->faults - FAULTS_SHOWN));
     evtrail_reader_free(consumer->reader);
+    remote_close_all();
     consumer->reader = NULL;
     const int r = output_fini(&consumer->out);
     if (r < 0 && r != -EPIPE) {

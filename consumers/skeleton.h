@@ -46,6 +46,7 @@ struct consumer {
     char preload_text[1200]; /* their files */
     int first_file;          /* operands from this one on are files */
     bool live;               /* processes are among the sources */
+    bool hosts;              /* sources may be of several hosts: a collector's, or a tree */
     bool snapshot;           /* read what is there once */
     enum exit_code code;     /* the worst so far */
     uint64_t faults, faults_row;

@@ -5,6 +5,7 @@
 #include "top_private.h"
 
 #include "filter_text.h"
+#include "remote.h"
 
 #include "skeleton.h"
 
@@ -67,6 +68,16 @@ static int64_t clock_now(void)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+static bool any_remote(const struct args *args)
+{
+    bool any = false;
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        any = any || remote_is(args->list[OPT_read].items[i]);
+    for (int i = 0; i < args->operands_count; i++)
+        any = any || remote_is(args->operands[i]);
+    return any;
+}
+
 static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret_error)
 {
     const struct args *const args = monitor->top.args;
@@ -74,7 +85,7 @@ static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret
     struct evtrail_reader_options *const reader = &options.reader;
     reader->bytes = sizeof *reader;
     reader->name = "top";
-    reader->follow = args->set[OPT_follow];
+    reader->follow = args->set[OPT_follow] || any_remote(args);
     reader->hold = args->set[OPT_hold] || args->program;
     reader->from_now = args->set[OPT_now];
     reader->living = args->set[OPT_wait];
@@ -104,9 +115,25 @@ static int refuse(struct monitor *monitor, const char *name, int error, const ch
     return error;
 }
 
+/* A collector's traces: as they come, and never again. */
+static int add_remote(struct monitor *monitor, struct evtrail_reader *reader, const char *name)
+{
+    char path[64], *error = NULL;
+    const int r = remote_open(name, path, sizeof path, &error);
+    if (r < 0)
+        refuse(monitor, name, r, error);
+    free(error);
+    if (r < 0)
+        return r;
+    const int added = evtrail_reader_add_path(reader, path);
+    return added < 0 ? refuse(monitor, name, added, evtrail_reader_error(reader)) : 0;
+}
+
 static int add_one(struct monitor *monitor, struct feed *feed, const char *name, bool process)
 {
     struct evtrail_reader *const reader = feed_reader(feed);
+    if (!process && remote_is(name))
+        return add_remote(monitor, reader, name);
     const int r = process ? evtrail_reader_add_process(reader, name) : feed_add_path(feed, name);
     if (r >= 0)
         return 0;
@@ -290,6 +317,7 @@ void sources_close(struct monitor *monitor)
 {
     feed_free(monitor->top.feed);
     monitor->top.feed = NULL;
+    remote_close_all();
     while (monitor->program.pid && !program_poll(&monitor->program))
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     program_clean(&monitor->program, false);

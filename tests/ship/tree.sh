@@ -1,0 +1,56 @@
+#!/bin/bash
+# SPDX-License-Identifier: ISC
+# A tree of files is one source; names of collectors are checked.
+set -u
+evtrail=$EVTRAIL_COMMAND
+golden=$(cd "$(dirname "$0")/../golden" && pwd)/format-1.evt
+work=$(mktemp -d /tmp/evt-tree.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+failed=0
+bad() { echo "FAILED: $*"; failed=$((failed + 1)); }
+
+mkdir -p "$work/store/web1/server/1-42" "$work/store/web2/server/1-43" "$work/store/.hidden"
+cp "$golden" "$work/store/web1/server/1-42/s-a.00001.evt"
+cp "$golden" "$work/store/web2/server/1-43/s-b.00001.evt"
+cp "$golden" "$work/store/.hidden/no.00001.evt"
+echo garbage >"$work/store/web2/server/1-43/s-b.00001.evt.garbage-1"
+
+one=$("$evtrail" cat --json "$golden" | grep '"tid":' | grep -vc '"lost":')
+all=$("$evtrail" cat --json "$work/store" | grep '"tid":' | grep -vc '"lost":')
+[ "$all" = $((2 * one)) ] || bad "cat of the tree: $all events, wanted twice $one"
+"$evtrail" cat --json "$work/store" | grep -q '"host":"here"' || bad "cat --json of a tree has no hosts"
+"$evtrail" cat "$work/store" | grep -q 'here/pool:42' || bad "cat of a tree has no hosts"
+"$evtrail" stat "$work/store" | grep -q "^$all events in .* from 4 processes" || bad "stat of the tree: $("$evtrail" stat "$work/store" | tail -1)"
+"$evtrail" stat "$work/store/web1" | grep -q "^$one events" || bad "stat of one host"
+n=$("$evtrail" grep -c 'machine == here' "$work/store")
+[ "$n" = "$all" ] || bad "machine == here: $n, wanted $all"
+n=$("$evtrail" grep -c 'machine == there' "$work/store")
+[ "$n" = 0 ] || bad "machine == there: $n"
+"$evtrail" convert --to csv -o "$work/out.csv" "$work/store" 2>"$work/err" || bad "convert of the tree"
+grep -q "$all events" "$work/err" || bad "convert: $(cat "$work/err")"
+"$evtrail" report -o "$work/out.html" "$work/store" >/dev/null || bad "report of the tree"
+"$evtrail" top --once "$work/store" | grep -q 'pool.step0' || bad "top of the tree"
+
+# Who follows it gets what appears later, too.
+timeout 100 "$evtrail" cat --json --follow --limit $((3 * one)) "$work/store" >"$work/follow" &
+follower=$!
+for _ in $(seq 600); do [ "$(grep -c '"tid":' "$work/follow")" -ge "$all" ] && break; sleep 0.1; done
+mkdir -p "$work/store/web3/server/1-44"
+cp "$golden" "$work/store/web3/server/1-44/.part"
+mv "$work/store/web3/server/1-44/.part" "$work/store/web3/server/1-44/s-c.00001.evt"
+wait $follower || bad "cat --follow of the tree: exit code $?"
+
+mkdir -p "$work/empty/a/b"
+"$evtrail" cat "$work/empty" 2>"$work/err" && bad "an empty tree is read"
+grep -q "no trace files in this directory or below it" "$work/err" || bad "an empty tree: $(cat "$work/err")"
+
+# Names of collectors.
+if "$evtrail" send --help >/dev/null 2>&1; then :; fi
+for name in 'collector://unix:/nonexistent/socket' 'collector://h?nosuch=1' 'collector://h?ca' 'collector://'; do
+    timeout 100 "$evtrail" cat "$name" >/dev/null 2>"$work/err" && bad "$name is read"
+    [ "$(wc -l <"$work/err")" = 1 ] || bad "$name: not one line: $(cat "$work/err")"
+done
+timeout 100 "$evtrail" cat 'collector://h?nosuch=1' 2>&1 | grep -q "no such key: 'nosuch'" || bad "a wrong key is not named"
+
+echo "$failed failed"
+[ $failed = 0 ]
