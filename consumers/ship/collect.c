@@ -265,6 +265,10 @@ int collect_new(struct collect **ret_collect, struct evloop *loop, const struct 
     if (r == 0)
         r = copy_options(&collect->options, options);
     if (r == 0)
+        r = live_new(&collect->live);
+    if (r == 0)
+        collect->tap = live_tap(collect->live);
+    if (r == 0)
         r = start(collect, &error);
     if (r == 0)
         collect->collector_id = store_id(collect->store);
@@ -301,6 +305,7 @@ void collect_free(struct collect *collect)
     collect->store = NULL;
     net_tls_free(collect->tls);
     store_checker_free(collect->checker);
+    live_free(collect->live);
     collect_options_fini(&collect->options);
     free(collect);
 }

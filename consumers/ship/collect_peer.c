@@ -144,15 +144,30 @@ static void tap_frames(struct collect_peer *peer, uint32_t number, uint64_t sequ
         tap->frames(tap, peer->id, stream, sequence, parts, count);
 }
 
+/* Beside a clock reading: how far that clock is from ours, which the file says, too. The store writes it where it is news. */
+static int put_offset(const struct collect_peer *peer, uint32_t number, const uint8_t *clock_bytes, size_t bytes)
+{
+    uint8_t out[EVTRAIL_HEADER_BYTES_MAX];
+    struct evtrail_clock_frame clock;
+    struct evtrail_frame frame;
+    if (!peer->offset_known || evtrail_frame_parse_clock(clock_bytes, bytes, &clock))
+        return 0;
+    const struct evtrail_offset_frame offset = {clock.source, 0, peer->offset_ns, peer->bound_ns};
+    const size_t used = evtrail_frame_put_offset(out, &offset);
+    return evtrail_frame_prefix(out, used, &frame) ? 0 : store_frame(peer->channels[number].stream, &frame, out);
+}
+
 static int on_frame(void *context, uint32_t number, const struct evtrail_frame *frame, const uint8_t *bytes,
                     struct wire_refuse *refuse)
 {
     struct collect_peer *peer = context;
     const struct iovec part = {(void *)(uintptr_t)bytes, frame->bytes};
     (void)refuse;
-    const int r = store_frame(peer->channels[number].stream, frame, bytes);
+    int r = store_frame(peer->channels[number].stream, frame, bytes);
     if (r == 0)
         tap_frames(peer, number, 0, &part, 1);
+    if (r == 0 && frame->tag == EVTRAIL_TAG_CLOCK)
+        r = put_offset(peer, number, bytes, frame->bytes);
     return r;
 }
 

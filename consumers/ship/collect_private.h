@@ -6,6 +6,7 @@
 #define EVTRAIL_CONSUMERS_SHIP_COLLECT_PRIVATE_H
 
 #include "ship/collect.h"
+#include "ship/live.h"
 #include "ship/net.h"
 #include "ship/receiver.h"
 
@@ -68,7 +69,8 @@ struct collect {
     struct store *store;
     struct store_checker *checker;
     struct collect_options options;
-    struct collect_tap *tap;
+    struct live *live;
+    struct collect_tap *tap; /* live's, unless a test has set another */
     struct evloop_post wake;
     struct evloop_timer timer;
     struct collect_peer *peers;

@@ -43,6 +43,10 @@ void live_more(struct live_reader *reader);
 void live_leave(struct live_reader *reader); /* NULL is accepted */
 
 
+struct collect_tap;
+/* All of the above, as a collector calls it (collect_set_tap()); it is the live's own. */
+struct collect_tap *live_tap(struct live *live);
+
 struct live_stats {
     unsigned readers, sources;
     uint64_t schema_bytes;            /* kept */

@@ -5,6 +5,7 @@
 #ifndef EVTRAIL_CONSUMERS_SHIP_LIVE_PRIVATE_H
 #define EVTRAIL_CONSUMERS_SHIP_LIVE_PRIVATE_H
 
+#include "ship/collect.h"
 #include "ship/live.h"
 
 enum { LIVE_BUCKETS_LOG = 10, LIVE_BUCKETS = 1 << LIVE_BUCKETS_LOG, LIVE_NUMBERS_MAX = EVTRAIL_SOURCES_MAX, LIVE_RINGS_WORDS = 4096 / 64 + 1 };
@@ -43,6 +44,7 @@ struct live {
     struct live_stream *buckets[LIVE_BUCKETS];
     struct live_reader *readers[LIVE_READERS_MAX];
     struct live_stats stats;
+    struct collect_tap tap;
 };
 struct live_reader {
     struct live *live; /* NULL: it is gone */

@@ -92,7 +92,7 @@ static int frame_source(struct store *store, struct store_job *job)
     return 0;
 }
 
-/* SCHEMA and CLOCK: both begin with their source's number. */
+/* SCHEMA, CLOCK and OFFSET: all begin with their source's number. */
 static int frame_other(struct store_job *job)
 {
     uint32_t at;

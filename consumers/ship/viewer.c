@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOW_BYTES = 8 << 20, PIPE_BYTES = 1 << 20 };
+enum { WINDOW_BYTES = 4 << 20, PIPE_BYTES = 1 << 20 };
 #define TICK_NS UINT64_C(500000000)
 
 struct viewer {

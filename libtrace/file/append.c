@@ -250,6 +250,16 @@ static int take_clock(struct evtrail_append *append, const struct evtrail_frame 
     return 0;
 }
 
+static int take_offset(struct evtrail_append *append, const struct evtrail_frame *frame, const uint8_t *bytes)
+{
+    struct evtrail_offset_frame offset;
+    if (evtrail_frame_parse_offset(bytes, frame->bytes, &offset))
+        return -EBADMSG;
+    offset.source = 0;
+    append->offset_frame = offset;
+    return 0;
+}
+
 /* The entries that are new, as a frame of their own. */
 static int take_schema(struct evtrail_append *append, const struct evtrail_frame *frame, const uint8_t *bytes)
 {
@@ -291,6 +301,8 @@ int evtrail_append_frame(struct evtrail_append *append, const struct evtrail_fra
         return take_source(append, frame, bytes);
     if (frame->tag == EVTRAIL_TAG_CLOCK)
         return take_clock(append, frame, bytes);
+    if (frame->tag == EVTRAIL_TAG_OFFSET)
+        return take_offset(append, frame, bytes);
     return frame->tag == EVTRAIL_TAG_SCHEMA ? take_schema(append, frame, bytes) : 0;
 }
 
@@ -311,6 +323,20 @@ static void unit_clock(struct evtrail_append *append, struct unit *unit, const s
 {
     unit->used += evtrail_frame_put_clock(unit_room(unit), clock);
     append->clock_written_ns = clock->realtime_ns;
+}
+
+/* Once in a file, and again where it became another, or is known much better. */
+static void unit_offset(struct evtrail_append *append, struct unit *unit)
+{
+    const struct evtrail_offset_frame *frame = &append->offset_frame;
+    const int64_t apart = frame->offset_ns > append->offset_written_ns ? frame->offset_ns - append->offset_written_ns
+                                                                       : append->offset_written_ns - frame->offset_ns;
+    if (!frame->bound_ns ||
+        (append->offset_bound_ns && apart <= append->offset_bound_ns && frame->bound_ns > append->offset_bound_ns / 4))
+        return;
+    unit->used += evtrail_frame_put_offset(unit_room(unit), frame);
+    append->offset_written_ns = frame->offset_ns;
+    append->offset_bound_ns = frame->bound_ns;
 }
 
 /* Two readings at the beginning, then about one a second. */
@@ -458,6 +484,7 @@ static int put_mark(struct evtrail_append *append, int fd, struct unit *unit, co
 static int put_item(struct evtrail_append *append, int fd, struct unit *unit, const struct evtrail_append_item *item)
 {
     unit_clocks(append, unit);
+    unit_offset(append, unit);
     for (uint32_t i = 0; i < item->accounts_count; i++) {
         struct evtrail_append_ring *ring = evtrail_append_ring_of(append, item->accounts[i].ring);
         if (ring)
@@ -475,6 +502,7 @@ int evtrail_append_item(struct evtrail_append *append, int fd, const struct evtr
     struct evtrail_append_ring *rings = keep_rings(append);
     const uint32_t room = append->rings_room, count = append->rings_count;
     const uint64_t clock_before = append->clock_written_ns;
+    const int64_t offset_before = append->offset_written_ns, bound_before = append->offset_bound_ns;
     int r = unit.bytes && rings ? begin(append) : -ENOMEM;
     if (r == 0)
         r = put_item(append, fd, &unit, item);
@@ -484,6 +512,8 @@ int evtrail_append_item(struct evtrail_append *append, int fd, const struct evtr
     } else if (rings) {
         restore_rings(append, rings, room, count);
         append->clock_written_ns = clock_before;
+        append->offset_written_ns = offset_before;
+        append->offset_bound_ns = bound_before;
     }
     free(unit.bytes);
     return r;
@@ -537,6 +567,7 @@ int evtrail_append_rewind(struct evtrail_append *append, int fd)
     fresh.described_bytes = append->described_bytes;
     fresh.first_clock = append->first_clock;
     fresh.last_clock = append->last_clock;
+    fresh.offset_frame = append->offset_frame;
     fresh.synced = append->synced;
     evtrail_append_fini(append);
     *append = fresh;
@@ -566,6 +597,7 @@ int evtrail_append_next(struct evtrail_append *append, int fd, uint32_t part)
     }
     free(again.bytes);
     append->offset = append->synced = append->batches = append->events = append->clock_written_ns = 0;
+    append->offset_written_ns = append->offset_bound_ns = 0;
     append->described_count = 0;
     append->first_clock = append->last_clock;
     for (uint32_t i = 0; i < append->rings_room; i++)

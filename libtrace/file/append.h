@@ -52,6 +52,8 @@ struct evtrail_append {
     struct evtrail_append_pending pending;
     struct evtrail_clock_frame first_clock, last_clock; /* realtime_ns 0: none came */
     uint64_t clock_written_ns;                          /* realtime of the newest in the file */
+    struct evtrail_offset_frame offset_frame; /* bound_ns 0: none came */
+    int64_t offset_written_ns, offset_bound_ns; /* as the file has it; bound 0: it has none */
     struct evtrail_mark_frame mark;                     /* the newest in the file */
     uint64_t gap_through;                               /* the newest gap that the file tells, or 0 */
 };
@@ -59,7 +61,7 @@ struct evtrail_append {
 void evtrail_append_fini(struct evtrail_append *append);
 
 /* ---- what came ---- */
-/* SOURCE, SCHEMA or CLOCK of the file's only source, intact; what is known already costs nothing. -EBADMSG: the entries of a schema are none; -EFBIG: more
+/* SOURCE, SCHEMA, CLOCK or OFFSET of the file's only source, intact; what is known already costs nothing. -EBADMSG: the entries of a schema are none; -EFBIG: more
  * schema than a file may have; -ENOMEM. */
 int evtrail_append_frame(struct evtrail_append *append, const struct evtrail_frame *frame, const uint8_t *bytes);
 /* What is lost of a ring. events_before UINT64_MAX: from where the ring is known to end. */

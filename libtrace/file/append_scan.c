@@ -158,6 +158,7 @@ static int scan_other(struct scan *scan, const struct evtrail_append_visit *visi
     const uint32_t bytes = visit->frame.bytes;
     struct evtrail_clock_frame clock;
     struct evtrail_account_frame account;
+    struct evtrail_offset_frame offset;
     const uint8_t *entries;
     size_t size;
     uint32_t number;
@@ -177,6 +178,13 @@ static int scan_other(struct scan *scan, const struct evtrail_append_visit *visi
         append->last_clock = clock;
         append->last_clock.flags = 0; /* it has come back */
         append->clock_written_ns = clock.realtime_ns;
+        return 0;
+    case EVTRAIL_TAG_OFFSET:
+        if (evtrail_frame_parse_offset(visit->bytes, bytes, &offset))
+            return 0;
+        append->offset_frame = offset;
+        append->offset_written_ns = offset.offset_ns;
+        append->offset_bound_ns = offset.bound_ns;
         return 0;
     case EVTRAIL_TAG_ACCOUNT:
         if (!evtrail_frame_parse_account(visit->bytes, bytes, &account) && account.ring < EVTRAIL_RINGS_MAX) {
