@@ -129,7 +129,7 @@ COMMAND_RUNS(X)
 
 /* Parses what follows the subcommand's name. 0, or an exit code after an error has been printed, or -1: help was asked for. */
 int args_parse(struct args *args, const struct subcommand *command, int argc, char **argv);
-/* Sets the option of that long name as if it had been given, from a configuration file ("yes" and "no" for flags, lists separated by commas), unless it was. The text
+/* Sets the option of that long name as if it had been given, from a configuration file ("yes" and "no" for flags; what a repeated flag would say with ";" between, processes with ","), unless it was. The text
  * stays the caller's. -ENOENT: the subcommand has none of that name; else 0, or an exit code after an error has been printed. */
 int args_take(struct args *args, const char *name, const char *value);
 /* A copy that can be freed by itself. -ENOMEM. */

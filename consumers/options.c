@@ -279,14 +279,15 @@ static struct text_list kept;
 
 static int list_take(struct args *args, unsigned id, const char *text)
 {
-    const bool many = option_specs[id].completes == COMPLETES_process; /* commas have a meaning in the others */
+    const char *const between =
+        option_specs[id].completes == COMPLETES_process ? "," : ";"; /* commas have a meaning in the others */
     args->set[id] = true;
-    while (many && strchr(text, ',')) {
-        const size_t bytes = strcspn(text, ",");
+    while (strpbrk(text, between)) {
+        const size_t bytes = strcspn(text, between);
         char *const one = strndup(text, bytes);
         if (!one || list_add(&kept, one) < 0 || list_add(&args->list[id], one) < 0)
             return fail(CODE_system, NULL, "out of memory");
-        text += bytes + strspn(text + bytes, ", ");
+        text += bytes + strspn(text + bytes, ",; ");
     }
     return value_set(args, id, text);
 }

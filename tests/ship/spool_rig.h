@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
+#include <stdatomic.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,6 +43,14 @@ struct rig {
     unsigned notes;
     int (*refuse)(struct rig *rig, uint64_t sequence); /* NULL: nothing is refused */
     uint64_t refused_events;
+    struct rig_shared *shared; /* what survives a SIGKILL; NULL: nothing is to */
+};
+struct rig_shared {
+    _Atomic unsigned current;
+    struct {
+        uint64_t stored, size;
+    } slots[2];
+    uint64_t emitted[RIG_RINGS];
 };
 
 static inline void rig_note(void *context, const char *line)
@@ -61,7 +70,8 @@ static inline void rig_init(struct rig *rig)
 {
     const char *const base = getenv("TMPDIR");
     *rig = (struct rig){.store_fd = -1};
-    snprintf(rig->base, sizeof rig->base, "%.40s/spool.XXXXXX", base ? base : "/tmp");
+    const char *const memory = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; /* syncing costs nothing there */
+    snprintf(rig->base, sizeof rig->base, "%.40s/spool.XXXXXX", base ? base : memory);
     assert_non_null(mkdtemp(rig->base));
     snprintf(rig->directory, sizeof rig->directory, "%s/spool", rig->base);
     snprintf(rig->store, sizeof rig->store, "%s/store.evt", rig->base);
@@ -161,6 +171,19 @@ static inline int rig_emit(struct rig *rig, uint32_t ring, uint64_t count)
     return r;
 }
 
+/* The collector has it for good: both at once. */
+static inline void rig_commit(struct rig *rig)
+{
+    struct stat status;
+    if (!rig->shared)
+        return;
+    const unsigned other = 1 - rig->shared->current;
+    assert_int_equal(fstat(rig->store_fd, &status), 0);
+    rig->shared->slots[other].stored = rig->stored;
+    rig->shared->slots[other].size = (uint64_t)status.st_size;
+    rig->shared->current = other;
+}
+
 static inline void rig_append(struct rig *rig, const struct ship_unit *unit)
 {
     for (unsigned i = 0; i < unit->parts_count; i++)
@@ -183,14 +206,17 @@ static inline uint64_t rig_ship(struct rig *rig, uint64_t most, bool ack)
             rig->gap_batches += unit.gap.last - rig->stored;
             rig->gap_cause[unit.gap.cause]++;
             rig->stored = unit.gap.last;
+            rig_commit(rig);
         } else if (unit.kind == SHIP_UNIT_DATA && rig->refuse && rig->refuse(rig, rig->stored + 1)) {
             struct wire_refuse refuse = {.code = WIRE_REFUSE_content, .reason = "a test"};
             rig->stored++;
+            rig_commit(rig);
             spool_refused(rig->spool, rig->stored, &refuse);
         } else {
             rig_append(rig, &unit);
             if (unit.kind == SHIP_UNIT_DATA) {
                 rig->stored++;
+                rig_commit(rig);
                 count++;
             }
         }

@@ -396,8 +396,8 @@ static void full_by_level__errors_stay_when_debug_goes(void **state)
     policies("error=block,info=drop-oldest,debug=drop-oldest");
     rig_open(&rig);
     spool_link_lost(rig.spool);
-    for (unsigned i = 0; i < 500; i++)
-        assert_int_equal(rig_emit(&rig, i % RIG_RINGS, 3000), 0);
+    for (unsigned i = 0; i < 170; i++)
+        assert_int_equal(rig_emit(&rig, i % RIG_RINGS, 9000), 0);
     uint64_t errors = 0;
     for (unsigned ring = 0; ring < RIG_RINGS; ring++)
         for (uint64_t serial = 0; serial < rig.emitted[ring]; serial++)
