@@ -49,6 +49,8 @@ static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
                                          "file/seek",
                                          "net/plain",
                                          "net/tls",
+                                         "ship/plain",
+                                         "ship/tls",
                                          NULL};
 
 /* ---- the draining process ---- */
@@ -298,6 +300,7 @@ int run_bench(const struct args *args)
     bench_processes(&bench);
     bench_files(&bench);
     bench_net(&bench);
+    bench_ship(&bench);
     if (peer)
         bench_peer_lttng(&bench);
     remove_work(work);

@@ -70,11 +70,15 @@ struct recorded {
     double seconds;
 };
 bool bench_record_pool(const char *path, uint64_t events, struct recorded *ret_recorded);
+/* The same events as chunks, to who takes them until it returns < 0. */
+struct evtrail_chunk;
+bool bench_each_chunk(uint64_t events, int (*take)(void *context, const struct evtrail_chunk *chunk), void *context);
 
 void bench_emission(struct bench *bench);
 void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);
 void bench_net(struct bench *bench);
+void bench_ship(struct bench *bench);
 void bench_peer_lttng(struct bench *bench);
 
 /* Path of the evtrail command that is measured. */

@@ -191,6 +191,21 @@ bool bench_record_pool(const char *path, uint64_t events, struct recorded *ret_r
     return written;
 }
 
+bool bench_each_chunk(uint64_t events, int (*take)(void *context, const struct evtrail_chunk *chunk), void *context)
+{
+    struct pool *pool = malloc(sizeof(*pool));
+    struct evtrail_chunk chunk;
+    bool taken = pool && pool_make(pool);
+    for (uint64_t n = 0; taken && n < events / CHUNK_RECORDS + 1; n++) {
+        chunk_of(pool, n, &chunk);
+        taken = take(context, &chunk) >= 0;
+    }
+    if (pool)
+        pool_free(pool);
+    free(pool);
+    return taken;
+}
+
 static bool write_file(struct bench *bench, const char *path, struct pool *pool)
 {
     struct recorded recorded;

@@ -4,10 +4,21 @@
  */
 #include "bench.h"
 
+static void skip_all(struct bench *bench, const char *const *names)
+{
+    for (; *names; names++)
+        if (bench_wants(bench, *names))
+            bench_skip(bench, *names, "left out of this build (EVTRAIL_POOL=OFF)");
+}
+
 void bench_net(struct bench *bench)
 {
-    if (bench_wants(bench, "net/plain"))
-        bench_skip(bench, "net/plain", "left out of this build (EVTRAIL_POOL=OFF)");
-    if (bench_wants(bench, "net/tls"))
-        bench_skip(bench, "net/tls", "left out of this build (EVTRAIL_POOL=OFF)");
+    static const char *const names[] = {"net/plain", "net/tls", NULL};
+    skip_all(bench, names);
+}
+
+void bench_ship(struct bench *bench)
+{
+    static const char *const names[] = {"ship/plain", "ship/tls", NULL};
+    skip_all(bench, names);
 }

@@ -7,6 +7,7 @@ work=$(mktemp -d)
 EVTRAIL_DIR=$(mktemp -d /dev/shm/evtrail-secure.XXXXXX)
 export EVTRAIL_DIR
 unset EVTRAIL
+export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS} # libevtrail is preloaded
 collector=
 leave() {
     [ -z "$collector" ] || kill "$collector" 2>/dev/null || true
