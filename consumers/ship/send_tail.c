@@ -56,9 +56,12 @@ static void on_note(void *context, const char *line)
     send_log("%s", line);
 }
 
+/* Also while the spool is closed, when the shipper is gone. */
 static void on_ready(void *context)
 {
-    send_shipper_ready(context);
+    const struct tail *const tail = context;
+    if (tail->shipper)
+        send_shipper_ready(tail->shipper);
 }
 
 /* ---- SIGHUP ---- */
@@ -82,7 +85,7 @@ static void reload(struct tail *tail)
     }
     setup.options.spool.ready = on_ready;
     setup.options.spool.note = on_note;
-    setup.options.spool.context = tail->shipper;
+    setup.options.spool.context = tail;
     if (strcmp(setup.options.directory, tail->options->directory) != 0)
         send_log("another --spool is for the next start; this one goes on with %s", tail->options->directory);
     if (send_shipper_reload(tail->shipper, &setup.options, &error) < 0) {
@@ -257,7 +260,7 @@ static int spool_begin(struct tail *tail)
     char *error = NULL;
     options.ready = on_ready;
     options.note = on_note;
-    options.context = tail->shipper;
+    options.context = tail;
     if (!tail->line->set[OPT_send_spool] && !tail->setup->args.set[OPT_send_spool])
         parents_make(tail->options->directory);
     int r = spool_open(&tail->spool, tail->options->directory, &options, &error);
@@ -322,6 +325,7 @@ int send_run(const struct args *line, const struct send_setup *setup,
         code = consume(&tail);
     }
     send_shipper_free(tail.shipper);
+    tail.shipper = NULL;
     spool_close(tail.spool);
     if (tail.reloaded)
         send_setup_free(&tail.fresh);
