@@ -38,4 +38,17 @@ for unit in evtrail-collect.service:20 evtrail-send@daemon.service:40; do
         { tail -n 5 "$work/report"; echo "${unit%:*}: more exposed than ${unit#*:}"; exit 1; }
     tail -n 1 "$work/report"
 done
+# The commands in them, with the examples of configuration, are understood.
+cp "$SHIP_SOURCE_DIR/tools/systemd/collect.conf" "$work"
+sed 's/collector\.example\.org/localhost:1/' "$SHIP_SOURCE_DIR/tools/systemd/send.conf" >"$work/send.conf" # no name to look up
+grep -q localhost:1 "$work/send.conf"
+commands() { # UNIT: its command lines, with the examples and folders of ours
+    sed -nE 's/^ExecStart=//p' "$work/$1" | sed -E "s|[^ ]*/collect.conf|$work/collect.conf|; s|[^ ]*/send.conf|$work/send.conf|; s|%S|$work|; s|%i|x|"
+}
+for unit in evtrail-collect.service evtrail-send@daemon.service evtrail-send.service; do
+    line=$(commands "$unit")
+    code=0
+    HOME=$work timeout 60 $line --check >"$work/check" 2>&1 || code=$?
+    [[ $unit = evtrail-send* && $code != 2 && $code != 124 || $code = 0 ]] || { cat "$work/check"; echo "$unit: $line --check: $code"; exit 1; }
+done
 echo "units: as systemd wants them"
