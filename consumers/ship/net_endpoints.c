@@ -15,6 +15,7 @@
 #define QUICK_NS (NET_SECOND_NS / 10)
 
 static void try_next(struct net_endpoints *endpoints);
+static void free_now(struct net_endpoints *endpoints);
 static void on_timer(struct evloop_timer *timer);
 
 static struct evloop *loop_of(const struct net_endpoints *endpoints)
@@ -76,9 +77,13 @@ static void go_on(struct net_endpoints *endpoints, enum net_end end, const char 
         endpoints->state = ENDPOINTS_WAITING;
     if (reason) {
         net_say(&text, 0, "%s: %s", where, reason);
+        endpoints->telling = true;
         endpoints->calls->failed(endpoints->context, endpoints, end, text.text, round_ended, wait_ns);
+        endpoints->telling = false;
     }
-    if (!round_ended && endpoints->state == ENDPOINTS_WAITING && !endpoints->freed)
+    if (endpoints->freed)
+        free_now(endpoints);
+    else if (!round_ended && endpoints->state == ENDPOINTS_WAITING)
         try_next(endpoints);
 }
 
@@ -155,8 +160,6 @@ static void link_up(struct net_endpoints *endpoints, int fd, const struct peer_a
 }
 
 /* ---- connecting ---- */
-
-static void free_now(struct net_endpoints *endpoints);
 
 static enum net_end end_of(enum evpool_code code)
 {
@@ -339,7 +342,7 @@ void net_endpoints_hold(struct net_endpoints *endpoints, uint64_t retry_ns)
 /* Unless something of it is still on its way to us. */
 static void free_now(struct net_endpoints *endpoints)
 {
-    if (endpoints->connecting || endpoints->begin.queued)
+    if (endpoints->connecting || endpoints->begin.queued || endpoints->telling)
         return;
     struct net *net = endpoints->net;
     net_tls_free(endpoints->own_tls);

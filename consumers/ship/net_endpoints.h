@@ -28,6 +28,7 @@ struct net_endpoints {
     enum endpoints_state state;
     bool freed, good, connecting; /* connecting: the connector is busy, also after it was cancelled */
     bool timed_out;
+    bool telling; /* a callback that may free us is under way */
     unsigned order[NET_ENDPOINTS_MAX], place; /* of this round; the next to try */
     unsigned failed_rounds;
     uint64_t random, hold_until_ns;

@@ -246,6 +246,69 @@ static void endpoints__stopped_and_freed_at_any_moment__nothing_left(void **stat
     }
 }
 
+static struct net_endpoints *to_free;
+static struct net_listener *listener_to_free;
+
+static void freeing_failed(void *context, struct net_endpoints *endpoints, enum net_end end, const char *reason,
+                           bool round_ended, uint64_t retry_ns)
+{
+    tries++;
+    assert_ptr_equal(endpoints, to_free);
+    net_endpoints_free(endpoints);
+    ((struct fixture *)context)->endpoints = NULL;
+}
+
+static void freeing_up(void *context, struct net_endpoints *endpoints, struct net_link *link)
+{
+    ups++;
+    net_link_own(link, &eater, NULL);
+    net_endpoints_free(endpoints);
+    ((struct fixture *)context)->endpoints = NULL;
+}
+
+static void freeing_accepted(void *context, struct net_listener *listener, struct net_link *link)
+{
+    net_link_own(link, &eater, NULL);
+    net_listener_free(listener);
+    listener_to_free = NULL;
+}
+
+static void callbacks__free_what_calls_them__no_harm(void **state)
+{
+    static const struct net_endpoints_calls calls = {.connected = freeing_up, .failed = freeing_failed};
+    static const struct net_listener_calls listener_calls = {.accepted = freeing_accepted};
+    struct net_endpoints_options options = {0};
+    struct fixture f;
+    struct net_address address;
+    char dead[40], tiers[100];
+    dead_port(dead, sizeof(dead));
+    snprintf(tiers, sizeof(tiers), "%s|%s", dead, dead);
+    for (unsigned i = 0; i < 2; i++) { /* in the middle of a round, and at its end */
+        fixture_init(&f);
+        connect_many(&f, i ? dead : tiers, &options, &calls, &f);
+        to_free = f.endpoints;
+        RUN_UNTIL(&f, tries == i + 1);
+        fixture_fini(&f);
+    }
+    fixture_init(&f);
+    assert_int_equal(net_address_parse(&address, "127.0.0.1:0", 0, NULL), 0);
+    const struct net_listener_options listen = {.addresses = &address, .addresses_count = 1};
+    assert_int_equal(net_listener_new(&listener_to_free, f.net, &listen, &listener_calls, &f, NULL), 0);
+    assert_true(net_listener_address(listener_to_free, 0, &address));
+    f.listener = listener_to_free; /* for its port */
+    const int fd = raw_connect(&f);
+    f.listener = NULL;
+    assert_int_equal(write(fd, "E", 1), 1);
+    RUN_UNTIL(&f, !listener_to_free);
+    close(fd);
+    RUN_UNTIL(&f, closes == 1);
+    fixture_listen(&f, "127.0.0.1:0", NULL);
+    snprintf(tiers, sizeof(tiers), "127.0.0.1:%u", fixture_port(&f));
+    connect_many(&f, tiers, &options, &calls, &f);
+    RUN_UNTIL(&f, ups == 1 && closes == 2);
+    fixture_fini(&f);
+}
+
 /* ---- a bad network ---- */
 
 static void proxy__cut_at_any_byte_of_the_handshake__no_hang_no_leak(void **state)
@@ -371,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup(endpoints__collector_asks_to_wait__waited, reset_counts),
         cmocka_unit_test_setup(endpoints__names__looked_up_at_each_connect, reset_counts),
         cmocka_unit_test_setup(endpoints__stopped_and_freed_at_any_moment__nothing_left, reset_counts),
+        cmocka_unit_test_setup(callbacks__free_what_calls_them__no_harm, reset_counts),
         cmocka_unit_test_setup(proxy__cut_at_any_byte_of_the_handshake__no_hang_no_leak, reset_counts),
         cmocka_unit_test_setup(proxy__delayed__all_arrives, reset_counts),
         cmocka_unit_test_setup(proxy__partition__noticed_on_both_sides_and_healed, reset_counts),
