@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <syslog.h>
@@ -245,9 +246,20 @@ static void say_addresses(void)
     }
 }
 
+/* The usual soft limit is 1,024, for the sake of programs that use select(). */
+static void take_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= limit.rlim_max)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit); /* refused: there are as many connections as there are descriptors */
+}
+
 static int run(const struct collect_options *options)
 {
     char *error = NULL;
+    take_descriptors();
     int r = evloop_new(&command.loop, NULL);
     if (r < 0)
         return fail(code_of(r), NULL, "no event loop: %s", strerror(-r));
