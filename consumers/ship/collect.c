@@ -168,6 +168,19 @@ static void on_refused(void *context, struct net_listener *listener, const struc
 
 static const struct net_listener_calls listener_calls = {.accepted = on_accepted, .refused = on_refused};
 
+/* A collector that was killed holds its addresses until the kernel has closed its ring: a moment. */
+static int listen_soon(struct collect *collect, const struct net_listener_options *options, struct net_text *ret_why)
+{
+    int r;
+    for (unsigned tries = 0; tries < 60; tries++) {
+        r = net_listener_new(&collect->listener, collect->net, options, &listener_calls, collect, ret_why);
+        if (r != -EADDRINUSE)
+            return r;
+        usleep(50000);
+    }
+    return r;
+}
+
 static int listen_on(struct collect *collect, struct net_text *ret_why)
 {
     struct net_address addresses[NET_LISTEN_MAX];
@@ -185,7 +198,7 @@ static int listen_on(struct collect *collect, struct net_text *ret_why)
         .insecure = options->insecure,
         .links_max = (unsigned)options->senders + 64, /* those above are told why */
     };
-    return net_listener_new(&collect->listener, collect->net, &listener, &listener_calls, collect, ret_why);
+    return listen_soon(collect, &listener, ret_why);
 }
 
 /* ---- starting ---------------------------------------------------------------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { REQUEST_MAX = 4096, CLIENTS_MAX = 16 };
 
@@ -108,7 +109,12 @@ int collect_serve_new(struct collect_serve **ret_serve, struct collect *collect,
         .links_max = CLIENTS_MAX,
         .link = {.handshake_ns = UINT64_C(5000000000), .idle_ns = UINT64_C(5000000000), .message_max = REQUEST_MAX + 1},
     };
-    r = net_listener_new(&serve->listener, collect->net, &options, &listener_calls, serve, ret_why);
+    for (unsigned tries = 0; tries < 60; tries++) { /* as in collect.c */
+        r = net_listener_new(&serve->listener, collect->net, &options, &listener_calls, serve, ret_why);
+        if (r != -EADDRINUSE)
+            break;
+        usleep(50000);
+    }
     if (r < 0) {
         free(serve);
         return r;
