@@ -53,13 +53,19 @@ static int count_close(struct sink *sink, struct consumer *consumer)
     return counting->model.out_of_memory ? -ENOMEM : 0;
 }
 
-/* Only files, all of them, all events: then nothing needs to be made into an event. */
+/* Only trace files, all of them, all events: then nothing needs to be made into an event. */
 static bool columns_will_do(const struct args *args)
 {
     static const enum option_id needs_events[] = {OPT_process, OPT_all,   OPT_follow,   OPT_filter, OPT_from,
                                                   OPT_to,      OPT_limit, OPT_duration, OPT_every};
     for (size_t i = 0; i < sizeof needs_events / sizeof *needs_events; i++)
         if (args->set[needs_events[i]])
+            return false;
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        if (evtrail_is_ocaml_events(args->list[OPT_read].items[i]))
+            return false;
+    for (int i = 0; i < args->operands_count; i++)
+        if (evtrail_is_ocaml_events(args->operands[i]))
             return false;
     return !args->program && (args->operands_count > 0 || args->set[OPT_read]);
 }

@@ -57,7 +57,16 @@ struct evtrail_input_operations {
     /* Its end was told: lets go of all but its source, which is returned. NULL: it keeps what it has. May be NULL. */
     struct evtrail_source *(*retire)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
+    /* Live ones only. Whether there may be something to read. */
+    bool (*ready)(struct evtrail_input *input, bool look_at_open);
+    /* Of its fullest ring: what waits to be read, in eighths of the ring. */
+    unsigned (*fill)(struct evtrail_input *input);
+    /* What is to be done from time to time. */
+    void (*tend)(struct evtrail_input *input, uint64_t now_ns);
+    /* Its session; NULL: it has none, and cannot wake us. */
+    struct evtrail_live *(*live)(struct evtrail_input *input);
 };
+struct evtrail_live;
 struct evtrail_input {
     const struct evtrail_input_operations *operations;
     struct evtrail_reader *reader;
@@ -188,12 +197,10 @@ int evtrail_merge_next(struct evtrail_reader *reader, struct evtrail_event **ret
 struct evtrail_live_input;
 /* -EEXIST: this reader has it already. */
 int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
-bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open);
-/* Of its fullest ring: sealed blocks that wait to be read, in eighths of the ring. */
-unsigned evtrail_live_input_fill(struct evtrail_input *input);
-struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input);
-/* Renews the lease; looks whether the process lives. */
-void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
+static inline struct evtrail_live *evtrail_input_live(struct evtrail_input *input)
+{
+    return input->operations->live ? input->operations->live(input) : NULL;
+}
 
 /* file_input.c */
 /* parts NULL: what `path` names. */
