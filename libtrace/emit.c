@@ -286,6 +286,11 @@ static uint32_t block_bytes_for(struct evtrail_ring *main, unsigned on)
 static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
                  unsigned count, struct origin origin)
 {
+    if (UNLIKELY(on == EVTRAIL_FORWARDED_)) {
+        on = evtrail_forward(point, ticks, args, count);
+        if (!on)
+            return;
+    }
     uint32_t payload = payload_words(args, count), most = payload_most(EVTRAIL_BLOCK_BYTES_MIN);
     if (payload > most) {
         struct evtrail_ring *main = on & EVTRAIL_ENABLE_ON ? main_ring() : NULL;
