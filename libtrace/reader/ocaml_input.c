@@ -250,6 +250,17 @@ static void look_alive(struct ocaml_input *in)
     in->dead = in->pidfd >= 0 ? poll(&look, 1, 0) == 1 : kill((pid_t)in->source.pid, 0) < 0 && errno == ESRCH;
 }
 
+/* In a directory of `evtrail record -- PROGRAM` the ring is kept at the program's end for us alone. */
+static void remove_own(const struct ocaml_input *in)
+{
+    const struct evtrail_reader *const reader = in->input.reader;
+    const char *const slash = strrchr(reader->directory, '/');
+    const size_t bytes = strlen(reader->directory);
+    if (reader->watch && in->dead && slash && strncmp(slash + 1, "run-", 4) == 0 &&
+        strncmp(in->path, reader->directory, bytes) == 0 && in->path[bytes] == '/')
+        unlink(in->path);
+}
+
 static void maybe_end(struct ocaml_input *in)
 {
     const bool snapshot = in->input.reader->options.snapshot || !in->input.live;
@@ -260,6 +271,7 @@ static void maybe_end(struct ocaml_input *in)
     in->input.frontier = INT64_MAX;
     if (in->dead)
         evtrail_reader_notice(&in->input, &in->source, true);
+    remove_own(in);
 }
 
 static void tend(struct evtrail_input *input, uint64_t now_ns)
