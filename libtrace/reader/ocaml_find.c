@@ -33,7 +33,7 @@ bool evtrail_ocaml_is_path(const char *path)
     const size_t length = strlen(path);
     uint64_t header[8];
     struct stat status;
-    if (length > sizeof(suffix) && strcmp(path + length - (sizeof(suffix) - 1), suffix) == 0)
+    if (length >= sizeof(suffix) && strcmp(path + length - (sizeof(suffix) - 1), suffix) == 0)
         return true;
     if (stat(path, &status) < 0 || !S_ISREG(status.st_mode))
         return false;

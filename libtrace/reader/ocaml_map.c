@@ -19,7 +19,7 @@
 
 enum { VERSION, DOMAINS, HEADER_BYTES, RING_BYTES, RING_WORDS, HEADERS, DATA, NAMES, HEADER_WORDS };
 
-enum { RING_HEADER_BYTES_MIN = 16, RING_HEADER_BYTES_MAX = 4096, NAMES_BYTES = 8192 * 128 };
+enum { LOOKS = 100, RING_HEADER_BYTES_MIN = 16, RING_HEADER_BYTES_MAX = 4096, NAMES_BYTES = 8192 * 128 };
 static const uint64_t ring_words_max = UINT64_C(1) << 30;
 
 bool evtrail_ocaml_is_header(const void *bytes, size_t size)
@@ -195,8 +195,9 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     if (!ring->begun && tail == 0)
         return false;
     ring->begun = true;
-    if (head > tail) /* both moved between the two looks */
-        head = cursor(map, ring->index, 0), tail = cursor(map, ring->index, 1);
+    /* The tail may have gone round between the two looks, if we were stopped there. */
+    for (int tries = 0; tries < LOOKS && tail - head > map->elements; tries++)
+        evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
     if (head > tail || tail - head > map->elements || ring->at > tail)
         return ring->at == tail && head <= tail ? false : begin_anew(ring, copy, head, tail);
     const uint64_t from = ring->at < head ? head : ring->at;

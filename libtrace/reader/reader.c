@@ -462,6 +462,8 @@ int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path)
     int result = is_session_path(path)         ? evtrail_live_input_add(reader, path, &fault)
                  : evtrail_ocaml_is_path(path) ? evtrail_ocaml_input_add(reader, path, 0, &fault)
                                                : evtrail_file_input_add(reader, path, NULL, 0, &fault);
+    if (result == -EAGAIN && evtrail_ocaml_is_path(path)) /* nobody makes it */
+        result = -EBADMSG;
     return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
 }
 
