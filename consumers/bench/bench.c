@@ -47,6 +47,10 @@ static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
                                          "file/stat",
                                          "file/cat",
                                          "file/seek",
+                                         "ocaml/read",
+                                         "ocaml/1M",
+                                         "ocaml/flood",
+                                         "ocaml/idle",
                                          NULL};
 
 /* ---- the draining process ---- */
@@ -295,6 +299,7 @@ int run_bench(const struct args *args)
     bench_emission(&bench);
     bench_processes(&bench);
     bench_files(&bench);
+    bench_ocaml(&bench);
     if (peer)
         bench_peer_lttng(&bench);
     remove_work(work);

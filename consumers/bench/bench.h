@@ -66,6 +66,7 @@ int bench_file_totals(const char *path, uint64_t *ret_events, uint64_t *ret_lost
 void bench_emission(struct bench *bench);
 void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);
+void bench_ocaml(struct bench *bench);
 void bench_peer_lttng(struct bench *bench);
 
 /* Path of the evtrail command that is measured. */

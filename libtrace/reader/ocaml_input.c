@@ -17,7 +17,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ALIVE_EVERY_NS 2000000u
+#define ALIVE_EVERY_NS 5000000u
+#define PATIENCE_MIN_NS 50000u
+#define PATIENCE_MAX_NS 20000000u
 #define BACK_MAX_NS UINT64_C(1000000000) /* a ring's stamps do not go back; by more than this, it is no stamp */
 #define AHEAD_MAX_NS UINT64_C(10000000000)
 #define OUT_WORDS_MAX (EVTRAIL_CHUNK_WORDS - 8192)
@@ -304,6 +306,13 @@ static bool ready(struct evtrail_input *input, bool look_at_open)
     return in->dead;
 }
 
+/* A million int events a second fill half of its ring. */
+static uint64_t patience(struct evtrail_input *input)
+{
+    const uint64_t ns = of(input)->map.elements * 1000 / 2 / MEAN_WORDS;
+    return ns < PATIENCE_MIN_NS ? PATIENCE_MIN_NS : ns > PATIENCE_MAX_NS ? PATIENCE_MAX_NS : ns;
+}
+
 static unsigned fill(struct evtrail_input *input)
 {
     const struct ocaml_input *const in = of(input);
@@ -510,6 +519,7 @@ static const struct evtrail_input_operations operations = {
     .ready = ready,
     .fill = fill,
     .tend = tend,
+    .patience = patience,
 };
 
 /* ---- who it is ---- */

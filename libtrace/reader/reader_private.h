@@ -63,6 +63,8 @@ struct evtrail_input_operations {
     unsigned (*fill)(struct evtrail_input *input);
     /* What is to be done from time to time. */
     void (*tend)(struct evtrail_input *input, uint64_t now_ns);
+    /* ns that it can do without being looked at, if events come at a rate that is not unusual. NULL: it waits, or wakes us. */
+    uint64_t (*patience)(struct evtrail_input *input);
     /* Its session; NULL: it has none, and cannot wake us. */
     struct evtrail_live *(*live)(struct evtrail_input *input);
 };
