@@ -230,7 +230,8 @@ static void versions__minor_in_its_place__table_found(void **state)
     ocaml_runtime_value(&b, 0, COUNTER, 5, 8);
     ocaml_runtime(&b, 0, END, 10);
     assert_string_equal(read_file(&b, NULL)->text, ">ocaml.minor\n=ocaml.minor_allocated value=8\n<ocaml.minor\n");
-    assert_string_equal(read_file(&b, "5.4")->text, ">ocaml.major_mark\n=ocaml.minor_allocated value=8\n<ocaml.major_mark\n");
+    assert_string_equal(read_file(&b, "5.4")->text,
+                        ">ocaml.major_mark\n=ocaml.minor_allocated value=8\n<ocaml.major_mark\n");
     ocaml_runtime(&b, 0, BEGIN, 49);
     assert_non_null(strstr(read_file(&b, NULL)->text, ">ocaml.minor_dependent")); /* OxCaml */
     ocaml_builder_fini(&b);
@@ -283,7 +284,8 @@ static void lapped__before_it_is_read__loss_in_its_place(void **state)
 
 static void name_eio(struct ocaml_builder *b)
 {
-    static const char *const names[] = {"eio.create_fiber", "eio.fiber", "eio.suspend_fiber", "eio.create_cc", "eio.exit_cc", "test.int"};
+    static const char *const names[] = {"eio.create_fiber", "eio.fiber",   "eio.suspend_fiber",
+                                        "eio.create_cc",    "eio.exit_cc", "test.int"};
     for (unsigned i = 0; i < 6; i++)
         ocaml_name(b, i, names[i]);
 }
@@ -312,7 +314,8 @@ static void gap__fiber_was_running__unknown_until_seen_again(void **state)
     ocaml_int(&b, 0, 1, 1);
     assert_true(read_all(reader, &seen, true));
     evtrail_reader_free(reader);
-    const char *const gap = strstr(seen.text, "ocaml.lost"), *const unknown = strstr(seen.text, "@eio.fiber fiber=1 parent=2 state=0");
+    const char *const gap = strstr(seen.text, "ocaml.lost"), *const unknown = strstr(
+                                                                 seen.text, "@eio.fiber fiber=1 parent=2 state=0");
     (void)unknown;
     assert_non_null(gap);
     assert_non_null(strstr(gap, "@eio.fiber fiber=1 state=0 op=?\n"));
@@ -446,8 +449,24 @@ static void read_through(const char *path)
 
 static void lies__in_every_word__read_to_an_end(void **state)
 {
-    static const uint64_t lies[] = {0, 1, 2, 3, 7, 63, 64, 255, 257, 4097, 1 << 20, UINT64_C(1) << 31, UINT64_C(1) << 53,
-                                    UINT64_C(1) << 61, INT64_MAX, UINT64_C(1) << 63, UINT64_MAX - 7, UINT64_MAX};
+    static const uint64_t lies[] = {0,
+                                    1,
+                                    2,
+                                    3,
+                                    7,
+                                    63,
+                                    64,
+                                    255,
+                                    257,
+                                    4097,
+                                    1 << 20,
+                                    UINT64_C(1) << 31,
+                                    UINT64_C(1) << 53,
+                                    UINT64_C(1) << 61,
+                                    INT64_MAX,
+                                    UINT64_C(1) << 63,
+                                    UINT64_MAX - 7,
+                                    UINT64_MAX};
     struct ocaml_builder b;
     (void)state;
     ocaml_builder_init(&b, 8);
