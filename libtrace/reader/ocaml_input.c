@@ -471,7 +471,7 @@ static void let_go(struct ocaml_input *in)
 
 static struct evtrail_source *retire(struct evtrail_input *input)
 {
-    if (!input->done || !input->live)
+    if (!input->done || (!input->live && !input->reader->watch)) /* a file may be read again from its beginning */
         return NULL;
     let_go(of(input));
     return &of(input)->source;

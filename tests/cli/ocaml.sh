@@ -30,6 +30,11 @@ run 0 hist eio.suspend_domain ocaml-eio.events
 run 0 top --once --view entities ocaml-eio.events
 has 'my-promise'
 has 'root'
+run 0 top --config "$here/../../examples/top-eio.conf" --once --view fibers ocaml-eio.events
+has '^ └─ root  *open'
+has '^    └─ fiber 1  *gone'
+has '^       ├─ main  *gone'
+has '^       │  ├─ fiber 7  *gone'
 run 0 report -o r.html ocaml-eio.events
 run 0 report --svg ocaml.minor ocaml-emit.events
 for format in jsonl csv chrome perfetto folded; do
