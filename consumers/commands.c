@@ -34,6 +34,7 @@ LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_f
      OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration,
      OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
 LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_full, OPT_fail_on_loss);
+LIST(web_options, SOURCES, CHOICE, ENDS, OPT_web_listen, OPT_web_port, OPT_web_interval, OPT_fail_on_loss, OPT_quiet);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
@@ -81,6 +82,11 @@ EXAMPLES(top_examples, {"evtrail top", "choose from the traced processes"},
 EXAMPLES(report_examples, {"evtrail report -o report.html trace.evt", "a page that any browser opens"},
          {"evtrail report -o change.html --against before.evt after.evt", "what has changed"},
          {"evtrail report --svg pool.acquire trace.evt >acquire.svg", "one figure, for a README"});
+EXAMPLES(web_examples, {"evtrail web -p myserver", "what it is doing, in a browser"},
+         {"evtrail web -- ./myprogram --its-option", "start a program and watch it"},
+         {"evtrail web --follow trace.evt", "a file that is being written"},
+         {"ssh -L 8000:127.0.0.1:8000 host evtrail web --port 8000 -p myserver",
+          "on another machine: open the address that it prints"});
 EXAMPLES(verify_examples, {"evtrail verify trace.evt && echo sound", "checks every byte"});
 EXAMPLES(bench_examples, {"evtrail bench 'emit/*'", "what an event costs"},
          {"evtrail bench --json --seconds 10", "all figures, one JSON object a line"});
@@ -259,6 +265,22 @@ const struct subcommand subcommands[] = {
      .run = run_report,
      .options = report_options,
      .examples = report_examples,
+     .completes = COMPLETES_file,
+     .program = true},
+    {.name = "web",
+     .operands = "[FILE...]",
+     .summary = "the page of a report in a browser, live",
+     .text =
+         "Serves the page of evtrail report on this machine and keeps it up to date while events come: summary, spans, "
+         "counters, entities, timeline, events, with a button that holds it still. It only reads. The address that it "
+         "prints on standard error is all that is needed to open the page, and nobody can without the token in it: the "
+         "page keeps it and takes it out of the browser's address line. Any number of browsers may look, 32 of them at "
+         "once; one that is slow gets fewer updates. When all is read (the program has ended, the file is complete) "
+         "the "
+         "page stays as it is until SIGINT, SIGTERM, or the end of --duration.\n\n" SOURCES_TEXT,
+     .run = run_web,
+     .options = web_options,
+     .examples = web_examples,
      .completes = COMPLETES_file,
      .program = true},
     {.name = "verify",

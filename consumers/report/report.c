@@ -14,6 +14,7 @@
 
 const struct report_limits report_default = {.slices = 36000, .events = 24000};
 const struct report_limits report_full = {.slices = 4000000, .events = 4000000};
+const struct report_limits report_live = {.slices = 18000, .events = 12000};
 
 int report_init(struct report *report, const struct report_limits *limits)
 {
@@ -300,4 +301,25 @@ void report_end(struct report *report)
 {
     report_spans_end(report);
     report_entities_end(report);
+}
+
+/* The end draws what is open, and writing sorts: both into copies. All else that they do may be done again. */
+int report_snapshot(struct report *report, struct blob *out)
+{
+    struct report copy = *report;
+    const size_t listed = (report->listed_count + (size_t)1) * sizeof *copy.listed;
+    copy.listed = malloc(listed);
+    if (copy.listed && report->listed_count > 0)
+        memcpy(copy.listed, report->listed, report->listed_count * sizeof *copy.listed);
+    bool good = copy.listed != NULL;
+    good = slices_copy(&copy.spans, &report->spans) == 0 && good;
+    good = slices_copy(&copy.strips, &report->strips) == 0 && good;
+    if (good) {
+        report_end(&copy);
+        report_write(&copy, out);
+    }
+    slices_fini(&copy.spans);
+    slices_fini(&copy.strips);
+    free(copy.listed);
+    return good && !copy.out_of_memory && !out->failed ? 0 : -ENOMEM;
 }

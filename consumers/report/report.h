@@ -108,13 +108,15 @@ struct report {
 struct report_limits {
     uint32_t slices, events;
 };
-extern const struct report_limits report_default, report_full;
+extern const struct report_limits report_default, report_full, report_live;
 
 int report_init(struct report *report, const struct report_limits *limits);
 void report_fini(struct report *report);
 void report_event(struct report *report, const struct evtrail_event *event);
 /* After the last event: what is open lasts until here. */
 void report_end(struct report *report);
+/* What report_end() and report_write() would make now; events may follow. 0 or -ENOMEM. */
+int report_snapshot(struct report *report, struct blob *out);
 
 /* Halves what is kept of single events and spans. False: there is little left to halve. */
 bool report_shrink(struct report *report);
@@ -136,6 +138,8 @@ void report_write(struct report *report, struct blob *out);
  * negative errno. */
 struct output;
 int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title);
+/* The page that gets its data from evtrail web, with a NUL behind it, and its policy as a header's value. 0 or -ENOMEM. */
+int report_live_page(struct blob *page, struct blob *policy);
 /* The figure of one span, counter or class of entities, or of all events (name NULL). -ENOENT: no such name. */
 int report_svg(struct output *out, struct report *report, const char *name);
 

@@ -17,52 +17,91 @@
 #define LEVEL 12
 #define DATA_MOST 1400000u /* bytes, of which base64 makes a third more */
 
-extern const char report_css[], report_js[], report_html[]; /* made by embed.cmake */
+extern const char report_css[], report_js[], live_js[], report_html[]; /* made by embed.cmake */
 
-static void base64(struct output *out, const unsigned char *bytes, size_t count)
+/* Four characters for each three bytes, or a part of them. Returns how many. */
+static size_t base64(char *text, const unsigned char *bytes, size_t count)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    for (size_t i = 0; i < count;) {
-        char text[4 * 1024];
-        size_t used = 0;
-        for (; i < count && used < sizeof text; i += 3) {
-            const size_t left = count - i;
-            const unsigned word =
-                (unsigned)bytes[i] << 16 | (left > 1 ? (unsigned)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
-            text[used++] = digits[word >> 18];
-            text[used++] = digits[word >> 12 & 63];
-            text[used++] = left > 1 ? digits[word >> 6 & 63] : '=';
-            text[used++] = left > 2 ? digits[word & 63] : '=';
-        }
-        output_write(out, text, used);
+    size_t used = 0;
+    for (size_t i = 0; i < count; i += 3) {
+        const size_t left = count - i;
+        const unsigned word =
+            (unsigned)bytes[i] << 16 | (left > 1 ? (unsigned)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
+        text[used++] = digits[word >> 18];
+        text[used++] = digits[word >> 12 & 63];
+        text[used++] = left > 1 ? digits[word >> 6 & 63] : '=';
+        text[used++] = left > 2 ? digits[word & 63] : '=';
     }
+    return used;
 }
 
-static void hash_write(struct output *out, const char *text)
+static void base64_write(struct output *out, const unsigned char *bytes, size_t count)
+{
+    char text[4 * 1024];
+    for (size_t i = 0; i < count; i += 3 * 1024)
+        output_write(out, text, base64(text, bytes + i, count - i < 3 * 1024 ? count - i : 3 * 1024));
+}
+
+static void hash_add(struct blob *to, const char *text)
 {
     unsigned char digest[32];
+    char coded[48];
     sha256(text, strlen(text), digest);
-    output_text(out, "'sha256-");
-    base64(out, digest, sizeof digest);
-    output_text(out, "'");
+    coded[base64(coded, digest, sizeof digest)] = '\0';
+    blob_print(to, "'sha256-%s'", coded);
 }
 
-static void head_write(struct output *out, const char *title)
+/* What may be loaded and run. */
+static void policy_add(struct blob *to, const char *script, const char *more)
 {
-    output_text(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta "
-                     "http-equiv=\"Content-Security-Policy\" "
-                     "content=\"default-src 'none'; style-src ");
-    hash_write(out, report_css);
-    output_text(out, "; script-src ");
-    hash_write(out, report_js);
-    output_text(out, "; base-uri 'none'; form-action 'none'\">\n<meta name=\"viewport\" content=\"width=device-width, "
-                     "initial-scale=1\">\n"
-                     "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" "
-                     "content=\"no-referrer\">\n<title>");
+    blob_text(to, "default-src 'none'; style-src ");
+    hash_add(to, report_css);
+    blob_text(to, "; script-src ");
+    hash_add(to, script);
+    blob_text(to, more);
+    blob_text(to, "; base-uri 'none'; form-action 'none'");
+}
+
+#define HEAD_BEFORE_POLICY \
+    "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta " \
+    "http-equiv=\"Content-Security-Policy\" content=\""
+#define HEAD_BEFORE_TITLE \
+    "\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n" \
+    "<meta name=\"color-scheme\" content=\"light dark\">\n<meta name=\"referrer\" content=\"no-referrer\">\n<title>"
+
+static int head_write(struct output *out, const char *title)
+{
+    struct blob policy = {0};
+    policy_add(&policy, report_js, "");
+    output_text(out, HEAD_BEFORE_POLICY);
+    output_write(out, policy.bytes, policy.used);
+    output_text(out, HEAD_BEFORE_TITLE);
     xml_text(out, title);
     output_text(out, "</title>\n<style>");
     output_text(out, report_css);
     output_text(out, "</style>\n</head>\n");
+    const bool failed = policy.failed;
+    blob_fini(&policy);
+    return failed ? -ENOMEM : 0;
+}
+
+int report_live_page(struct blob *page, struct blob *policy)
+{
+    policy_add(policy, live_js, "; connect-src 'self'");
+    blob_text(page, HEAD_BEFORE_POLICY);
+    blob_add(page, policy->bytes, policy->used);
+    blob_text(page, HEAD_BEFORE_TITLE "evtrail web</title>\n<style>");
+    blob_text(page, report_css);
+    blob_text(page, "</style>\n</head>\n");
+    blob_text(page, report_html);
+    blob_text(page, "<script>");
+    blob_text(page, live_js);
+    blob_text(page, "</script>\n</body>\n</html>\n");
+    blob_add(page, "", 1);
+    blob_text(policy, "; frame-ancestors 'none'"); /* which a page cannot say of itself */
+    blob_add(policy, "", 1);
+    return page->failed || policy->failed ? -ENOMEM : 0;
 }
 
 /* The report's data, compressed; NULL: no memory. */
@@ -95,7 +134,7 @@ static int data_write(struct output *out, struct report *report, size_t most, co
         return -ENOMEM;
     }
     output_print(out, "<script type=\"application/octet-stream\" id=\"%s\">", id);
-    base64(out, packed, bytes);
+    base64_write(out, packed, bytes);
     output_text(out, "</script>\n");
     free(packed);
     return 0;
@@ -104,9 +143,10 @@ static int data_write(struct output *out, struct report *report, size_t most, co
 int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title)
 {
     const size_t most = full ? SIZE_MAX : against ? DATA_MOST / 2 : DATA_MOST;
-    head_write(out, title);
+    int r = head_write(out, title);
     output_text(out, report_html);
-    int r = data_write(out, report, most, "data");
+    if (r == 0)
+        r = data_write(out, report, most, "data");
     if (r == 0 && against)
         r = data_write(out, against, most, "against");
     output_text(out, "<script>");

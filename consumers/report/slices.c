@@ -20,6 +20,20 @@ void slices_fini(struct slices *slices)
     slices_init(slices, slices->limit);
 }
 
+int slices_copy(struct slices *to, const struct slices *from)
+{
+    *to = *from;
+    if (!from->places)
+        return 0;
+    to->places = malloc(from->size * sizeof *to->places);
+    if (!to->places) {
+        slices_init(to, from->limit);
+        return -ENOMEM;
+    }
+    memcpy(to->places, from->places, from->size * sizeof *to->places);
+    return 0;
+}
+
 static struct slice *place_of(const struct slices *slices, const struct slice *slice)
 {
     const uint64_t stretch = (uint64_t)slice->first_ns >> slices->shift;

@@ -27,6 +27,8 @@ struct slices {
 };
 void slices_init(struct slices *slices, uint32_t limit);
 void slices_fini(struct slices *slices);
+/* 0 or -ENOMEM; `to` is to be freed in any case. */
+int slices_copy(struct slices *to, const struct slices *from);
 /* 0 or -ENOMEM. */
 int slices_add(struct slices *slices, const struct slice *slice);
 /* Joins until at most so many are left. Works on sorted slices, too. 0 or -ENOMEM. */

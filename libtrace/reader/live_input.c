@@ -234,10 +234,13 @@ static struct evtrail_stream *stream_of(struct evtrail_live_input *in, struct ri
     return ring->stream;
 }
 
-/* Whether the tap wants the events for itself. */
-static bool tapped(const struct evtrail_reader *reader, const struct evtrail_chunk *chunk)
+/* Which of the events the tap leaves to the merge. */
+static enum evtrail_tap tapped(const struct evtrail_reader *reader, const struct evtrail_chunk *chunk)
 {
-    return reader->options.tap && reader->options.tap(reader->options.tap_context, chunk) != 0;
+    if (!reader->options.tap)
+        return EVTRAIL_TAP_all;
+    const int left = reader->options.tap(reader->options.tap_context, chunk);
+    return left == EVTRAIL_TAP_states ? EVTRAIL_TAP_states : left ? EVTRAIL_TAP_none : EVTRAIL_TAP_all;
 }
 
 /* The tap has the events: what is left of the piece says what was lost before and among them, if anything was. */
@@ -264,7 +267,9 @@ static int pull_one(struct evtrail_live_input *in, struct ring *ring, size_t mos
         evtrail_piece_drop(reader, piece);
         return 0;
     }
-    const bool taken = tapped(reader, &piece->chunk);
+    const enum evtrail_tap left = tapped(reader, &piece->chunk);
+    const bool taken = left == EVTRAIL_TAP_none;
+    piece->states = left == EVTRAIL_TAP_states;
     stream->more = evtrail_ring_reader_sealed(&ring->reader) || piece->words.count >= most;
     if (taken)
         reader->delivered += piece->chunk.events;

@@ -47,7 +47,7 @@ struct evtrail_piece *evtrail_piece_new(struct evtrail_reader *reader)
     reader->spare_count--;
     piece->next = NULL;
     piece->torn = 0;
-    piece->based = false;
+    piece->based = piece->states = false;
     piece->words.count = 0;
     return piece;
 }
@@ -226,7 +226,8 @@ static void begin_piece(struct evtrail_stream *stream)
             decoder->last_ticks = stream->first->base_ticks;
     }
     evtrail_decoder_missing(decoder, EVTRAIL_CAUSE_torn, stream->first->torn);
-    decoder->skip = evtrail_reader_skips(reader, stream->source, &decoder->skip_count);
+    decoder->skip = stream->first->states ? evtrail_reader_stateless(reader, stream->source, &decoder->skip_count)
+                                          : evtrail_reader_skips(reader, stream->source, &decoder->skip_count);
     evtrail_decoder_begin(decoder, &stream->first->chunk);
 }
 

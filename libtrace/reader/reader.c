@@ -103,15 +103,23 @@ int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_
     return 0;
 }
 
+static void free_table(struct evtrail_skip_table **table)
+{
+    for (struct evtrail_skip_table *next; *table; *table = next) {
+        next = (*table)->before;
+        free(*table);
+    }
+}
+
 static void free_skips(struct evtrail_skips *skips)
 {
-    for (uint32_t id = 0; id < skips->count; id++)
+    for (uint32_t id = 0; id < skips->plans_count; id++)
         free(skips->plans[id]);
     free(skips->plans);
-    free(skips->skip);
+    free_table(&skips->filtered);
+    free_table(&skips->stateless);
     skips->plans = NULL;
-    skips->skip = NULL;
-    skips->count = 0;
+    skips->plans_count = 0;
 }
 
 /* Files that an ended process left to those who watch: each has had the time to open them. */
@@ -277,7 +285,7 @@ uint32_t evtrail_reader_sources(const struct evtrail_reader *reader, struct evtr
     return reader->sources_count;
 }
 
-/* ---- what the filter cannot match ---- */
+/* ---- types that are passed over ---- */
 
 static bool may_be_asked_for(const struct evtrail_reader *reader, const struct evtrail_source *source, uint32_t id)
 {
@@ -287,28 +295,64 @@ static bool may_be_asked_for(const struct evtrail_reader *reader, const struct e
     return evtrail_filter_may_match(reader->options.filter, source, type, 0, INT64_MIN, INT64_MAX);
 }
 
+static bool tells_of_entity(const struct evtrail_reader *reader, const struct evtrail_source *source, uint32_t id)
+{
+    const struct evtrail_event_type *type = evtrail_source_type(source, id);
+    (void)reader;
+    return !type || type->kind == EVTRAIL_KIND_state || type->kind == EVTRAIL_KIND_name ||
+           type->kind == EVTRAIL_KIND_gone;
+}
+
+/* The table with all types that the source has by now. NULL: no memory. */
+static const uint8_t *up_to_date(struct evtrail_skip_table **table, const struct evtrail_reader *reader,
+                                 const struct evtrail_source *source, uint32_t *ret_count,
+                                 bool (*wanted)(const struct evtrail_reader *, const struct evtrail_source *, uint32_t))
+{
+    struct evtrail_skip_table *now = *table;
+    if (!now || now->room < source->types_count) {
+        const uint32_t room = source->types_count + source->types_count / 2 + 32;
+        struct evtrail_skip_table *larger = malloc(sizeof *larger + room);
+        if (!larger)
+            return NULL;
+        *larger = (struct evtrail_skip_table){.before = now, .count = now ? now->count : 0, .room = room};
+        if (now)
+            memcpy(larger->skip, now->skip, now->count);
+        *table = now = larger;
+    }
+    for (; now->count < source->types_count; now->count++)
+        now->skip[now->count] = !wanted(reader, source, now->count);
+    *ret_count = now->count;
+    return now->skip;
+}
+
 const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrail_source *source, uint32_t *ret_count)
 {
-    struct evtrail_skips *skips = &reader->skips[source->number];
     *ret_count = 0;
-    if (!reader->options.filter)
-        return NULL;
-    if (skips->count < source->types_count) {
-        uint8_t *skip = realloc(skips->skip, source->types_count);
-        if (!skip)
-            return NULL;
-        skips->skip = skip;
-        int16_t **plans = realloc(skips->plans, source->types_count * sizeof(int16_t *));
-        if (!plans)
-            return NULL;
-        skips->plans = plans;
-        memset(plans + skips->count, 0, (source->types_count - skips->count) * sizeof(int16_t *));
-        for (uint32_t id = 0; id < source->types_count; id++)
-            skip[id] = !may_be_asked_for(reader, source, id);
-        skips->count = source->types_count;
-    }
-    *ret_count = skips->count;
-    return skips->skip;
+    return reader->options.filter
+               ? up_to_date(&reader->skips[source->number].filtered, reader, source, ret_count, may_be_asked_for)
+               : NULL;
+}
+
+const uint8_t *evtrail_reader_stateless(struct evtrail_reader *reader, struct evtrail_source *source,
+                                        uint32_t *ret_count)
+{
+    *ret_count = 0;
+    return up_to_date(&reader->skips[source->number].stateless, reader, source, ret_count, tells_of_entity);
+}
+
+/* Room for a plan of each type. */
+static bool plans_fit(struct evtrail_skips *skips)
+{
+    const uint32_t count = skips->source->types_count;
+    if (skips->plans_count >= count)
+        return true;
+    int16_t **plans = realloc(skips->plans, count * sizeof *plans);
+    if (!plans)
+        return false;
+    memset(plans + skips->plans_count, 0, (count - skips->plans_count) * sizeof *plans);
+    skips->plans = plans;
+    skips->plans_count = count;
+    return true;
 }
 
 bool evtrail_reader_matches(struct evtrail_reader *reader, const struct evtrail_event *event)
@@ -317,7 +361,7 @@ bool evtrail_reader_matches(struct evtrail_reader *reader, const struct evtrail_
     struct evtrail_skips *skips = &reader->skips[event->source->number];
     if (!filter)
         return true;
-    if (!event->type || event->id >= skips->count)
+    if (!event->type || !plans_fit(skips) || event->id >= skips->plans_count)
         return evtrail_filter_match(filter, event);
     int16_t **plan = &skips->plans[event->id];
     if (!*plan)

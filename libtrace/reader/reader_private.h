@@ -26,6 +26,7 @@ struct evtrail_piece {
     struct evtrail_chunk chunk;
     struct evtrail_words words;
     uint64_t torn;
+    bool states; /* only what becomes of entities is given out: EVTRAIL_TAP_states */
     bool based; /* of what was lost before the chunk, these were told in another file; the last record there was at base_ticks */
     uint64_t lost_base[EVTRAIL_CAUSES], base_ticks;
 };
@@ -85,12 +86,20 @@ struct evtrail_notice { /* a SOURCE event that waits */
 };
 
 /* Per source: what the filter lets through. */
+/* By type: whether its events are passed over. Decoders point into it until their piece's end, so that one that became too small
+ * is kept as long as its source. */
+struct evtrail_skip_table {
+    struct evtrail_skip_table *before;
+    uint32_t count, room;
+    uint8_t skip[];
+};
 struct evtrail_skips {
     struct evtrail_source *source;
     struct evtrail_source *stub; /* owned: all that is kept of a process that ended long ago; source is the same */
-    uint8_t *skip;
-    int16_t **plans; /* beside skip: evtrail_filter_plan(), made when needed */
-    uint32_t count;
+    struct evtrail_skip_table *filtered; /* types that cannot match the filter */
+    struct evtrail_skip_table *stateless; /* types that do not tell what becomes of an entity */
+    int16_t **plans;                      /* by type: evtrail_filter_plan(), made when needed */
+    uint32_t plans_count;
 };
 
 /* A session that was seen while it was being made: looked at again until it is ready. */
@@ -175,7 +184,9 @@ void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_ch
                           uint64_t *known_lost);
 /* Sets the error line at once; returns code. */
 int evtrail_reader_fail(struct evtrail_reader *reader, int code, const struct evtrail_fault *fault);
-/* Types that cannot match the filter, as decoder->skip. */
+/* What EVTRAIL_TAP_states passes over, as decoder->skip; the same of types that cannot match the filter. */
+const uint8_t *evtrail_reader_stateless(struct evtrail_reader *reader, struct evtrail_source *source,
+                                        uint32_t *ret_count);
 const uint8_t *evtrail_reader_skips(struct evtrail_reader *reader, struct evtrail_source *source, uint32_t *ret_count);
 /* Whether the filter, if there is one, lets an event through. */
 bool evtrail_reader_matches(struct evtrail_reader *reader, const struct evtrail_event *event);

@@ -268,7 +268,7 @@ static pid_t start(void (*writer)(const struct plan *), const struct plan *plan)
         for (unsigned i = 0; i < 4; i++)
             signal(caught[i], SIG_DFL);
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        alarm(30);
+        alarm(120);
         writer(plan);
         fflush(NULL);
         _exit(0);
@@ -313,6 +313,7 @@ static unsigned run_case(const struct plan *plan, enum action action)
         atomic_store(&shared->go, 1);
     }
     status = child_wait(writer);
+    atomic_store(&shared->finished, 1); /* it may have been killed before it said so */
     if (action == KILL_WRITER ? !(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) && status != 0 : status != 0)
         fail_case(plan, "the program came to another end");
     if (action != KILL_CONSUMER && child_wait(consumer) != 0)

@@ -61,7 +61,7 @@ for name in r.request r.queue r.conn events; do
 done
 run 0 report --svg "r.span.</script><script>document.title='broken'</script><img src=x onerror=alert(1)>" -o evil.svg trace.evt
 
-python3 - <<'PYTHON' || flop 'the figures above differ'
+python3 - "$source" <<'PYTHON' || flop 'the figures above differ'
 import base64, hashlib, json, re, struct, subprocess, sys
 import xml.etree.ElementTree as tree
 
@@ -150,6 +150,18 @@ for tag, end in (("style", "style"), ("script", "script")):
     body = body[:body.index(f"</{end}>")]
     check(tag + " hash", "'sha256-" + base64.b64encode(hashlib.sha256(body.encode()).digest()).decode() + "'" in policy, True)
 check("policy", policy.startswith("default-src 'none'; ") and "unsafe" not in policy and "http" not in policy, True)
+# Taking spaces out of the script leaves its texts as they are: those of the sources, but for the spaces in a selector.
+def texts(script):
+    tokens = re.findall(r'//[^\n]*|"(?:\\.|[^"\\\n])*"|\x27(?:\\.|[^\x27\\\n])*\x27|(?:(?<=return )|(?<=[=(:,!&|?\[;{}\n])|(?<=[=(:,!&|?\[;{}] ))/(?![/*])(?:\\.|\[(?:\\.|[^\]])*\]|[^/\n\\])+/[gimuy]*|.', script, re.S)
+    return [one.replace("<\\/script", "</script").replace(" > ", ">") for one in tokens if one[0] == '"' and len(one) > 1]
+page = sys.argv[1] + "/consumers/report/"
+cmake = open(page + "CMakeLists.txt").read()
+names = re.search(r"foreach\(name ([^)]*)\)", cmake).group(1).split() + ["start"]
+sources = [open(page + "third-party/fzstd/fzstd.js").read()] + [open(f"{page}page/{name}.js").read() for name in names]
+script = re.search(r"<script>(.*)</script>", text, re.S).group(1)
+wanted = ['"use strict"'] + [one for source in sources for one in texts(source)]
+if len(wanted) < 1000 or texts(script) != wanted:
+    bad.append(f"the script's texts: {[pair for pair in zip(texts(script), wanted) if pair[0] != pair[1]][:3]}")
 shell = re.sub(r'id="data">[^<]*<', "", text)
 if len(shell.encode()) > 102400:
     bad.append(f"script, style and shell: {len(shell.encode())} bytes, more than 100 KiB")

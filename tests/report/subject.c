@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: ISC
  *
  * A traced program for the tests of reports: threads with nested and overlapping spans, counters at the ends of their ranges,
- * entities with parents, errors, and names that would like to break out of a page. Usage: subject [EVENTS [THREADS [wide]]]
- * `wide` adds hundreds of names with random contents, which nothing can compress.
+ * entities with parents, errors, and names that would like to break out of a page. Usage: subject [EVENTS [THREADS [wide|steady]]]
+ * `wide` adds hundreds of names with random contents, which nothing can compress; `steady` goes on, a round every ms, until SIGTERM.
  */
 #include <limits.h>
 #include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <evtrail/evtrail.h>
 
@@ -154,12 +156,32 @@ static void wide(void)
             wide_emit(points[i], evtrail_now());
 }
 
+/* ---- what is watched while it runs ------------------------------------------------------------------------------------ */
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int number)
+{
+    (void)number;
+    stopped = 1;
+}
+
+static void steady(void)
+{
+    unsigned seed = 1;
+    for (uint64_t i = 0; !stopped; i++) {
+        round_make(UINT64_C(1000000000) + i, &seed);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+}
+
 int main(int argc, char **argv)
 {
     pthread_t threads[32];
     const long events = argc > 1 ? atol(argv[1]) : 20000, count = argc > 2 ? atol(argv[2]) : 3;
     if (events <= 0 || count <= 0 || count > 32)
         return 2;
+    signal(SIGTERM, stop);
     rounds = events / 10 / count + 1;
     name_entities();
     hostile();
@@ -170,6 +192,8 @@ int main(int argc, char **argv)
         pthread_join(threads[i], NULL);
     if (argc > 3 && strcmp(argv[3], "wide") == 0)
         wide();
+    if (argc > 3 && strcmp(argv[3], "steady") == 0)
+        steady();
     EVTRAIL_GONE(info, "r.conn", 6);
     return 0;
 }

@@ -9,6 +9,7 @@
 #include <cmocka.h>
 
 #include "feed/feed_private.h"
+#include "model/entities.h"
 
 #include "unit/file_gen.h"
 #include "unit/session_builder.h"
@@ -206,6 +207,31 @@ static void many_pauses_filters_ranges__no_growth(void **state)
     builder_fini(&b);
 }
 
+/* A known fault: whether time passed behind the last event, so that what had lived was known to have ended, was up to chance. */
+static void file__at_its_end__time_passes(void **state)
+{
+    static struct gen_source source;
+    static struct gen_ring ring;
+    struct evtrail_file *file;
+    struct feed *feed;
+    (void)state;
+    char *const directory = gen_directory(), *const path = gen_path(directory, "in.evt");
+    gen_source_init(&source, 9);
+    gen_ring_init(&ring, &source.source, 0, 1);
+    assert_int_equal(evtrail_file_create(&file, path, NULL), 0);
+    assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(&ring, 3000)), 0);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(feed_new(&feed, &(struct feed_options){0}, NULL), 0);
+    assert_int_equal(feed_add_path(feed, path), 0);
+    feed->ticked_ns = INT64_MAX / 2; /* just now */
+    while (feed_run(feed, INT64_MAX) != -ENODATA)
+        ;
+    assert_int_equal(feed_model(feed)->ticked_ns, feed_model(feed)->totals.last_ns);
+    feed_free(feed);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 /* ---- sampling ---------------------------------------------------------------------------------------------------------- */
 
 static void sampling__one_chunk_in_four__all_are_counted(void **state)
@@ -349,13 +375,53 @@ static void real_processes__paused_now_and_then__all_events(void **state)
     gen_directory_remove(directory);
 }
 
+/* What only counts is sampled; who is there is not. */
+static void sampling__entities_come_and_go__those_there_are_known(void **state)
+{
+    enum { STATE = EVTRAIL_EVENT_FIRST + 1, GONE, ALL = 2000, STAY = 7 };
+    (void)state;
+    struct builder b;
+    begin(&b);
+    builder_declare(&b, STATE, EVTRAIL_KIND_state, "test.entity");
+    builder_declare(&b, GONE, EVTRAIL_KIND_gone, "test.entity");
+    struct feed *feed = live(b.directory, b.path, 0);
+    run(feed, 3);
+    feed->sample.one_in = 4;
+    for (uint64_t i = 1; i <= ALL; i++) {
+        const uint64_t words[] = {i, 0, i % 3};
+        feed->sample.calm_ns = now_ns();
+        builder_record(&b, 0, STATE, words, 3);
+        builder_events(&b, 1, 3);
+        if (i > STAY)
+            builder_record(&b, 1, GONE, (const uint64_t[]){i - STAY}, 1);
+        if (i % 20 == 0)
+            run(feed, 1);
+    }
+    settle(feed);
+    const struct model *model = feed_model(feed);
+    const struct entities *entities = entities_of(model);
+    assert_true(model->totals.sampled_out > 1000);
+    assert_int_equal(model->totals.events, ALL + 3 * ALL + ALL - STAY);
+    assert_true(entity_classes_count(entities) > 0);
+    const struct entity_class *class = entity_class_at(entities, 0);
+    assert_int_equal(class->seen, ALL);
+    assert_int_equal(class->gone, ALL - STAY);
+    assert_int_equal(class->alive, STAY);
+    assert_false(model_state_stale(model, model->now_ns));
+    assert_true(model_stale(model, model->totals.last_ns - 1000));
+    feed_free(feed);
+    builder_fini(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(file__ten_hours_of_events__no_growth),
         cmocka_unit_test(hold__a_week_of_chunks__no_growth),
         cmocka_unit_test(many_pauses_filters_ranges__no_growth),
+        cmocka_unit_test(file__at_its_end__time_passes),
         cmocka_unit_test(sampling__one_chunk_in_four__all_are_counted),
+        cmocka_unit_test(sampling__entities_come_and_go__those_there_are_known),
         cmocka_unit_test(hostile_session__at_random__nothing_breaks),
         cmocka_unit_test(real_processes__paused_now_and_then__all_events),
     };

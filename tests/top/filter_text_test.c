@@ -98,6 +98,8 @@ static void complete__behind_a_comparison__values(void **state)
     assert_true(completes("kind==", "kind==begin", &count));
     assert_true(completes("process == po", "process == pool", &count));
     assert_true(completes("pid == ", "pid == 9", &count));
+    for (unsigned i = 0; i < 1000 && !completes("label.re", "label.request", &count); i++)
+        usleep(10000); /* lines are looked through for as long as a key may take */
     assert_true(completes("label.re", "label.request", &count));
 }
 

@@ -183,7 +183,7 @@ static void starved_leak_stuck_open__events_only_counted__nothing_is_said_of_wha
     trace_event(&w.trace, w.conn, U(4), U(2), U(ACTIVE));
     trace_event(&w.trace, begins, U(9), U(0));
     trace_pass(&w.trace, SECOND);
-    model_counted(w.model, &w.trace.source, w.ping, 1000, 32000);
+    model_counted(w.model, &w.trace.source, w.conn, 1000, 32000);
     trace_pass(&w.trace, SECOND);
     for (unsigned i = 0; i < 80; i++) {
         trace_event(&w.trace, w.conn, U(5), U(2), U(1 + i % 2));
@@ -195,6 +195,22 @@ static void starved_leak_stuck_open__events_only_counted__nothing_is_said_of_wha
     trace_pass(&w.trace, 20 * SECOND);
     assert_int_equal(rows_of(&w, "starved", NULL), 1);
     assert_int_equal(rows_of(&w, "open-span", NULL), 1);
+    assert_int_equal(rows_of(&w, "leak", NULL), 0);
+    end(&w);
+}
+
+/* What becomes of entities was seen in full; what else is about them was not. */
+static void starved_leak__other_events_only_counted__only_states_are_judged(void **state)
+{
+    (void)state;
+    struct world w;
+    begin(&w, NULL);
+    trace_event(&w.trace, w.conn, U(3), U(2), U(WAITING));
+    trace_event(&w.trace, w.conn, U(4), U(2), U(ACTIVE));
+    trace_pass(&w.trace, SECOND);
+    model_counted(w.model, &w.trace.source, w.ping, 1000, 32000);
+    trace_pass(&w.trace, 80 * SECOND);
+    assert_int_equal(rows_of(&w, "starved", NULL), 1);
     assert_int_equal(rows_of(&w, "leak", NULL), 0);
     end(&w);
 }
@@ -454,6 +470,7 @@ int main(void)
         cmocka_unit_test(exhausted__queue_not_empty__for_longer_than_the_threshold),
         cmocka_unit_test(starved_leak_stuck__by_time_alone),
         cmocka_unit_test(starved_leak_stuck_open__events_only_counted__nothing_is_said_of_what_was_before),
+        cmocka_unit_test(starved_leak__other_events_only_counted__only_states_are_judged),
         cmocka_unit_test(starved_leak_stuck_open__events_lost__nothing_is_said_of_what_was_before),
         cmocka_unit_test(retry_storm__of_one_type__clears_with_hysteresis),
         cmocka_unit_test(unbalanced__siblings_that_are_parents__by_their_sums),

@@ -186,6 +186,41 @@ static inline void builder_meta(struct builder *b)
     atomic_store(&b->header->types_count, 17);
 }
 
+/* One more event type with one field, e, or of a state three: e, f, g; u64 all. */
+static inline void builder_declare(struct builder *b, uint32_t id, uint8_t kind, const char *name)
+{
+    const uint16_t fields = kind == EVTRAIL_KIND_state ? 3 : 1;
+    struct evtrail_meta_header header = {0, EVTRAIL_META_EVENT_TYPE, 0};
+    uint8_t body[256];
+    size_t at = 0;
+    const uint64_t used = atomic_load(&b->header->meta_bytes);
+    memcpy(body, &id, 4);
+    memset(body + 4, 0, 4);
+    at = 8;
+    body[at++] = 4;
+    body[at++] = kind;
+    memcpy(body + at, &fields, 2);
+    at += 2;
+    const char *const texts[] = {name, "", "a.c", "f"};
+    for (unsigned i = 0; i < 4; i++) {
+        const uint16_t bytes = (uint16_t)strlen(texts[i]);
+        memcpy(body + at, &bytes, 2);
+        memcpy(body + at + 2, texts[i], bytes);
+        at += 2u + bytes;
+    }
+    for (unsigned i = 0; i < fields; i++) {
+        static const uint8_t field[] = {EVTRAIL_TYPE_u64, 0, 0, 0, 1, 0, 'e', 0, 0, 0, 0, 0, 0};
+        memcpy(body + at, field, sizeof field);
+        body[at + 6] = (uint8_t)('e' + i);
+        at += sizeof field;
+    }
+    header.bytes = (uint32_t)((sizeof header + at + 7) / 8 * 8);
+    memcpy(b->data + BUILDER_META_OFFSET + used, &header, sizeof header);
+    memcpy(b->data + BUILDER_META_OFFSET + used + sizeof header, body, at);
+    atomic_store(&b->header->meta_bytes, used + header.bytes);
+    atomic_store(&b->header->types_count, id + 1);
+}
+
 static inline uint8_t *builder_map(const char *path, size_t bytes, int *ret_fd)
 {
     int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

@@ -27,8 +27,8 @@ static int tap(void *context, const struct evtrail_chunk *chunk)
     struct evtrail_chunk_step step = {0};
     counts->tapped += chunk->events;
     while (evtrail_chunk_next(chunk, &step)) {
-        assert_int_equal(step.id, EVTRAIL_EVENT_FIRST);
-        assert_int_equal(step.words, 1);
+        assert_in_range(step.id, EVTRAIL_EVENT_FIRST, EVTRAIL_EVENT_FIRST + 2);
+        assert_int_equal(step.words, step.id == EVTRAIL_EVENT_FIRST + 1 ? 3 : 1);
         counts->stepped++;
     }
     if (counts->take >= 0)
@@ -130,6 +130,38 @@ static void tap__takes_every_other_chunk__loss_stays_exact(void **state)
     assert_int_equal(counts.told, lost + counts.lost[EVTRAIL_CAUSE_overwritten]);
     assert_int_equal(counts.tapped, counts.delivered);
     assert_true(counts.events > 0 && counts.events < counts.delivered);
+    evtrail_reader_free(counts.reader);
+    builder_fini(&b);
+}
+
+/* Types that are declared while chunks wait half read. */
+static void tap__leaves_states__only_they_come(void **state)
+{
+    enum { STATE = EVTRAIL_EVENT_FIRST + 1, GONE, ROUNDS = 10 };
+    (void)state;
+    struct builder b;
+    struct counts counts;
+    builder_init(&b);
+    builder_live(&b);
+    builder_declare(&b, STATE, EVTRAIL_KIND_state, "test.entity");
+    begin(&counts, &b, EVTRAIL_TAP_states);
+    for (uint64_t round = 0; round < ROUNDS; round++) {
+        if (round == ROUNDS / 2)
+            builder_declare(&b, GONE, EVTRAIL_KIND_gone, "test.entity");
+        builder_events(&b, 0, 20);
+        builder_record(&b, 0, STATE, (const uint64_t[]){round, 0, 1}, 3);
+        builder_events(&b, 1, 20);
+        if (round >= ROUNDS / 2)
+            builder_record(&b, 1, GONE, &round, 1);
+        builder_lose(&b, 0, EVTRAIL_LOST_FULL);
+        read_all(&counts);
+    }
+    builder_die(&b);
+    read_all(&counts);
+    assert_int_equal(counts.events, ROUNDS + ROUNDS / 2);
+    assert_int_equal(counts.delivered, 40 * ROUNDS + ROUNDS + ROUNDS / 2);
+    assert_int_equal(counts.tapped, counts.delivered);
+    assert_int_equal(counts.told, ROUNDS);
     evtrail_reader_free(counts.reader);
     builder_fini(&b);
 }
@@ -249,6 +281,7 @@ int main(void)
         cmocka_unit_test(tap__lets_all_pass__all_events_come_once),
         cmocka_unit_test(tap__takes_all__nothing_comes_and_all_is_delivered),
         cmocka_unit_test(tap__takes_every_other_chunk__loss_stays_exact),
+        cmocka_unit_test(tap__leaves_states__only_they_come),
         cmocka_unit_test(chunk_next__torn_records__stops_at_the_first),
         cmocka_unit_test(parts__of_memfds__read_as_one_set_while_written),
         cmocka_unit_test(next_part__not_a_set__refused),

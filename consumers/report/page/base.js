@@ -3,9 +3,7 @@
 // change how the text around them reads.
 var SVG = "http://www.w3.org/2000/svg";
 function clean(text) {
-    return String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, function (c) {
-        return "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0");
-    });
+    return String(text).replace(/[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, c => "\\u" + c.charCodeAt(0).toString(16).padStart(4, "0"));
 }
 function fill(element, attributes, children) {
     for (var key in attributes || {}) {
@@ -55,7 +53,7 @@ function stateRead() {
     state = {};
     var text = location.hash.slice(1);
     if (text.indexOf("=") < 0) return;
-    text.split("&").forEach(function (part) {
+    text.split("&").forEach(part => {
         var at = part.indexOf("=");
         if (at > 0) try { state[part.slice(0, at)] = decodeURIComponent(part.slice(at + 1)); } catch (ignored) { /* not ours */ }
     });
@@ -65,8 +63,8 @@ function stateSet(key, value) {
     if (value === null || value === "" || value === undefined) delete state[key];
     else state[key] = String(value);
     clearTimeout(stateTimer);
-    stateTimer = setTimeout(function () {
-        var text = Object.keys(state).sort().map(function (k) { return k + "=" + encodeURIComponent(state[k]); }).join("&");
+    stateTimer = setTimeout(() => {
+        var text = Object.keys(state).sort().map(k => k + "=" + encodeURIComponent(state[k])).join("&");
         try { history.replaceState(null, "", "#" + text); } catch (ignored) { /* a page in a sandbox */ }
     }, 150);
 }

@@ -21,30 +21,30 @@ function shift(part) {
     viewSet(view.from + by, view.to + by);
 }
 function redraw() {
-    charts.forEach(function (chart) { chart.stale = true; });
+    charts.forEach(chart => { chart.stale = true; });
     if (waiting) return;
     waiting = true;
     requestAnimationFrame(draw);
 }
 function draw() {
     waiting = false;
-    charts.forEach(function (chart) {
+    charts.forEach(chart => {
         if (!chart.stale || !chart.seen) return;
         chart.stale = false;
         chart.draw();
     });
 }
 // A chart is drawn when it is on the screen, and again when its width changes.
-var watcher = new IntersectionObserver(function (entries) {
-    entries.forEach(function (entry) {
+var watcher = new IntersectionObserver(entries => {
+    entries.forEach(entry => {
         var chart = entry.target.chart;
         if (!chart) return;
         chart.seen = entry.isIntersecting;
         if (chart.seen && chart.stale) { chart.stale = false; chart.draw(); }
     });
 }, {rootMargin: "300px"});
-var sizes = new ResizeObserver(function (entries) {
-    entries.forEach(function (entry) {
+var sizes = new ResizeObserver(entries => {
+    entries.forEach(entry => {
         var chart = entry.target.chart, width = Math.round(entry.contentRect.width);
         if (!chart || chart.width === width || width === 0) return;
         chart.width = width;
@@ -61,7 +61,7 @@ function watch(element, chart) {
     sizes.observe(element);
 }
 function unwatch(root) {
-    charts = charts.filter(function (chart) {
+    charts = charts.filter(chart => {
         if (!root.contains(chart.element)) return true;
         watcher.unobserve(chart.element);
         sizes.unobserve(chart.element);
@@ -70,12 +70,12 @@ function unwatch(root) {
 }
 // On paper all is light, and all is drawn.
 var themeShown = null;
-window.addEventListener("beforeprint", function () {
+window.addEventListener("beforeprint", () => {
     themeShown = document.documentElement.getAttribute("data-theme");
     document.documentElement.setAttribute("data-theme", "light");
-    charts.forEach(function (chart) { chart.width = chart.element.clientWidth; if (chart.width) chart.draw(); });
+    charts.forEach(chart => { chart.width = chart.element.clientWidth; if (chart.width) chart.draw(); });
 });
-window.addEventListener("afterprint", function () {
+window.addEventListener("afterprint", () => {
     if (themeShown) document.documentElement.setAttribute("data-theme", themeShown);
     else document.documentElement.removeAttribute("data-theme");
     redraw();
@@ -86,16 +86,16 @@ window.addEventListener("afterprint", function () {
 function timePointer(area, on) {
     var start = null;
     function x(event) { return event.clientX - area.getBoundingClientRect().left; }
-    area.addEventListener("pointerdown", function (event) {
+    area.addEventListener("pointerdown", event => {
         if (event.button !== 0 || event.pointerType === "touch") return;
         start = x(event);
         area.setPointerCapture(event.pointerId);
     });
-    area.addEventListener("pointermove", function (event) {
+    area.addEventListener("pointermove", event => {
         if (start !== null && Math.abs(x(event) - start) > 4) on.mark(Math.min(start, x(event)), Math.max(start, x(event)));
         on.move(x(event), event);
     });
-    area.addEventListener("pointerup", function (event) {
+    area.addEventListener("pointerup", event => {
         var from = start, to = x(event);
         start = null;
         on.mark(0, 0);
@@ -103,16 +103,16 @@ function timePointer(area, on) {
         if (Math.abs(to - from) > 4) viewSet(on.at(Math.min(from, to)), on.at(Math.max(from, to)));
         else if (on.click) on.click(to, event);
     });
-    area.addEventListener("pointercancel", function () { start = null; on.mark(0, 0); });
-    area.addEventListener("pointerleave", function () { if (document.activeElement !== area) on.move(null); });
-    area.addEventListener("dblclick", function () { viewSet(0, view.length); });
-    area.addEventListener("wheel", function (event) {
+    area.addEventListener("pointercancel", () => { start = null; on.mark(0, 0); });
+    area.addEventListener("pointerleave", () => { if (document.activeElement !== area) on.move(null); });
+    area.addEventListener("dblclick", () => { viewSet(0, view.length); });
+    area.addEventListener("wheel", event => {
         if (!event.ctrlKey && !event.shiftKey && !event.altKey) return;
         event.preventDefault();
         if (event.shiftKey) shift((event.deltaY || event.deltaX) > 0 ? 0.1 : -0.1);
         else zoom(event.deltaY > 0 ? 1.25 : 0.8, on.at(x(event)));
     }, {passive: false});
-    area.addEventListener("keydown", function (event) {
+    area.addEventListener("keydown", event => {
         if (event.ctrlKey || event.metaKey || event.altKey) return;
         var around = on.cursor ? on.cursor() : undefined, key = event.key, used = true;
         if (key === "+" || key === "=") zoom(0.5, around);
@@ -150,7 +150,7 @@ function timeChart(o) {
         var low = o.log ? Infinity : 0, high = o.log ? 0 : -Infinity;
         for (var i = first; i <= last; i++) {
             var sum = 0;
-            o.series.forEach(function (one) {
+            o.series.forEach(one => {
                 var up = one.highs ? one.highs[i] : one.values[i], down = one.lows ? one.lows[i] : one.values[i];
                 if (up === null || up === undefined || isNaN(up)) return;
                 if (o.stack) sum += up;
@@ -179,17 +179,17 @@ function timeChart(o) {
     }
     function scaleY(low, high) {
         var room = height - TOP - BOTTOM;
-        return o.log ? function (v) { return TOP + room * (1 - (Math.log(Math.max(v, low)) - Math.log(low)) / (Math.log(high) - Math.log(low))); }
-            : function (v) { return TOP + room * (1 - (v - low) / (high - low)); };
+        return o.log ? v => TOP + room * (1 - (Math.log(Math.max(v, low)) - Math.log(low)) / (Math.log(high) - Math.log(low)))
+            : v => TOP + room * (1 - (v - low) / (high - low));
     }
     function axes(y, low, high) {
         var g = s("g"), list = o.log ? logTicks(low, high, 7) : valueTicks(low, high, 4, o.unit), t = ticks(view.from, view.to, Math.max(2, Math.floor(chart.width / 80)));
-        list.forEach(function (v) {
+        list.forEach(v => {
             var at = Math.round(y(v)) + 0.5;
             g.appendChild(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: at, y2: at}));
             g.appendChild(s("text", {x: LEFT - 8, y: at + 4, "text-anchor": "end"}, tick(v, o.unit)));
         });
-        t.list.forEach(function (v) {
+        t.list.forEach(v => {
             g.appendChild(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, moment(v, t.step)));
             g.appendChild(s("line", {class: "gridline", x1: x(v), x2: x(v), y1: height - BOTTOM, y2: height - BOTTOM + 4}));
         });
@@ -211,7 +211,7 @@ function timeChart(o) {
     function dots(g, one, first, last, y) {
         var list = [];
         for (var i = first; i <= last && list.length <= 20; i++) if (one.values[i] !== null && one.values[i] !== undefined && !isNaN(one.values[i])) list.push(i);
-        if (list.length <= 20) list.forEach(function (k) { g.appendChild(s("circle", {class: "dot " + one.colour, cx: x((k + 0.5) * stepNs), cy: y(one.values[k]), r: 3})); });
+        if (list.length <= 20) list.forEach(k => { g.appendChild(s("circle", {class: "dot " + one.colour, cx: x((k + 0.5) * stepNs), cy: y(one.values[k]), r: 3})); });
     }
     function between(lows, highs, first, last, y) {
         var up = "", down = "", d = "";
@@ -230,7 +230,7 @@ function timeChart(o) {
     }
     function stacked(first, last, y) {
         var base = new Float64Array(buckets), g = s("g");
-        o.series.forEach(function (one) {
+        o.series.forEach(one => {
             var tops = new Float64Array(buckets);
             for (var i = first; i <= last; i++) tops[i] = base[i] + (one.values[i] || 0);
             g.appendChild(s("path", {class: "stacked " + one.colour, d: between(base, tops, first, last, y)}));
@@ -255,7 +255,7 @@ function timeChart(o) {
         }
         context.restore();
     }
-    chart.draw = function () {
+    chart.draw = () => {
         if (!chart.width) chart.width = area.clientWidth;
         if (!chart.width) return;
         var r = range(), b = bounds(r[0], r[1]), y = scaleY(b[0], b[1]), clip = "clip" + charts.indexOf(chart);
@@ -266,11 +266,11 @@ function timeChart(o) {
         if (o.heat) heatDraw(y, r[0], r[1]);
         svg.appendChild(axes(y, b[0], b[1]));
         var g = s("g", {"clip-path": "url(#" + clip + ")"});
-        (o.lost || []).forEach(function (loss) {
+        (o.lost || []).forEach(loss => {
             g.appendChild(s("rect", {class: "lost", x: x(loss.from), y: TOP, width: Math.max(1.5, x(loss.to) - x(loss.from)), height: height - TOP - BOTTOM}, s("title", null, whole(loss.count) + " events lost")));
         });
         if (o.stack) g.appendChild(stacked(r[0], r[1], y));
-        else o.series.forEach(function (one) {
+        else o.series.forEach(one => {
             if (one.highs) g.appendChild(s("path", {class: "fill " + one.colour, d: between(one.lows, one.highs, r[0], r[1], y)}));
             if (one.under) g.appendChild(s("path", {class: "fill " + one.colour, d: between(new Float64Array(buckets), one.values, r[0], r[1], y)}));
             if (one.values) dots(g, one, r[0], r[1], y);
@@ -293,9 +293,7 @@ function timeChart(o) {
         cursor.setAttribute("y2", height - BOTTOM);
         cursor.setAttribute("visibility", "visible");
         empty(readout);
-        fill(readout, null, [h("b", null, moment(index * stepNs, stepNs)), o.series.filter(named).map(function (one) {
-            return h("span", null, " " + one.name + " ", h("b", null, text(one, index)));
-        })]);
+        fill(readout, null, [h("b", null, moment(index * stepNs, stepNs)), o.series.filter(named).map(one => h("span", null, " " + one.name + " ", h("b", null, text(one, index))))]);
     }
     function named(one) { return one.name; }
     function text(one, i) {
@@ -310,29 +308,26 @@ function timeChart(o) {
     function table() {
         var r = range(), all = o.series.filter(named), rows = [];
         for (var i = r[0]; i <= r[1]; i++)
-            if (all.some(function (one) { var v = (one.values || one.highs)[i]; return v !== null && v !== undefined && !isNaN(v) && v !== 0; })) rows.push(i);
-        var body = h("tbody", null, rows.slice(0, 400).map(function (i) {
-            return h("tr", null, h("th", {scope: "row"}, moment(i * stepNs, stepNs)), all.map(function (one) { return h("td", null, text(one, i)); }));
-        }));
+            if (all.some(one => { var v = (one.values || one.highs)[i]; return v !== null && v !== undefined && !isNaN(v) && v !== 0; })) rows.push(i);
+        var body = h("tbody", null, rows.slice(0, 400).map(i => h("tr", null, h("th", {scope: "row"}, moment(i * stepNs, stepNs)), all.map(one => h("td", null, text(one, i))))));
         var caption = rows.length > 400 ? "The first 400 of " + whole(rows.length) + " points; zoom in for others" : rows.length ? "" : "No values in the time shown";
-        while (details.lastChild !== details.firstChild) details.removeChild(details.lastChild);
-        details.appendChild(h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", null, caption ? h("caption", null, caption) : null,
-            h("thead", null, h("tr", null, h("th", {scope: "col"}, "from"), all.map(function (one) { return h("th", {scope: "col"}, one.name); }))), body)));
+        unfold(details, h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", null, caption ? h("caption", null, caption) : null,
+            h("thead", null, h("tr", null, h("th", {scope: "col"}, "from"), all.map(one => h("th", {scope: "col"}, one.name)))), body)));
     }
-    details.addEventListener("toggle", function () { if (details.open) table(); });
+    unfolds(details, table);
     var steps = {ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -1e9, End: 1e9};
     timePointer(area, {
         at: at,
-        move: function (px) { if (px === null) hide(); else show(Math.floor(at(px) / stepNs)); },
-        mark: function (a, b) {
+        move: px => { if (px === null) hide(); else show(Math.floor(at(px) / stepNs)); },
+        mark: (a, b) => {
             picked.setAttribute("visibility", b > a ? "visible" : "hidden");
             picked.setAttribute("x", a);
             picked.setAttribute("y", TOP);
             picked.setAttribute("width", Math.max(0, b - a));
             picked.setAttribute("height", height - TOP - BOTTOM);
         },
-        cursor: function () { return chart.at >= 0 ? (chart.at + 0.5) * stepNs : undefined; },
-        keys: function (key) {
+        cursor: () => chart.at >= 0 ? (chart.at + 0.5) * stepNs : undefined,
+        keys: key => {
             if (key === "Escape") { hide(); return true; }
             if (!(key in steps)) return false;
             var r = range();
@@ -340,30 +335,42 @@ function timeChart(o) {
             return true;
         }
     });
-    area.addEventListener("focus", function () { readout.setAttribute("aria-live", "polite"); });
-    area.addEventListener("blur", function () { readout.removeAttribute("aria-live"); hide(); });
+    area.addEventListener("focus", () => { readout.setAttribute("aria-live", "polite"); });
+    area.addEventListener("blur", () => { readout.removeAttribute("aria-live"); hide(); });
     watch(area, chart);
     return h("figure", {class: "chart"}, h("figcaption", null, h("h3", null, o.title), o.note ? h("p", {class: "note"}, o.note) : null),
         legend(o.series, o.stack), area, readout, details);
 }
+// What is below a summary is made when it is opened; what replaces it is as far down.
+function unfold(details, box) {
+    var at = details.lastChild.scrollTop;
+    fold(details);
+    details.appendChild(box);
+    box.scrollTop = at;
+}
+function fold(details) { while (details.childNodes.length > 1) details.removeChild(details.lastChild); }
+function unfolds(details, make) {
+    details.addEventListener("toggle", () => {
+        if (!details.open) fold(details);
+        else if (details.childNodes.length === 1) make();
+    });
+}
 // At most so many: 1, 2, 5 of each power of ten, else powers of ten, else every so-manieth of them.
 function logTicks(low, high, most) {
     var list = [], first = Math.floor(Math.log10(low)), last = Math.ceil(Math.log10(high));
-    [[1, 2, 5], [1, 3], [1]].some(function (parts) {
+    [[1, 2, 5], [1, 3], [1]].some(parts => {
         list = [];
-        for (var p = first; p <= last; p++) parts.forEach(function (m) { var v = m * Math.pow(10, p); if (v >= low && v <= high) list.push(v); });
+        for (var p = first; p <= last; p++) parts.forEach(m => { var v = m * Math.pow(10, p); if (v >= low && v <= high) list.push(v); });
         return list.length <= most;
     });
     var each = Math.ceil(list.length / most);
-    return list.filter(function (v, i) { return i % each === 0; });
+    return list.filter((v, i) => i % each === 0);
 }
 function tick(value, unit) { return quantity(value, /^(ns|us|ms|s|bytes)$/.test(unit) ? unit : "").replace(/\.0+(?=\D|$)/, ""); }
 function legend(series, filled) {
-    var named = series.filter(function (one) { return one.name; });
+    var named = series.filter(one => one.name);
     if (named.length < 2 && !filled) return null;
-    return h("ul", {class: "legend"}, named.map(function (one) {
-        return h("li", {class: one.colour}, h("span", {class: "swatch " + (filled ? "" : one.highs && !one.values ? "band" : "line"), "aria-hidden": "true"}), one.name);
-    }));
+    return h("ul", {class: "legend"}, named.map(one => h("li", {class: one.colour}, h("span", {class: "swatch " + (filled ? "" : one.highs && !one.values ? "band" : "line"), "aria-hidden": "true"}), one.name)));
 }
 function rgb(text) {
     var n = parseInt(text.slice(1), 16);
@@ -371,7 +378,7 @@ function rgb(text) {
 }
 function mix(a, b, part) {
     var x = rgb(a), y = rgb(b);
-    return "rgb(" + x.map(function (v, i) { return Math.round(v + (y[i] - v) * part); }).join(",") + ")";
+    return "rgb(" + x.map((v, i) => Math.round(v + (y[i] - v) * part)).join(",") + ")";
 }
 
 // ---- a histogram: durations on a logarithmic scale ----
@@ -387,7 +394,7 @@ function rebin(list, from, to, bins) {
 function histogram(o) {
     var chart = {width: 0}, height = o.height || 190, svg = s("svg", {role: "img", "aria-label": o.title, height: height}), area = h("div", {class: "area"}, svg);
     var bottom = Infinity, top = 1;
-    [o.list, o.other || []].forEach(function (list) {
+    [o.list, o.other || []].forEach(list => {
         if (!list.length) return;
         bottom = Math.min(bottom, Math.max(1, list[0]));
         top = Math.max(top, list[list.length - 2]);
@@ -396,23 +403,23 @@ function histogram(o) {
     bottom *= 0.97;
     if (top < bottom * 6) { var middle = Math.sqrt(bottom * top); bottom = middle / 2.5; top = middle * 2.5; }
     chart.element = area;
-    chart.draw = function () {
+    chart.draw = () => {
         if (!chart.width) chart.width = area.clientWidth;
         if (!chart.width) return;
         var bins = Math.max(12, Math.min(80, Math.ceil(Math.log2(top / bottom) * 8), Math.floor((chart.width - LEFT) / 4)));
         var a = rebin(o.list, bottom, top, bins), b = o.other ? rebin(o.other, bottom, top, bins) : null;
-        var sum = function (list) { return list.reduce(function (x, y) { return x + y; }, 0) || 1; }, totalA = sum(a), totalB = b ? sum(b) : 1;
-        var most = Math.max.apply(null, Array.prototype.map.call(a, function (v) { return v / totalA; }).concat(b ? Array.prototype.map.call(b, function (v) { return v / totalB; }) : [])) || 1;
-        var x = function (v) { return LEFT + Math.log(v / bottom) / Math.log(top / bottom) * (chart.width - LEFT - RIGHT); };
-        var y = function (part) { return TOP + (height - TOP - BOTTOM) * (1 - part / most / 1.04); };
+        var sum = list => list.reduce((x, y) => x + y, 0) || 1, totalA = sum(a), totalB = b ? sum(b) : 1;
+        var most = Math.max.apply(null, Array.prototype.map.call(a, v => v / totalA).concat(b ? Array.prototype.map.call(b, v => v / totalB) : [])) || 1;
+        var x = v => LEFT + Math.log(v / bottom) / Math.log(top / bottom) * (chart.width - LEFT - RIGHT);
+        var y = part => TOP + (height - TOP - BOTTOM) * (1 - part / most / 1.04);
         empty(svg);
         svg.setAttribute("viewBox", "0 0 " + chart.width + " " + height);
         svg.setAttribute("height", height);
-        ticks(0, most * 100, 4).list.forEach(function (v) {
+        ticks(0, most * 100, 4).list.forEach(v => {
             svg.appendChild(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: y(v / 100), y2: y(v / 100)}));
             svg.appendChild(s("text", {x: LEFT - 8, y: y(v / 100) + 4, "text-anchor": "end"}, +v.toPrecision(2) + " %"));
         });
-        logTicks(bottom, top, Math.max(2, Math.floor(chart.width / 75))).forEach(function (v) { svg.appendChild(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, tick(v, "ns"))); });
+        logTicks(bottom, top, Math.max(2, Math.floor(chart.width / 75))).forEach(v => { svg.appendChild(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, tick(v, "ns"))); });
         var wide = (chart.width - LEFT - RIGHT) / bins, d = "";
         for (var i = 0; i < bins; i++) {
             if (a[i]) svg.appendChild(s("rect", {class: "stacked c0", x: LEFT + i * wide + 0.5, y: y(a[i] / totalA), width: Math.max(1, wide - 1), height: Math.max(1, y(0) - y(a[i] / totalA))},
@@ -420,7 +427,7 @@ function histogram(o) {
             if (b) d += (i ? "L" : "M") + (LEFT + i * wide).toFixed(1) + " " + y(b[i] / totalB).toFixed(1) + "h" + wide.toFixed(1);
         }
         if (b) svg.appendChild(s("path", {class: "line c1", d: d}));
-        (o.marks || []).forEach(function (mark, i) {
+        (o.marks || []).forEach((mark, i) => {
             if (!(mark[1] >= bottom && mark[1] <= top)) return;
             svg.appendChild(s("line", {class: "line thin dash cink", x1: x(mark[1]), x2: x(mark[1]), y1: TOP, y2: height - BOTTOM}));
             svg.appendChild(s("text", {class: "mark", x: x(mark[1]) + 4, y: TOP + 10 + 13 * (i % 3)}, mark[0]));
@@ -428,8 +435,7 @@ function histogram(o) {
     };
     watch(area, chart);
     var details = h("details", null, h("summary", null, "Table"));
-    details.addEventListener("toggle", function () {
-        if (!details.open || details.childNodes.length > 1) return;
+    unfolds(details, () => {
         var rows = [];
         for (var i = 0; i < o.list.length; i += 3) rows.push(h("tr", null, h("th", {scope: "row"}, ns(o.list[i]) + " to " + ns(o.list[i + 1])), h("td", null, whole(o.list[i + 2]))));
         details.appendChild(h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", null,

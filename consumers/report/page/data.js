@@ -34,7 +34,7 @@ function valueSmall(column, index) {
 }
 function enumsOf(text) {
     var map = {};
-    text.split(",").forEach(function (part) {
+    text.split(",").forEach(part => {
         var at = part.indexOf("=");
         if (at > 0) map[part.slice(0, at).trim()] = part.slice(at + 1).trim();
     });
@@ -42,7 +42,7 @@ function enumsOf(text) {
 }
 function slicesOf(columns, from) {
     var out = {joined: from.joined, grain: from.grain};
-    ["from", "length", "before", "after", "track", "lane", "name", "count"].forEach(function (key) { out[key] = numbers(columns, from[key]); });
+    ["from", "length", "before", "after", "track", "lane", "name", "count"].forEach(key => { out[key] = numbers(columns, from[key]); });
     out.size = out.from.length;
     return out;
 }
@@ -52,7 +52,7 @@ var BOOL = 1, HEX_FIRST = 10, HEX_LAST = 13, F32 = 14, F64 = 15, POINTER = 16, S
 function fieldReader(model, field) {
     var column = planes(model.columns, field.values), small = column.planes <= 6, view = new DataView(new ArrayBuffer(8));
     var signed = (field.type >= 2 && field.type <= 5) || field.type === ENUM, names = field.enums ? enumsOf(field.enums) : null;
-    return function (index) {
+    return index => {
         if (field.type === STRING || field.type === BYTES) {
             var number = valueSmall(column, index);
             return number ? model.text(number) : null;
@@ -84,18 +84,16 @@ function eventsOf(model, from) {
     var size = events.time.length, place = new Uint32Array(size), next = new Uint32Array(from.types.length);
     for (var i = 0; i < size; i++) place[i] = next[events.type[i]]++;
     events.size = size;
-    from.types.forEach(function (type) {
-        type.fields.forEach(function (field) { field.read = fieldReader(model, field); });
+    from.types.forEach(type => {
+        type.fields.forEach(field => { field.read = fieldReader(model, field); });
         type.took = type.durations ? planes(model.columns, type.durations) : null;
     });
-    events.duration = function (i) {
+    events.duration = i => {
         var type = from.types[events.type[i]];
         return type.took ? valueSmall(type.took, place[i]) - 1 : -1;
     };
-    events.value = function (i, field) { return field.read(place[i]); };
-    events.text = function (i) {
-        return from.types[events.type[i]].fields.map(function (field) { return field.name + "=" + fieldText(field, field.read(place[i])); }).join(" ");
-    };
+    events.value = (i, field) => field.read(place[i]);
+    events.text = i => from.types[events.type[i]].fields.map(field => field.name + "=" + fieldText(field, field.read(place[i]))).join(" ");
     return events;
 }
 
@@ -104,31 +102,29 @@ function open(bytes) {
     var model = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
     var columns = model.columns = bytes.subarray(4 + length), decoder = new TextDecoder();
     var ends = numbers(columns, model.sample.text_ends), heap = model.sample.texts[0];
-    model.text = function (number) {
-        return decoder.decode(columns.subarray(heap + (number > 1 ? ends[number - 2] : 0), heap + ends[number - 1]));
-    };
+    model.text = number => decoder.decode(columns.subarray(heap + (number > 1 ? ends[number - 2] : 0), heap + ends[number - 1]));
     model.byNumber = {};
-    model.rows.forEach(function (row) {
+    model.rows.forEach(row => {
         model.byNumber[row.number] = row;
         if (row.series) row.series = numbers(columns, row.series);
         if (row.span && row.span.heat) row.span.heat.max = numbers(columns, row.span.heat.max);
     });
     model.series = model.series ? numbers(columns, model.series) : [];
-    model.lost.forEach(function (lost) { lost.series = lost.series ? numbers(columns, lost.series) : []; });
+    model.lost.forEach(lost => { lost.series = lost.series ? numbers(columns, lost.series) : []; });
     model.slices = slicesOf(columns, model.slices);
     model.strips = slicesOf(columns, model.strips);
     model.events_kept = eventsOf(model, model.sample);
     model.length = Math.max(model.length, 1);
     model.gaps = gapsOf(model.losses);
-    model.spans = model.rows.filter(function (row) { return row.span; });
-    model.counters = model.rows.filter(function (row) { return row.counter; });
-    model.classes = model.rows.filter(function (row) { return row.entity; });
+    model.spans = model.rows.filter(row => row.span);
+    model.counters = model.rows.filter(row => row.counter);
+    model.classes = model.rows.filter(row => row.entity);
     return model;
 }
 // Stretches in which something was lost, whose ever it was.
 function gapsOf(losses) {
     var gaps = [];
-    losses.slice().sort(function (a, b) { return a.from - b.from; }).forEach(function (loss) {
+    losses.slice().sort((a, b) => a.from - b.from).forEach(loss => {
         var last = gaps[gaps.length - 1];
         if (last && loss.from <= last.to) { last.to = Math.max(last.to, loss.to); last.count += loss.count; }
         else gaps.push({from: loss.from, to: loss.to, count: loss.count});

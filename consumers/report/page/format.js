@@ -59,7 +59,7 @@ function clock(startText, at) {
 // Where an axis has its ticks: steps of 1, 2, 5 times a power of ten.
 function ticks(from, to, count) {
     var step = Math.pow(10, Math.floor(Math.log10((to - from) / count || 1)));
-    [2, 5, 10].some(function (by) {
+    [2, 5, 10].some(by => {
         if ((to - from) / step <= count) return true;
         step = by === 2 ? step * 2 : by === 5 ? step * 2.5 : step * 2;
     });
@@ -70,6 +70,6 @@ function ticks(from, to, count) {
 // The same for values of a unit: sizes have steps of powers of 1,024.
 function valueTicks(from, to, count, unit) {
     var by = unit === "bytes" ? Math.pow(1024, Math.max(0, Math.floor(Math.log(Math.max(to, 1)) / Math.log(1024)))) : 1;
-    return ticks(from / by, to / by, count).list.map(function (v) { return v * by; });
+    return ticks(from / by, to / by, count).list.map(v => v * by);
 }
 function numberOf(text) { return text === "inf" ? Infinity : text === "-inf" ? -Infinity : Number(text); }

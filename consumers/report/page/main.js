@@ -4,9 +4,9 @@ var shown = null;
 function overview(model) {
     var chart = {width: 0}, canvas = h("canvas", {"aria-hidden": "true"}), out = h("output", {"for": "strip"});
     var strip = h("div", {class: "strip", id: "strip", tabindex: "0", role: "slider", "aria-label": "Time shown", "aria-valuemin": "0", "aria-valuemax": Math.round(model.length)}, canvas), pick = null;
-    var series = model.series, most = Math.max.apply(null, Array.prototype.slice.call(series).concat(1)), reset = h("button", {type: "button", id: "all", click: function () { viewSet(0, view.length); }}, "Show all");
+    var series = model.series, most = Math.max.apply(null, Array.prototype.slice.call(series).concat(1)), reset = h("button", {type: "button", id: "all", click: () => { viewSet(0, view.length); }}, "Show all");
     chart.element = strip;
-    chart.draw = function () {
+    chart.draw = () => {
         if (!chart.width) chart.width = strip.clientWidth;
         var context = canvasFor(canvas, chart.width, 34), wide = chart.width / (model.length / model.width);
         context.fillStyle = colour("--base");
@@ -15,7 +15,7 @@ function overview(model) {
             context.fillRect(i * wide, 34 - tall, Math.max(0.6, wide), tall);
         }
         context.fillStyle = colour("--bad");
-        model.gaps.forEach(function (loss) { context.fillRect(loss.from / model.length * chart.width, 0, Math.max(2, (loss.to - loss.from) / model.length * chart.width), 3); });
+        model.gaps.forEach(loss => { context.fillRect(loss.from / model.length * chart.width, 0, Math.max(2, (loss.to - loss.from) / model.length * chart.width), 3); });
         var left = view.from / model.length * chart.width, right = view.to / model.length * chart.width;
         context.fillStyle = colour("--pick");
         if (pick) context.fillRect(pick[0], 0, pick[1] - pick[0], 34);
@@ -31,10 +31,10 @@ function overview(model) {
         reset.disabled = view.to - view.from >= view.length;
     };
     timePointer(strip, {
-        at: function (px) { return px / strip.clientWidth * view.length; },
-        move: function () {}, mark: function (a, b) { pick = b > a ? [a, b] : null; chart.draw(); },
-        click: function (px) { var wide = view.to - view.from, at = px / strip.clientWidth * view.length; if (wide < view.length) viewSet(at - wide / 2, at + wide / 2); },
-        keys: function (key) {
+        at: px => px / strip.clientWidth * view.length,
+        move: () => {}, mark: (a, b) => { pick = b > a ? [a, b] : null; chart.draw(); },
+        click: px => { var wide = view.to - view.from, at = px / strip.clientWidth * view.length; if (wide < view.length) viewSet(at - wide / 2, at + wide / 2); },
+        keys: key => {
             if (key === "ArrowLeft") shift(-0.25);
             else if (key === "ArrowRight") shift(0.25);
             else if (key === "Home") viewSet(0, view.to - view.from);
@@ -44,12 +44,12 @@ function overview(model) {
         }
     });
     watch(strip, chart);
-    return h("div", {class: "range", role: "region", "aria-label": "Time shown"}, strip, out, h("button", {type: "button", "aria-label": "Zoom in", click: function () { zoom(0.5); }}, "+"), h("button", {type: "button", "aria-label": "Zoom out", click: function () { zoom(2); }}, "−"), reset);
+    return h("div", {class: "range", role: "region", "aria-label": "Time shown"}, strip, out, h("button", {type: "button", "aria-label": "Zoom in", click: () => { zoom(0.5); }}, "+"), h("button", {type: "button", "aria-label": "Zoom out", click: () => { zoom(2); }}, "−"), reset);
 }
 // Shows a trace, and maybe another beside it. May be called again.
 function show(model, other) {
     shown = model;
-    charts = [];
+    unwatch(document.body);
     baseSet(model.length);
     view.length = model.length;
     view.from = 0;
@@ -58,19 +58,19 @@ function show(model, other) {
         var from = Number(state.from) || 0, to = Number(state.to) || model.length;
         if (to > from && from >= 0) { view.from = Math.min(from, model.length - 1); view.to = Math.min(to, model.length); }
     }
-    var title = document.title.replace(/: evtrail report$/, "");
+    var title = document.title.replace(/: evtrail \w+$/, "");
     by("title").textContent = title;
     by("when").textContent = clock(model.start, 0) + ", " + ns(model.length) + (model.processes.length ? " on " + clean(model.processes[0].host) : "");
     empty(by("verdict"));
-    fill(by("verdict"), null, verdicts(model).map(function (one) { return h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1]); }));
+    fill(by("verdict"), null, verdicts(model).map(one => h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1])));
     var main = empty(by("main")), bar = empty(by("bar")), sections = [["summary", "Summary", summaryView]];
     if (model.spans.length) sections.push(["spans", "Spans", spansView]);
     if (model.counters.length) sections.push(["counters", "Counters", countersView]);
     if (model.classes.length) sections.push(["entities", "Entities", entitiesView]);
     if (model.slices.size || model.spans.length) sections.push(["timeline", "Timeline", timelineView]);
     sections.push(["events", "Events", eventsView]);
-    bar.appendChild(h("div", null, h("nav", {"aria-label": "On this page"}, sections.map(function (one) {
-        return h("a", {href: "#" + one[0], click: function (event) {
+    bar.appendChild(h("div", null, h("nav", {"aria-label": "On this page"}, sections.map(one => {
+        return h("a", {href: "#" + one[0], click: event => {
             event.preventDefault();
             by(one[0]).scrollIntoView();
             stateSet("at", one[0]);
@@ -78,7 +78,7 @@ function show(model, other) {
             by(one[0] + "-title").focus({preventScroll: true});
         }}, one[1]);
     })), model.events ? overview(model) : null));
-    sections.forEach(function (one) { main.appendChild(one[2](model, other)); });
+    sections.forEach(one => { main.appendChild(one[2](model, other)); });
     redraw();
     if (state.at && by(state.at) && main.contains(by(state.at))) by(state.at).scrollIntoView();
 }
@@ -91,7 +91,7 @@ function themes() {
         redraw();
     }
     button.hidden = false;
-    button.addEventListener("click", function () {
+    button.addEventListener("click", () => {
         theme = names[(names.indexOf(theme) + 1) % names.length];
         stateSet("theme", theme);
         apply();
@@ -99,26 +99,8 @@ function themes() {
     window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     apply();
 }
-function embedded(id) {
-    var element = by(id);
-    return element ? open(fzstd.decompress(decode64(element.textContent))) : null;
-}
-document.addEventListener("keydown", function (event) {
+document.addEventListener("keydown", event => {
     if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) return;
     if (event.key === "/" && by("search")) { event.preventDefault(); by("search").focus(); }
     if (event.target === document.body && event.key === "0") viewSet(0, view.length);
 });
-window.addEventListener("hashchange", function () {
-    var before = JSON.stringify(state);
-    stateRead();
-    if (shown && JSON.stringify(state) !== before) start();
-});
-var loaded = null;
-function start() {
-    if (!loaded) loaded = [embedded("data"), embedded("against")];
-    show(loaded[0], loaded[1]);
-    document.documentElement.setAttribute("data-ready", "");
-}
-stateRead();
-themes();
-start();

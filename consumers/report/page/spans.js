@@ -1,33 +1,35 @@
 // SPDX-License-Identifier: ISC
 // Spans: all names in a table; of the chosen one latency over time, histogram, and the slowest.
+var spanShown;
 function spansView(model, other) {
     var box = h("section", {id: "spans", "aria-labelledby": "spans-title"}, h("h2", {id: "spans-title"}, "Spans"));
-    var before = {}, ended = model.spans.filter(function (row) { return row.span.count; });
-    (other ? other.spans : []).forEach(function (row) { before[row.name] = row.span; });
-    var chosen = model.spans.filter(function (row) { return row.name === state.span; })[0] ||
-        ended.slice().sort(function (a, b) { return b.span.count - a.span.count; })[0] || model.spans[0];
+    var before = {}, ended = model.spans.filter(row => row.span.count);
+    (other ? other.spans : []).forEach(row => { before[row.name] = row.span; });
+    var chosen = model.spans.filter(row => row.name === (state.span || spanShown))[0] ||
+        ended.slice().sort((a, b) => b.span.count - a.span.count)[0] || model.spans[0];
     var detail = h("div", {id: "span-detail"});
     function choose(row) {
         chosen = row;
+        spanShown = row.name;
         unwatch(detail);
         fill(empty(detail), null, spanDetail(model, row, before[row.name]));
     }
-    var columns = [{name: "span", class: "text name", text_sort: true, text: function (row) { return row.name; }},
+    var columns = [{name: "span", class: "text name", text_sort: true, text: row => row.name},
         spanColumn("count", "count", whole), spanColumn("open", "open", whole), spanColumn("p50", "p50", ns), spanColumn("p90", "p90", ns), spanColumn("p99", "p99", ns),
         spanColumn("p99.9", "p999", ns), spanColumn("longest", "max", ns), spanColumn("mean", "mean", ns), spanColumn("in all", "total", ns)];
-    if (other) ["p50", "p99"].forEach(function (key) {
-        columns.push({name: key + " before", text: function (row) { return before[row.name] ? ns(before[row.name][key]) : "–"; }, value: function (row) { return before[row.name] ? before[row.name][key] : -1; }},
-            {name: "change", node: function (row) { return change(row.span[key], before[row.name] && before[row.name][key]); }, value: function (row) { return before[row.name] ? row.span[key] / before[row.name][key] : Infinity; }});
+    if (other) ["p50", "p99"].forEach(key => {
+        columns.push({name: key + " before", text: row => before[row.name] ? ns(before[row.name][key]) : "–", value: row => before[row.name] ? before[row.name][key] : -1},
+            {name: "change", node: row => change(row.span[key], before[row.name] && before[row.name][key]), value: row => before[row.name] ? row.span[key] / before[row.name][key] : Infinity});
     });
     box.appendChild(h("div", {class: "card"}, sortedTable({id: "span-table", label: "Spans", rows: model.spans, by: 1, limit: 40, columns: columns,
-        caption: "Choose one to see how long it took, and when.", selected: function (row) { return row === chosen; },
-        pick: function (row) { stateSet("span", row.name); choose(row); say("Showing span " + row.name); }})));
+        caption: "Choose one to see how long it took, and when.", selected: row => row === chosen,
+        pick: row => { stateSet("span", row.name); choose(row); say("Showing span " + row.name); }})));
     box.appendChild(detail);
     choose(chosen);
     return box;
 }
 function spanColumn(name, key, format) {
-    return {name: name, text: function (row) { return row.span[key] === undefined ? "–" : format(row.span[key]); }, value: function (row) { return row.span[key]; }, raw: function (row) { return row.span[key]; }};
+    return {name: name, text: row => row.span[key] === undefined ? "–" : format(row.span[key]), value: row => row.span[key], raw: row => row.span[key]};
 }
 // Where there are few spans, neighbouring columns of the heat map become one.
 function heatGroup(heat, count) {
@@ -39,8 +41,8 @@ function heatGroup(heat, count) {
         if (sums[key] === undefined) { sums[key] = 0; keys.push(key); }
         sums[key] += heat.cells[i + 2];
     }
-    keys.sort(function (a, b) { return a - b; }).forEach(function (one) { cells.push(Math.floor(one / 1000), one % 1000, sums[one]); });
-    heat.max.forEach(function (v, k) { k = Math.floor(k / each); max[k] = Math.max(max[k], v); });
+    keys.sort((a, b) => a - b).forEach(one => { cells.push(Math.floor(one / 1000), one % 1000, sums[one]); });
+    heat.max.forEach((v, k) => { k = Math.floor(k / each); max[k] = Math.max(max[k], v); });
     return {cells: cells, max: max, columns: max.length, each: each};
 }
 // Quantiles of each column of the heat map.
@@ -61,7 +63,7 @@ function spanDetail(model, row, before) {
     var span = row.span, parts = [];
     if (!span.count) return [h("p", {class: "quiet"}, "No span of this name ended in the trace.")];
     if (span.heat) {
-        var heat = heatGroup(span.heat, span.count), lines = heatLines(heat, model.bins, heat.columns), longest = Array.prototype.map.call(heat.max, function (v, i) { return lines.p50[i] === null ? null : Math.max(v, 1); });
+        var heat = heatGroup(span.heat, span.count), lines = heatLines(heat, model.bins, heat.columns), longest = Array.prototype.map.call(heat.max, (v, i) => lines.p50[i] === null ? null : Math.max(v, 1));
         parts.push(timeChart({title: row.name + ": latency over time", note: "when spans ended, and how long they took; the stronger the colour, the more", unit: "ns", log: true, height: 240, hold: true,
             heat: {cells: heat.cells, bins: model.bins}, buckets: heat.columns, step: model.width * 4 * heat.each, lost: model.gaps,
             series: [{name: "p50", colour: "c2", values: lines.p50}, {name: "p99", colour: "c1", values: lines.p99}, {name: "longest", colour: "c3", values: longest, style: "thin"}]}));
@@ -69,12 +71,12 @@ function spanDetail(model, row, before) {
     parts.push(histogram({title: row.name + ": how long", note: "share of spans by duration", list: span.histogram, other: before ? before.histogram : null, height: 240,
         marks: [["p50", span.p50], ["p99", span.p99]], summary: "Median " + ns(span.p50) + ", 99 % within " + ns(span.p99) + ", the longest " + ns(span.max) + "."}));
     var slow = sortedTable({label: "The slowest spans", rows: span.slow, limit: 16, by: 1, columns: [
-        {name: "began", class: "text", node: function (one) { return h("span", {}, moment(one.from, 1000)); }, text: function (one) { return moment(one.from, 1000); }, value: function (one) { return one.from; }},
-        {name: "took", text: function (one) { return ns(one.duration); }, value: function (one) { return one.duration; }, raw: function (one) { return one.duration; }},
-        {name: "thread", class: "text", text: function (one) { return trackName(model, one.track); }},
-        {name: "id", text: function (one) { return one.id; }},
-        {name: "what its end says", class: "text long", text: function (one) { return one.text; }}],
-    pick: function (one) {
+        {name: "began", class: "text", node: one => h("span", {}, moment(one.from, 1000)), text: one => moment(one.from, 1000), value: one => one.from},
+        {name: "took", text: one => ns(one.duration), value: one => one.duration, raw: one => one.duration},
+        {name: "thread", class: "text", text: one => trackName(model, one.track)},
+        {name: "id", text: one => one.id},
+        {name: "what its end says", class: "text long", text: one => one.text}],
+    pick: one => {
         viewSet(one.from - one.duration * 2, one.from + one.duration * 3);
         if (by("timeline")) by("timeline").scrollIntoView();
         say("Showing the time around this span");

@@ -7,12 +7,12 @@ function tile(name, value, below, bad, raw) {
 }
 function severe(model) {
     var counts = [0, 0, 0, 0];
-    model.rows.forEach(function (row) { if (row.level >= 1 && row.level <= 3) counts[row.level] += row.count; });
+    model.rows.forEach(row => { if (row.level >= 1 && row.level <= 3) counts[row.level] += row.count; });
     return counts;
 }
 function plural(count, word) { return whole(count) + " " + word + (count === 1 ? "" : "s"); }
 function lostText(model) {
-    return model.lost.map(function (one) { return whole(one.count) + " " + one.cause; }).join(", ");
+    return model.lost.map(one => whole(one.count) + " " + one.cause).join(", ");
 }
 // [kind, sentence]: loss first.
 function verdicts(model) {
@@ -21,8 +21,8 @@ function verdicts(model) {
     if (model.faults) list.push(["bad", "The input is damaged in " + plural(model.faults, "place") + "; what is intact was read."]);
     if (counts[1] + counts[2]) list.push(["bad", plural(counts[1] + counts[2], "event") + " of level error or worse."]);
     if (counts[3]) list.push(["warn", plural(counts[3], "warning") + "."]);
-    model.spans.forEach(function (row) { open += row.span.open; unmatched += row.span.unmatched; });
-    model.classes.forEach(function (row) { untracked += row.entity.untracked; });
+    model.spans.forEach(row => { open += row.span.open; unmatched += row.span.unmatched; });
+    model.classes.forEach(row => { untracked += row.entity.untracked; });
     if (open) list.push(["warn", plural(open, "span") + " had not ended when the trace did."]);
     if (unmatched) list.push(["warn", plural(unmatched, "end") + " of spans came without a begin."]);
     if (untracked) list.push(["warn", plural(untracked, "entit") .replace(/entits?$/, "entities") + " did not fit into memory and are only counted."]);
@@ -39,11 +39,11 @@ function summaryView(model, other) {
         tile("Lost", whole(model.lost_events), model.lost_events ? lostText(model) : "nothing", model.lost_events > 0, model.lost_events),
         tile("Processes", whole(model.processes.length), plural(model.tracks.length, "thread")),
         tile("Errors", whole(counts[1] + counts[2]), plural(counts[3], "warning"), counts[1] + counts[2] > 0),
-        tile("Spans", whole(model.spans.reduce(function (sum, row) { return sum + row.span.count; }, 0)), plural(model.spans.length, "name"))));
+        tile("Spans", whole(model.spans.reduce((sum, row) => sum + row.span.count, 0)), plural(model.spans.length, "name"))));
     var series = [{name: "events", colour: "c0", values: rate(model.series, model), under: true}];
     box.appendChild(timeChart({title: "Events over time", note: "events a second", unit: "", series: series, buckets: model.buckets, step: model.width, lost: model.gaps, height: 150}));
     if (model.lost.length) box.appendChild(timeChart({title: "Events lost over time", note: "by cause, as counted when the loss was seen", unit: "", stack: true, buckets: model.buckets, step: model.width, height: 120,
-        series: model.lost.map(function (one, i) { return {name: one.cause, colour: "c" + [3, 1, 7, 4, 6, 2, 5, 0][i % 8], values: one.series}; })}));
+        series: model.lost.map((one, i) => ({name: one.cause, colour: "c" + [3, 1, 7, 4, 6, 2, 5, 0][i % 8], values: one.series}))}));
     box.appendChild(processTable(model));
     box.appendChild(h("div", {class: "card"}, h("h3", null, "Event names"), rowsTable(model, other)));
     return box;
@@ -59,19 +59,19 @@ function rate(series, model) {
 }
 function processTable(model) {
     var list = sortedTable({label: "Processes", rows: model.processes, limit: 12, columns: [
-        {name: "process", class: "text name", text: function (p) { return p.command; }},
-        {name: "pid", text: function (p) { return String(p.pid); }, value: function (p) { return p.pid; }},
-        {name: "parent", text: function (p) { return String(p.parent); }, value: function (p) { return p.parent; }},
-        {name: "events", text: function (p) { return whole(p.events); }, value: function (p) { return p.events; }},
-        {name: "threads", text: function (p) { return whole(threadsOf(model, p)); }, value: function (p) { return threadsOf(model, p); }},
-        {name: "started", class: "text", text: function (p) { return clock(p.start, 0); }},
-        {name: "host", class: "text", text: function (p) { return p.host; }},
-        {name: "program", class: "text name", text: function (p) { return p.program; }}]});
+        {name: "process", class: "text name", text: p => p.command},
+        {name: "pid", text: p => String(p.pid), value: p => p.pid},
+        {name: "parent", text: p => String(p.parent), value: p => p.parent},
+        {name: "events", text: p => whole(p.events), value: p => p.events},
+        {name: "threads", text: p => whole(threadsOf(model, p)), value: p => threadsOf(model, p)},
+        {name: "started", class: "text", text: p => clock(p.start, 0)},
+        {name: "host", class: "text", text: p => p.host},
+        {name: "program", class: "text name", text: p => p.program}]});
     return h("div", {class: "card"}, h("h3", null, "Processes"), list);
 }
 function threadsOf(model, process) {
     var at = model.processes.indexOf(process);
-    return model.tracks.filter(function (track) { return track.process === at; }).length;
+    return model.tracks.filter(track => track.process === at).length;
 }
 // A small picture of when; its height is each row's own.
 function spark(series) {
@@ -83,17 +83,17 @@ function spark(series) {
 function rowKey(row) { return row.kind + " " + row.name; }
 function rowsTable(model, other) {
     var before = {}, columns;
-    (other ? other.rows : []).forEach(function (row) { before[rowKey(row)] = row; });
+    (other ? other.rows : []).forEach(row => { before[rowKey(row)] = row; });
     columns = [
-        {name: "event", class: "text name", text_sort: true, text: function (row) { return row.name; }},
-        {name: "kind", class: "text", text_sort: true, text: function (row) { return row.kind; }},
-        {name: "level", class: "text", node: function (row) { return h("span", {class: "level" + row.level}, LEVELS[row.level] || "?"); }, value: function (row) { return row.level; }},
-        {name: "count", text: function (row) { return whole(row.count); }, value: function (row) { return row.count; }, raw: function (row) { return row.count; }},
-        {name: "per second", text: function (row) { return short(row.count / model.length * 1e9); }, value: function (row) { return row.count; }},
-        {name: "over time", class: "text", node: function (row) { return spark(row.series); }, value: function (row) { return row.count; }},
-        {name: "bytes", text: function (row) { return bytes(row.bytes); }, value: function (row) { return row.bytes; }, raw: function (row) { return row.bytes; }}];
-    if (other) columns.push({name: "before", text: function (row) { return before[rowKey(row)] ? whole(before[rowKey(row)].count) : "–"; }, value: function (row) { return before[rowKey(row)] ? before[rowKey(row)].count : -1; }},
-        {name: "change", node: function (row) { return change(row.count, before[rowKey(row)] && before[rowKey(row)].count, true); }, value: function (row) { return before[rowKey(row)] ? row.count / before[rowKey(row)].count : Infinity; }});
-    return sortedTable({id: "rows", label: "Event names", by: 3, limit: 25, columns: columns, pick: function (row) { eventsShow(row.name); },
-        rows: model.rows.filter(function (row) { return row.count > 0; })});
+        {name: "event", class: "text name", text_sort: true, text: row => row.name},
+        {name: "kind", class: "text", text_sort: true, text: row => row.kind},
+        {name: "level", class: "text", node: row => h("span", {class: "level" + row.level}, LEVELS[row.level] || "?"), value: row => row.level},
+        {name: "count", text: row => whole(row.count), value: row => row.count, raw: row => row.count},
+        {name: "per second", text: row => short(row.count / model.length * 1e9), value: row => row.count},
+        {name: "over time", class: "text", node: row => spark(row.series), value: row => row.count},
+        {name: "bytes", text: row => bytes(row.bytes), value: row => row.bytes, raw: row => row.bytes}];
+    if (other) columns.push({name: "before", text: row => before[rowKey(row)] ? whole(before[rowKey(row)].count) : "–", value: row => before[rowKey(row)] ? before[rowKey(row)].count : -1},
+        {name: "change", node: row => change(row.count, before[rowKey(row)] && before[rowKey(row)].count, true), value: row => before[rowKey(row)] ? row.count / before[rowKey(row)].count : Infinity});
+    return sortedTable({id: "rows", label: "Event names", by: 3, limit: 25, columns: columns, pick: row => { eventsShow(row.name); },
+        rows: model.rows.filter(row => row.count > 0)});
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: ISC
 // A table that sorts by a click on a column's head. columns: {name, text(row), value(row), class, first, sort}.
+// What a reader chose of a table holds for the one that replaces it.
+var tables = {};
 function sortedTable(o) {
-    var by = o.by === undefined ? -1 : o.by, down = o.down !== false, limit = o.limit || 200;
-    var body = h("tbody"), more = h("button", {type: "button", click: function () { limit *= 4; rows(); }}, "Show more");
-    var heads = o.columns.map(function (column, i) {
-        var button = h("button", {type: "button", click: function () {
+    var now = tables[o.label] || {}, by = now.by === undefined ? o.by === undefined ? -1 : o.by : now.by, down = now.down !== false, limit = now.limit || o.limit || 200;
+    var body = h("tbody"), more = h("button", {type: "button", click: () => { limit *= 4; rows(); }}, "Show more");
+    var heads = o.columns.map((column, i) => {
+        var button = h("button", {type: "button", click: () => {
             down = by === i ? !down : !column.text_sort;
             by = i;
             rows();
@@ -13,24 +15,25 @@ function sortedTable(o) {
     });
     function value(column, row) { return column.value ? column.value(row) : column.text(row); }
     function rows() {
+        tables[o.label] = {by: by, down: down, limit: limit};
         var list = o.rows.slice(), column = o.columns[by];
-        if (column) list.sort(function (a, b) {
+        if (column) list.sort((a, b) => {
             var x = value(column, a), y = value(column, b), order = x === y ? 0 : x === null || x === undefined ? 1 : y === null || y === undefined ? -1 : x < y ? -1 : 1;
             return down ? -order : order;
         });
-        heads.forEach(function (head, i) {
+        heads.forEach((head, i) => {
             if (i === by) head.setAttribute("aria-sort", down ? "descending" : "ascending");
             else head.removeAttribute("aria-sort");
         });
         empty(body);
-        list.slice(0, limit).forEach(function (row) {
+        list.slice(0, limit).forEach(row => {
             var tr = h("tr", {class: o.selected && o.selected(row) ? "selected" : null});
-            o.columns.forEach(function (column, i) {
+            o.columns.forEach((column, i) => {
                 var inside = column.node ? column.node(row) : column.text(row), attributes = {class: column.class};
                 if (column.raw) attributes["data-value"] = column.raw(row);
                 if (i === 0) {
                     attributes.scope = "row";
-                    tr.appendChild(h("th", attributes, o.pick ? h("button", {type: "button", "aria-pressed": o.selected && o.selected(row) ? "true" : "false", click: function () { o.pick(row); rows(); }}, inside) : inside));
+                    tr.appendChild(h("th", attributes, o.pick ? h("button", {type: "button", "aria-pressed": o.selected && o.selected(row) ? "true" : "false", click: () => { o.pick(row); rows(); }}, inside) : inside));
                 } else tr.appendChild(h("td", attributes, inside));
             });
             body.appendChild(tr);

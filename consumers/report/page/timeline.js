@@ -3,7 +3,7 @@
 // o: title, model, slices, tracks [{number, name, lanes}], colour(name), name(name), marks [{track, at, level, text}], what
 function trackChart(o) {
     var chart = {width: 0, picked: -1}, gutter = 168, slices = o.slices, canvas = h("canvas", {role: "img", "aria-label": o.title}), where = {}, rows = [], top = 22;
-    o.tracks.forEach(function (track) {
+    o.tracks.forEach(track => {
         var lanes = Math.max(1, track.lanes), tall = lanes <= 3 ? 18 : lanes <= 8 ? 13 : lanes <= 24 ? 7 : 4;
         where[track.number] = rows.length;
         rows.push({track: track, top: top, lanes: lanes, tall: tall, first: 0, count: 0});
@@ -12,15 +12,15 @@ function trackChart(o) {
     var height = top + 4, ends = new Float64Array(slices.size);
     canvas.style.height = height + "px";
     for (var i = 0; i < slices.size; i++) ends[i] = slices.from[i] + slices.length[i];
-    var lists = rows.map(function () { return []; });
+    var lists = rows.map(() => []);
     for (i = 0; i < slices.size; i++) if (where[slices.track[i]] !== undefined) lists[where[slices.track[i]]].push(i);
-    lists.forEach(function (list) { list.sort(function (a, b) { return slices.lane[a] - slices.lane[b] || slices.from[a] - slices.from[b]; }); });
+    lists.forEach(list => { list.sort((a, b) => slices.lane[a] - slices.lane[b] || slices.from[a] - slices.from[b]); });
     var area = h("div", {class: "tracks", tabindex: "0", role: "application", "aria-label": o.title + "; arrow keys go from one to the next, Enter zooms to it, plus and minus zoom"}, canvas);
     var readout = h("p", {class: "readout"}, hint()), details = h("details", null, h("summary", null, "Table of what is shown")), pick = null;
     chart.element = area;
     function hint() {
         var drawn = 0, joined = 0;
-        lists.forEach(function (list) { list.forEach(function (i) { drawn++; joined += slices.count[i] - 1; }); });
+        lists.forEach(list => { list.forEach(i => { drawn++; joined += slices.count[i] - 1; }); });
         return whole(drawn) + " drawn" + (joined ? "; of those that began within " + ns(slices.grain) + " of each other the longest, and in its shade " + whole(joined) + " more" : "") + ". Drag to zoom.";
     }
     function x(at) { return gutter + (at - view.from) / (view.to - view.from) * (chart.width - gutter - RIGHT); }
@@ -29,7 +29,7 @@ function trackChart(o) {
     function drawAxis(context, c) {
         var t = ticks(view.from, view.to, Math.max(2, Math.floor((chart.width - gutter) / 85)));
         context.textAlign = "center";
-        t.list.forEach(function (v) {
+        t.list.forEach(v => {
             context.fillStyle = c.soft;
             context.fillText(moment(v, t.step), Math.max(gutter + 20, x(v)), 13);
             context.fillStyle = c.grid;
@@ -46,7 +46,7 @@ function trackChart(o) {
         context.beginPath();
         context.rect(gutter, row.top - 3, chart.width - gutter - RIGHT, row.lanes * row.tall + 8);
         context.clip();
-        (o.losses || []).forEach(function (loss) {
+        (o.losses || []).forEach(loss => {
             if (loss.track !== row.track.number && loss.track >= 0) return;
             context.globalAlpha = 0.16;
             context.fillStyle = c.bad;
@@ -75,7 +75,7 @@ function trackChart(o) {
         context.restore();
     }
     function drawMarks(context, c) {
-        (o.marks || []).forEach(function (mark) {
+        (o.marks || []).forEach(mark => {
             var row = rows[where[mark.track]], px = x(mark.at);
             if (!row || px < gutter || px > chart.width - RIGHT) return;
             context.fillStyle = mark.level <= 2 ? c.bad : c.warn;
@@ -86,17 +86,15 @@ function trackChart(o) {
             context.fill();
         });
     }
-    chart.draw = function () {
+    chart.draw = () => {
         if (!chart.width) chart.width = area.clientWidth;
         if (!chart.width) return;
         gutter = Math.round(Math.min(o.gutter || 168, chart.width * 0.35));
         var context = canvasFor(canvas, chart.width, height), cache = {};
-        var c = {soft: colour("--soft"), ink: colour("--ink"), grid: colour("--grid"), faint: colour("--faint"), card: colour("--card"), bad: colour("--bad"), warn: colour("--c1"), name: function (n) {
-            return cache[n] || (cache[n] = colour("--" + o.colour(n)));
-        }};
+        var c = {soft: colour("--soft"), ink: colour("--ink"), grid: colour("--grid"), faint: colour("--faint"), card: colour("--card"), bad: colour("--bad"), warn: colour("--c1"), name: n => cache[n] || (cache[n] = colour("--" + o.colour(n)))};
         context.font = "12px system-ui, sans-serif";
         drawAxis(context, c);
-        rows.forEach(function (row, k) { drawRow(context, row, lists[k], c); });
+        rows.forEach((row, k) => { drawRow(context, row, lists[k], c); });
         drawMarks(context, c);
         if (pick) { context.fillStyle = colour("--pick"); context.fillRect(pick[0], 0, pick[1] - pick[0], height); }
         if (chart.picked >= 0) outline(context, chart.picked, c);
@@ -111,10 +109,10 @@ function trackChart(o) {
         if (right >= left) context.strokeRect(left, row.top + Math.min(slices.lane[i], row.lanes - 1) * row.tall - 1, Math.max(3, right - left), row.tall + 1);
     }
     function found(px, py) {
-        var row = rows.filter(function (one) { return py >= one.top - 4 && py < one.top + Math.max(22, one.lanes * one.tall + 4); })[0];
+        var row = rows.filter(one => py >= one.top - 4 && py < one.top + Math.max(22, one.lanes * one.tall + 4))[0];
         if (!row || px < gutter) return -1;
         var lane = Math.floor((py - row.top) / row.tall), best = -1, moment = at(px), reach = (view.to - view.from) / (chart.width - gutter) * 3;
-        lists[rows.indexOf(row)].forEach(function (i) {
+        lists[rows.indexOf(row)].forEach(i => {
             if (Math.min(slices.lane[i], row.lanes - 1) !== lane) return;
             if (moment < slices.from[i] - slices.before[i] - reach || moment > ends[i] + slices.after[i] + reach) return;
             if (best < 0 || distance(i, moment) < distance(best, moment)) best = i;
@@ -136,11 +134,11 @@ function trackChart(o) {
         chart.draw();
     }
     function markAt(px, py) {
-        return (o.marks || []).filter(function (mark) { var row = rows[where[mark.track]]; return row && Math.abs(x(mark.at) - px) < 6 && Math.abs(row.top - py) < 9; })[0];
+        return (o.marks || []).filter(mark => { var row = rows[where[mark.track]]; return row && Math.abs(x(mark.at) - px) < 6 && Math.abs(row.top - py) < 9; })[0];
     }
     function step(key) {
         var order = [];
-        rows.forEach(function (row, k) { lists[k].forEach(function (i) { if (visible(i)) order.push(i); }); });
+        rows.forEach((row, k) => { lists[k].forEach(i => { if (visible(i)) order.push(i); }); });
         if (!order.length) return true;
         var place = order.indexOf(chart.picked), row = chart.picked >= 0 ? where[slices.track[chart.picked]] : 0, next;
         if (place < 0) next = order[0];
@@ -155,34 +153,33 @@ function trackChart(o) {
     }
     timePointer(area, {
         at: at,
-        move: function (px, event) {
+        move: (px, event) => {
             if (px === null) return show(-1);
             var py = event.clientY - area.getBoundingClientRect().top + area.scrollTop, mark = markAt(px, py);
             if (mark) { chart.picked = -2; fill(empty(readout), null, [h("b", null, mark.text), h("span", null, " at ", h("b", null, moment(mark.at, 100)))]); return; }
             show(found(px, py));
         },
-        mark: function (a, b) { pick = b > a ? [a, b] : null; chart.draw(); },
-        cursor: function () { return chart.picked >= 0 ? slices.from[chart.picked] + slices.length[chart.picked] / 2 : undefined; },
-        keys: function (key) {
+        mark: (a, b) => { pick = b > a ? [a, b] : null; chart.draw(); },
+        cursor: () => chart.picked >= 0 ? slices.from[chart.picked] + slices.length[chart.picked] / 2 : undefined,
+        keys: key => {
             if (key === "Escape") { show(-1); return true; }
             if (key === "Enter" && chart.picked >= 0) { var i = chart.picked, wide = Math.max(slices.length[i], 500); viewSet(slices.from[i] - wide, ends[i] + wide); return true; }
             return /^Arrow/.test(key) ? step(key) : false;
         }
     });
-    area.addEventListener("focus", function () { readout.setAttribute("aria-live", "polite"); });
-    area.addEventListener("blur", function () { readout.removeAttribute("aria-live"); });
+    area.addEventListener("focus", () => { readout.setAttribute("aria-live", "polite"); });
+    area.addEventListener("blur", () => { readout.removeAttribute("aria-live"); });
     function table() {
         var list = [], total = 0;
-        lists.forEach(function (one) { one.forEach(function (i) { if (visible(i) && total++ < 300) list.push(i); }); });
-        while (details.childNodes.length > 1) details.removeChild(details.lastChild);
-        details.appendChild(h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", {class: "wide"}, total > 300 ? h("caption", null, "The first 300 of " + whole(total) + " in the time shown; zoom in for others") : null,
-            h("thead", null, h("tr", null, [o.what, "where", "from", "for", "stands for"].map(function (name, i) { return h("th", {scope: "col", class: i < 2 ? "text" : null}, name); }))),
-            h("tbody", null, list.map(function (i) {
+        lists.forEach(one => { one.forEach(i => { if (visible(i) && total++ < 300) list.push(i); }); });
+        unfold(details, h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", {class: "wide"}, total > 300 ? h("caption", null, "The first 300 of " + whole(total) + " in the time shown; zoom in for others") : null,
+            h("thead", null, h("tr", null, [o.what, "where", "from", "for", "stands for"].map((name, i) => h("th", {scope: "col", class: i < 2 ? "text" : null}, name)))),
+            h("tbody", null, list.map(i => {
                 var track = o.tracks[where[slices.track[i]]];
                 return h("tr", null, h("th", {scope: "row", class: "text name"}, o.name(slices.name[i])), h("td", {class: "text"}, track.name), h("td", null, moment(slices.from[i], 100)), h("td", null, ns(slices.length[i])), h("td", null, whole(slices.count[i])));
             })))));
     }
-    details.addEventListener("toggle", function () { if (details.open) table(); });
+    unfolds(details, table);
     watch(area, chart);
     return h("figure", {class: "chart"}, h("figcaption", null, h("h3", null, o.title)), o.legend || null, area, readout, details);
 }
@@ -190,11 +187,11 @@ function trackChart(o) {
 function lanesByName(model, number, order) {
     var slices = model.slices, byName = {}, base = 0;
     for (var i = 0; i < slices.size; i++) if (slices.track[i] === number) (byName[slices.name[i]] = byName[slices.name[i]] || []).push(i);
-    order.forEach(function (row) {
+    order.forEach(row => {
         var list = byName[row.number], ends = [];
         if (!list) return;
-        list.sort(function (a, b) { return slices.from[a] - slices.from[b]; });
-        list.forEach(function (i) {
+        list.sort((a, b) => slices.from[a] - slices.from[b]);
+        list.forEach(i => {
             var lane = 0, soonest = 0;
             for (; lane < ends.length && ends[lane] > slices.from[i]; lane++) if (ends[lane] < ends[soonest]) soonest = lane;
             if (lane === 6) lane = soonest;
@@ -226,18 +223,18 @@ function timelineView(model) {
         if (type.level >= 1 && type.level <= 3 && events.track[i]) marks.push({track: events.track[i] - 1, at: events.time[i], level: type.level, text: type.name});
         if (marks.length > 4000) break;
     }
-    marks.forEach(function (mark) { used[mark.track] = true; });
-    var all = model.tracks.map(function (track, number) { return {number: number, name: trackName(model, number), lanes: track.lanes, events: track.events}; })
-        .filter(function (track) { return used[track.number]; }).sort(function (a, b) { return b.events - a.events; });
-    var names = model.spans.slice().sort(function (a, b) { return (b.span.total || 0) - (a.span.total || 0); }), colours = {};
-    names.forEach(function (row, k) { colours[row.number] = k < 8 ? "c" + k : "c8"; });
-    all.slice(0, 100).forEach(function (track) { if (track.lanes > 8) track.lanes = lanesByName(model, track.number, names); });
-    var key = h("ul", {class: "legend"}, names.slice(0, 8).map(function (row) { return h("li", {class: colours[row.number]}, h("span", {class: "swatch", "aria-hidden": "true"}), row.name); }),
+    marks.forEach(mark => { used[mark.track] = true; });
+    var all = model.tracks.map((track, number) => ({number: number, name: trackName(model, number), lanes: track.lanes, events: track.events}))
+        .filter(track => used[track.number]).sort((a, b) => b.events - a.events);
+    var names = model.spans.slice().sort((a, b) => (b.span.total || 0) - (a.span.total || 0)), colours = {};
+    names.forEach((row, k) => { colours[row.number] = k < 8 ? "c" + k : "c8"; });
+    all.slice(0, 100).forEach(track => { if (track.lanes > 8) track.lanes = lanesByName(model, track.number, names); });
+    var key = h("ul", {class: "legend"}, names.slice(0, 8).map(row => h("li", {class: colours[row.number]}, h("span", {class: "swatch", "aria-hidden": "true"}), row.name)),
         names.length > 8 ? h("li", {class: "c8"}, h("span", {class: "swatch", "aria-hidden": "true"}), whole(names.length - 8) + " others") : null,
         marks.length ? h("li", null, "▼ warnings and errors") : null, model.losses.length ? h("li", {class: "cbad"}, h("span", {class: "swatch band", "aria-hidden": "true"}), "events lost") : null);
     box.appendChild(trackChart({title: "Threads and their spans", model: model, slices: slices, tracks: all.slice(0, 100), marks: marks, losses: model.losses, what: "span", legend: key, gutter: model.processes.length > 1 ? 250 : 168,
-        open: function (n) { return model.byNumber[n] && model.byNumber[n].span.open > 0; },
-        colour: function (n) { return colours[n] || "c8"; }, name: function (n) { return model.byNumber[n] ? model.byNumber[n].name : "?"; }}));
+        open: n => model.byNumber[n] && model.byNumber[n].span.open > 0,
+        colour: n => colours[n] || "c8", name: n => model.byNumber[n] ? model.byNumber[n].name : "?"}));
     if (all.length > 100) box.appendChild(h("p", {class: "note"}, "The 100 threads with most events are drawn, of " + whole(all.length) + "."));
     return box;
 }

@@ -246,13 +246,15 @@ static int read_on(struct feed *feed, int64_t until_ns)
 
 int feed_run(struct feed *feed, int64_t until_ns)
 {
-    const bool other = feed->catch.active || feed->past.replay;
+    const bool other = feed->catch.active || feed->past.replay, ended = feed->ended;
     const int64_t now = feed_monotonic(), half = now + (until_ns - now) / 2;
     const int r = read_on(feed, other && half > now ? half : until_ns);
     bool more = feed_catch_up(feed, until_ns);
     if (!feed->catch.active && !feed->paused)
         feed_tell_counts(feed);
     more |= feed_build_past(feed, until_ns);
+    if (feed->ended && !ended)
+        feed->ticked_ns = 0; /* at once: nothing may come after the last event */
     tick(feed);
     return more && (r == 0 || r == -ENODATA) ? 1 : r;
 }

@@ -13,6 +13,7 @@
 #define TYPES_MAX (1u << 14) /* ids in a record have 14 bits */
 #define SOURCES_MAX (1u << 16)
 #define ONE_IN_MAX 64u
+#define STATES_MAX 8u      /* up to here what becomes of entities is merged from the other chunks, too */
 #define LAG_NS FEED_SECOND /* of more than that something must be done */
 #define LAG_CALM_NS (FEED_SECOND / 4)
 #define FILL_BUSY 75u /* percent of the fullest ring */
@@ -53,18 +54,34 @@ static struct feed_count *count_of(struct feed_counts *counts, uint32_t id)
     return id < count ? &types[id] : NULL;
 }
 
-static void count_chunk(struct feed *feed, const struct evtrail_chunk *chunk, uint32_t source)
+/* As the reader has it that merges them: EVTRAIL_TAP_states. */
+static bool tells_of_entity(const struct evtrail_source *source, uint32_t id)
+{
+    const struct evtrail_event_type *type = evtrail_source_type(source, id);
+    return !type || type->kind == EVTRAIL_KIND_state || type->kind == EVTRAIL_KIND_name ||
+           type->kind == EVTRAIL_KIND_gone;
+}
+
+/* `but_states`: not what becomes of entities. True: there is some of that. */
+static bool count_chunk(struct feed *feed, const struct evtrail_chunk *chunk, uint32_t source, bool but_states)
 {
     struct feed_counts *counts = counts_of(feed, source);
     struct evtrail_chunk_step step = {0};
+    bool states = false;
     while (counts && evtrail_chunk_next(chunk, &step)) {
-        struct feed_count *count = count_of(counts, step.id);
+        struct feed_count *count;
+        if (but_states && tells_of_entity(chunk->source, step.id)) {
+            states = true;
+            continue;
+        }
+        count = count_of(counts, step.id);
         if (!count)
             continue;
         count->events++;
         count->bytes += (uint64_t)(step.words + 1) * sizeof(uint64_t);
         counts->any = feed->sample.any = true;
     }
+    return states;
 }
 
 static void tell(struct feed *feed, const struct evtrail_source *source, struct feed_counts *counts)
@@ -110,7 +127,7 @@ void feed_count_segment(struct feed *feed, const struct hold_segment *segment)
         return;
     if (evtrail_reader_add_parts(reader, &path, 1) == 0)
         while (evtrail_reader_next_chunk(reader, &chunk) > 0)
-            count_chunk(feed, chunk, number_of(feed, chunk->source->session_id));
+            count_chunk(feed, chunk, number_of(feed, chunk->source->session_id), false);
     evtrail_reader_free(reader);
 }
 
@@ -131,11 +148,11 @@ int feed_tap(void *context, const struct evtrail_chunk *chunk)
     if (feed->hold)
         hold_put(feed->hold, chunk);
     if (feed_defers(feed))
-        return 1;
+        return EVTRAIL_TAP_none;
     if (feed->sample.one_in <= 1 || chunk->events == 0 || is_picked(feed))
-        return 0;
-    count_chunk(feed, chunk, chunk->source->number);
-    return 1;
+        return EVTRAIL_TAP_all;
+    const bool but_states = feed->sample.one_in <= STATES_MAX;
+    return count_chunk(feed, chunk, chunk->source->number, but_states) ? EVTRAIL_TAP_states : EVTRAIL_TAP_none;
 }
 
 /* ---- how many are merged ---- */

@@ -160,6 +160,8 @@ void model_counted(struct model *model, const struct evtrail_source *source, uin
     const struct evtrail_event_type *type = evtrail_source_type(source, id);
     model->totals.sampled_out += events;
     model->unseen_ns = model->now_ns;
+    if (!type || type->kind == EVTRAIL_KIND_state || type->kind == EVTRAIL_KIND_name || type->kind == EVTRAIL_KIND_gone)
+        model->unseen_states_ns = model->now_ns;
     if (model->options.filter)
         return;
     model->totals.events += events;
@@ -224,7 +226,7 @@ int model_new(struct model **ret_model, const struct model_options *options)
         return -ENOMEM;
     if (options)
         model->options = *options;
-    model->unseen_ns = model->lost_ns = INT64_MIN;
+    model->unseen_ns = model->unseen_states_ns = model->lost_ns = INT64_MIN;
     if (model->options.memory_bytes == 0)
         model->options.memory_bytes = MEMORY_BYTES;
     clear_totals(model);

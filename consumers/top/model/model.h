@@ -35,7 +35,8 @@ struct model {
     int64_t now_ns;    /* the trace's time: of the newest event, or live the clock's */
     int64_t ticked_ns; /* of the last tick */
     int64_t unseen_ns; /* up to here events were only counted: what had none since may be over; INT64_MIN: none was */
-    int64_t lost_ns;   /* the same, of events that were lost */
+    int64_t unseen_states_ns; /* the same of those that tell what becomes of an entity: state, name, gone */
+    int64_t lost_ns;          /* the same, of events that were lost */
     bool out_of_memory;
 };
 
@@ -55,6 +56,11 @@ struct part *model_part(const struct model *model, enum model_part part);
 static inline bool model_stale(const struct model *model, int64_t last_ns)
 {
     return last_ns <= model->unseen_ns || last_ns <= model->lost_ns;
+}
+/* The same of an entity's state. */
+static inline bool model_state_stale(const struct model *model, int64_t last_ns)
+{
+    return last_ns <= model->unseen_states_ns || last_ns <= model->lost_ns;
 }
 /* For the parts: who an event's ids belong to. The same for a process as long as it lives, in the file, too. */
 uint64_t model_source_key(const struct evtrail_source *source);

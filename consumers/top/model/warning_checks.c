@@ -85,12 +85,13 @@ static bool is_stale(const struct warnings *warnings, int64_t last_ns)
 static void check_entity(struct warnings *warnings, const struct entity *entity, int64_t now_ns)
 {
     const bool stale = is_stale(warnings, entity->last_ns);
+    const bool stale_state = model_state_stale(warnings->part.model, entity->last_ns);
     const enum phase phase = entity_phase(warnings->entities, entity);
     const int64_t held_ns = now_ns - entity->since_ns, quiet_ns = now_ns - entity->last_ns;
     for (uint32_t i = 0; i < warnings->rules_count; i++) {
         const struct rule *const rule = &warnings->rules[i];
         const double threshold = rule->shown.threshold;
-        if (rule->shown.off || (stale && rule->kind != RULE_busy_loop))
+        if (rule->shown.off || (rule->kind == RULE_starved ? stale_state : stale && rule->kind != RULE_busy_loop))
             continue;
         if (rule->kind == RULE_starved && phase == PHASE_waiting && (double)held_ns > threshold)
             raise_for(warnings, i, entity, (double)held_ns);

@@ -148,7 +148,7 @@ static void put_state(struct value *value, const struct entities *entities, cons
     const struct model *const model = ((const struct part *)(const void *)entities)->model;
     const size_t used = entity_state_text(entities, entity, value->text, sizeof value->text);
     const bool stateless = used == 0 || entity->flags & (ENTITY_GONE | ENTITY_ENDED);
-    if (!stateless && model_stale(model, entity->last_ns) && used + 1 < sizeof value->text)
+    if (!stateless && model_state_stale(model, entity->last_ns) && used + 1 < sizeof value->text)
         memcpy(value->text + used, "?", 2);
 }
 

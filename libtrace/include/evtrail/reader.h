@@ -215,6 +215,13 @@ bool evtrail_filter_needs_spans(const struct evtrail_filter *filter);
 /* ---- reader ---------------------------------------------------------------------------------------------------- */
 
 struct evtrail_reader;
+/* Which of a chunk's events come from evtrail_reader_next() in their time; the others count as delivered. What was lost before and among them
+ * always comes. */
+enum evtrail_tap {
+    EVTRAIL_TAP_all = 0,
+    EVTRAIL_TAP_none = 1,
+    EVTRAIL_TAP_states = 2, /* what becomes of entities: the kinds state, name and gone. Some 3 ns for each event that does not come */
+};
 struct evtrail_reader_options {
     size_t bytes;  /* sizeof(struct evtrail_reader_options) */
     bool follow;   /* files: wait for what is appended, one file until it is closed or its writer is gone, a set for ever; sessions: always */
@@ -233,9 +240,8 @@ struct evtrail_reader_options {
     /* "policy=drop block=256K blocks=64": in force while this reader is attached; also undone after it was killed or stopped for
      * longer than its lease. Of several readers' the latest counts. NULL: none. */
     const char *settings;
-    /* Live: is given each chunk as it is read, before its events are merged, to keep or count what it holds; it must not call the reader. 0:
-     * the events come from evtrail_reader_next() in their time; 1: they do not come, and count as delivered (what was lost before and among
-     * them still comes). Not called by evtrail_reader_next_chunk(). NULL: none. */
+    /* Live: is given each chunk as it is read, before its events are merged, to keep or count what it holds; it must not call the reader.
+     * Returns an enum evtrail_tap. Not called by evtrail_reader_next_chunk(). NULL: none. */
     int (*tap)(void *context, const struct evtrail_chunk *chunk);
     void *tap_context;
     /* OCaml's rings of runtime events: the version whose numbers they go by ("5.2.1", "oxcaml"), borrowed. NULL: as the executable says, or
