@@ -6,6 +6,9 @@ install(TARGETS evtrail evtrail-reader EXPORT evtrailTargets LIBRARY DESTINATION
 if(TARGET evtrail-libc) # sanitizer builds have none
   install(TARGETS evtrail-libc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
+if(TARGET evtrail-ocaml)
+  install(TARGETS evtrail-ocaml EXPORT evtrailTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+endif()
 install(DIRECTORY ${LIBTRACE}/include/evtrail DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 file(RELATIVE_PATH PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)

@@ -30,7 +30,8 @@ static const uint8_t *real_byte(uint32_t id)
 }
 
 /* F1 (acquire) pairs with F2 (release): what the receiver points to. */
-unsigned evtrail_forward(const struct evtrail_point *point, uint64_t ticks, const struct evtrail_arg *args, unsigned count)
+unsigned evtrail_forward(const struct evtrail_point *point, uint64_t ticks, const struct evtrail_arg *args,
+                         unsigned count)
 {
     const uint32_t id = point->head >> 6;
     const struct evtrail_forward *receiver = atomic_load_explicit(&forward.receiver, memory_order_acquire);

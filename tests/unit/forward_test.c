@@ -133,8 +133,10 @@ RUN(forward__large_event_and_caller_s_stamp__arrive)
 RUN(forward__run_time_type__before_and_after)
 {
     const struct evtrail_field_desc field = {EVTRAIL_TYPE_i64, "n", NULL, NULL, NULL};
-    const struct evtrail_event_desc early = {sizeof(early), "t.early", NULL, EVTRAIL_LEVEL_info, EVTRAIL_KIND_instant, 1, &field};
-    const struct evtrail_event_desc late = {sizeof(late), "t.late", NULL, EVTRAIL_LEVEL_info, EVTRAIL_KIND_counter, 1, &field};
+    const struct evtrail_event_desc early = {sizeof(early),        "t.early", NULL,  EVTRAIL_LEVEL_info,
+                                             EVTRAIL_KIND_instant, 1,         &field};
+    const struct evtrail_event_desc late = {sizeof(late),         "t.late", NULL,  EVTRAIL_LEVEL_info,
+                                            EVTRAIL_KIND_counter, 1,        &field};
     const struct evtrail_point *first, *second;
     const struct evtrail_arg arg = {42, NULL};
     CHECK_EQ(evtrail_register(&early, &first), 0);
