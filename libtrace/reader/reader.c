@@ -203,7 +203,7 @@ static const char *keep_text(char **room, const char *text)
 static struct evtrail_source *stub_of(const struct evtrail_source *source)
 {
     const size_t texts = strlen(source->command) + strlen(source->program) + strlen(source->host) +
-                         strlen(source->boot_id) + strlen(source->path) + 5;
+                         strlen(source->boot_id) + (source->path ? strlen(source->path) : 0) + 5;
     struct evtrail_source *stub = malloc(sizeof(*stub) + texts);
     if (!stub)
         return NULL;
@@ -213,7 +213,7 @@ static struct evtrail_source *stub_of(const struct evtrail_source *source)
     stub->program = keep_text(&room, source->program);
     stub->host = keep_text(&room, source->host);
     stub->boot_id = keep_text(&room, source->boot_id);
-    stub->path = keep_text(&room, source->path);
+    stub->path = source->path ? keep_text(&room, source->path) : NULL;
     stub->types = NULL;
     stub->modules = NULL;
     stub->types_count = stub->modules_count = 0;
