@@ -52,6 +52,12 @@ run 3 cat -p "$pid"
 grep -q 'an OCaml 5.* program that has not started its runtime events' err || fail "$(cat err)"
 kill -9 "$pid"
 
+# A sanitizer's library cannot be preloaded into a program that is not built for it.
+if ldd "$evtrail" | grep -q 'lib[at]san'; then
+    echo "the rest is left out: built with a sanitizer" >&2
+    exit 0
+fi
+
 # Started by us: from its first event on, every time.
 export EMITTER_LEAVE=1
 for i in $(seq 10); do
