@@ -5,6 +5,7 @@
  */
 #include "reader/ocaml_input.h"
 
+#include "reader/clock_live.h"
 #include "reader/ocaml_names.h"
 
 #include <ctype.h>
@@ -17,6 +18,8 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+#define LOOK_EVERY_NS 200000000u
 
 static const char suffix[] = ".events", deleted[] = " (deleted)";
 
@@ -166,7 +169,7 @@ bool evtrail_ocaml_is_program(const char *path, char *version, size_t bytes)
 
 /* ---- by pid or name ---- */
 
-static void why_none(uint32_t pid, struct evtrail_fault *fault)
+static void say_why(uint32_t pid, struct evtrail_fault *fault)
 {
     char path[64], version[48];
     snprintf(path, sizeof(path), "/proc/%u/exe", pid);
@@ -214,29 +217,58 @@ static bool is_called(const char *pid, const char *name)
     return slash && strcmp(slash + 1, name) == 0;
 }
 
-int evtrail_ocaml_add_process(struct evtrail_reader *reader, const char *pid_or_name, struct evtrail_fault *fault)
+/* Calls `visit` for each process that is meant; the sum of what is above 0, or what it returned below. */
+static int each_process(const char *pid_or_name, int (*visit)(uint32_t pid, void *context), void *context)
 {
-    if (pid_or_name[0] && strspn(pid_or_name, "0123456789") == strlen(pid_or_name)) {
-        const uint32_t pid = (uint32_t)strtoul(pid_or_name, NULL, 10);
-        const int result = add_pid(reader, pid, fault);
-        if (result == 0)
-            why_none(pid, fault);
-        return result;
-    }
+    if (pid_or_name[0] && strspn(pid_or_name, "0123456789") == strlen(pid_or_name))
+        return visit((uint32_t)strtoul(pid_or_name, NULL, 10), context);
     DIR *const proc = opendir("/proc");
-    int found = 0;
+    int found = 0, failed = 0;
     for (const struct dirent *entry; proc && (entry = readdir(proc));) {
         if (!isdigit((unsigned char)entry->d_name[0]) || !is_called(entry->d_name, pid_or_name))
             continue;
-        const uint32_t pid = (uint32_t)strtoul(entry->d_name, NULL, 10);
-        const int result = add_pid(reader, pid, fault);
-        found += result > 0;
-        if (result == 0 && !fault->text[0])
-            why_none(pid, fault);
+        const int result = visit((uint32_t)strtoul(entry->d_name, NULL, 10), context);
+        found += result > 0 ? result : 0;
+        failed = result < 0 ? result : failed;
     }
     if (proc)
         closedir(proc);
-    return found;
+    return found ? found : failed;
+}
+
+struct adding {
+    struct evtrail_reader *reader;
+    struct evtrail_fault *fault;
+};
+
+static int visit_add(uint32_t pid, void *context)
+{
+    const struct adding *const adding = context;
+    return add_pid(adding->reader, pid, adding->fault);
+}
+
+int evtrail_ocaml_add_process(struct evtrail_reader *reader, const char *pid_or_name, struct evtrail_fault *fault)
+{
+    struct adding adding = {reader, fault};
+    const uint64_t now = evtrail_monotonic_now();
+    const bool again = reader->options.living && now - reader->processes_looked_ns < LOOK_EVERY_NS;
+    if (again && reader->processes_looked_ns) /* asked over and over, until there is one */
+        return 0;
+    reader->processes_looked_ns = now;
+    return each_process(pid_or_name, visit_add, &adding);
+}
+
+static int visit_why(uint32_t pid, void *context)
+{
+    struct evtrail_fault *const fault = context;
+    if (!fault->text[0])
+        say_why(pid, fault);
+    return 0;
+}
+
+void evtrail_ocaml_why_none(const char *pid_or_name, struct evtrail_fault *fault)
+{
+    each_process(pid_or_name, visit_why, fault);
 }
 
 /* ---- in a directory ---- */

@@ -12,8 +12,10 @@
 /* The ring in the file at `path`. pid: of the living process that has it mapped, with /proc as we see it; 0: find out if there is one. -EEXIST: this
  * reader has it; -EAGAIN: it is just being made. */
 int evtrail_ocaml_input_add(struct evtrail_reader *reader, const char *path, uint32_t pid, struct evtrail_fault *fault);
-/* Those of a process by pid, or of all of that name. How many; 0: none, and `fault` has a line if it is an OCaml process that has not started any. */
+/* Those of a process by pid, or of all of that name. How many; 0: none. */
 int evtrail_ocaml_add_process(struct evtrail_reader *reader, const char *pid_or_name, struct evtrail_fault *fault);
+/* Says in `fault` if it is an OCaml process that has not started them. Reads its executable. */
+void evtrail_ocaml_why_none(const char *pid_or_name, struct evtrail_fault *fault);
 /* Those in a directory, "<pid>.events". */
 void evtrail_ocaml_visit(const char *directory, int (*visit)(const char *path, void *context), void *context);
 

@@ -411,6 +411,8 @@ int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or
         evtrail_sessions_find(reader->directory, pid_or_name, reader->options.living, add_session, reader, &fault);
     if (ocaml > 0)
         return result > 0 ? result + ocaml : ocaml;
+    if (result == -ESRCH && ocaml == 0 && !reader->options.living)
+        evtrail_ocaml_why_none(pid_or_name, &ocaml_fault);
     if (result == -ESRCH && ocaml_fault.text[0]) /* it says more */
         return evtrail_reader_fail(reader, ocaml < 0 ? ocaml : result, &ocaml_fault);
     return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;

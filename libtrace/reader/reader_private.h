@@ -154,6 +154,7 @@ struct evtrail_reader {
     uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
+    uint64_t processes_looked_ns; /* monotonic: when processes were last looked through for OCaml's rings */
     bool timer_sharpened;
     uint64_t oversleep_ns; /* low_latency: by how much sleeps are too long at least */
     bool late;             /* the sessions that are added now began after us: from_now skips nothing of theirs */

@@ -46,6 +46,24 @@ run 0 stat kept.events
 grep -q 'test.text' out || fail "nothing in what a killed program left"
 run 0 gc kept.events
 
+# In a container: its ring is in a file system of its own, and called by another pid.
+mkdir inner
+if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null; then
+    mkfifo inner.in
+    unshare -m -p -f sh -c 'mount -t tmpfs none inner && OCAML_RUNTIME_EVENTS_DIR=$PWD/inner exec "$@"' sh "$emitter" kinds 4 \
+        <inner.in >inner.out 2>&1 &
+    children+=("$!")
+    outer=$!
+    exec {input}>inner.in
+    until_line inner.out "done kinds"
+    pid=$(cat "/proc/$outer/task/$outer/children")
+    pid=${pid%% *}
+    children+=("$pid")
+    run 0 record --snapshot -p "$pid" -o inner.evt
+    equal "$(count 'test.unit' inner.evt)" 4 "in a container"
+    kill -9 "$pid"
+fi
+
 # One that has not started them.
 EMITTER_START=0 start silent nothing
 run 3 cat -p "$pid"
