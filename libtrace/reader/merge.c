@@ -240,8 +240,6 @@ static bool advance(struct evtrail_stream *stream)
         if (!stream->begun)
             begin_piece(stream);
         stream->begun = true;
-        if (reader->options.filter) /* the table may have moved: another ring brought new types */
-            stream->decoder.skip = reader->skips[stream->source->number].skip;
         int result = evtrail_decoder_next(&stream->decoder);
         reader->delivered += stream->decoder.events - stream->events_counted;
         stream->events_counted = stream->decoder.events;
