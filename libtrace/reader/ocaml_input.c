@@ -329,10 +329,13 @@ static unsigned fill(struct evtrail_input *input)
 
 /* ---- the merge ---- */
 
-/* The tap has the events; what is left says what was lost before them. Whether anything is left. */
+/* If the tap has taken the events, what is left says what was lost before them. Whether anything is left. */
 static bool after_tap(struct evtrail_reader *reader, struct evtrail_piece *piece)
 {
-    if (!reader->options.tap || !reader->options.tap(reader->options.tap_context, &piece->chunk))
+    const int left =
+        reader->options.tap ? reader->options.tap(reader->options.tap_context, &piece->chunk) : EVTRAIL_TAP_all;
+    piece->states = left == EVTRAIL_TAP_states;
+    if (left == EVTRAIL_TAP_all || left == EVTRAIL_TAP_states)
         return true;
     reader->delivered += piece->chunk.events;
     piece->chunk.events = 0;
@@ -368,12 +371,11 @@ static int pull(struct ocaml_input *in, uint32_t index)
     const uint64_t most = in->map.elements / 8 + 64; /* rounds: a writer may be as fast as we are */
     int got = 0;
     for (uint64_t i = 0; ring && i < most; i++) {
-        const bool full = ring->stream && ring->stream->first && reader->held_bytes > reader->options.memory_bytes / 2;
+        const bool full =
+            ring->stream && ring->stream->first && reader->held_bytes > reader->options.memory_bytes / 8 * 7;
         if (full || !pull_one(in, ring))
             break;
         got = 1;
-        if (in->input.live && ring->stream && ring->stream->held_words > 4 * EVTRAIL_CHUNK_WORDS)
-            break;
     }
     if (ring && ring->stream)
         ring->stream->more = has_more(in, index) && ring->stream->first != NULL;
@@ -751,6 +753,7 @@ int evtrail_ocaml_input_add(struct evtrail_reader *reader, const char *path, uin
         result = evtrail_reader_add_source(reader, &in->source);
     if (result == 0)
         result = evtrail_reader_add_input(reader, &in->input);
+    reader->rings += result == 0 && in->input.live;
     if (result < 0) {
         close_input(&in->input);
         return result;
