@@ -44,8 +44,8 @@ static int listen_failed(const struct webbing *webbing, int error, int64_t port)
 {
     switch (error) {
     case -EADDRINUSE:
-        return fail(CODE_io, NULL, "port %d of %s is taken; name another one with --port, or none for a free one", (int)port,
-                    webbing->host);
+        return fail(CODE_io, NULL, "port %d of %s is taken; name another one with --port, or none for a free one",
+                    (int)port, webbing->host);
     case -EACCES:
         return fail(CODE_permission, NULL, "port %d is not for everybody; take one above 1023", (int)port);
     case -EADDRNOTAVAIL:
@@ -57,7 +57,8 @@ static int listen_failed(const struct webbing *webbing, int error, int64_t port)
 
 static int server_open(struct webbing *webbing, const struct args *args)
 {
-    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
+    const struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                                   .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
     const char *const asked = args->set[OPT_web_listen] ? args->text[OPT_web_listen] : "localhost";
     const int64_t port = args->number[OPT_web_port];
     struct addrinfo *address = NULL;
@@ -74,7 +75,9 @@ static int server_open(struct webbing *webbing, const struct args *args)
     if (r < 0)
         return listen_failed(webbing, r, port);
     if (!webbing->server.loopback)
-        warn(NULL, "listens on %s: whoever reaches it and has the address below sees the trace, and what is sent can be read on its way",
+        warn(NULL,
+             "listens on %s: whoever reaches it and has the address below sees the trace, and what is sent can be read "
+             "on its way",
              webbing->host);
     return CODE_ok;
 }
@@ -82,8 +85,8 @@ static int server_open(struct webbing *webbing, const struct args *args)
 static void address_say(const struct webbing *webbing)
 {
     const bool v6 = strchr(webbing->host, ':') != NULL;
-    fprintf(stderr, "evtrail web: http://%s%s%s:%u/#token=%s\n", v6 ? "[" : "", webbing->host, v6 ? "]" : "", webbing->port,
-            webbing->server.token);
+    fprintf(stderr, "evtrail web: http://%s%s%s:%u/#token=%s\n", v6 ? "[" : "", webbing->host, v6 ? "]" : "",
+            webbing->port, webbing->server.token);
 }
 
 /* ---- reading ----------------------------------------------------------------------------------------------------------- */

@@ -286,11 +286,6 @@ static uint32_t block_bytes_for(struct evtrail_ring *main, unsigned on)
 static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks, const struct evtrail_arg *args,
                  unsigned count, struct origin origin)
 {
-    if (UNLIKELY(on == EVTRAIL_FORWARDED_)) {
-        on = evtrail_forward(point, ticks, args, count);
-        if (!on)
-            return;
-    }
     uint32_t payload = payload_words(args, count), most = payload_most(EVTRAIL_BLOCK_BYTES_MIN);
     if (payload > most) {
         struct evtrail_ring *main = on & EVTRAIL_ENABLE_ON ? main_ring() : NULL;
@@ -312,6 +307,8 @@ static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks,
 API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks,
                                                      const struct evtrail_arg *args, unsigned count)
 {
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
         emit(point, on, ticks, args, count, ORIGIN);
@@ -322,6 +319,8 @@ API __attribute__((noinline)) void evtrail_emit_args_from(const struct evtrail_p
                                                           uint64_t ticks, const struct evtrail_arg *args,
                                                           unsigned count, const void *caller)
 {
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
         emit(point, on, ticks, args, count, ORIGIN_FROM(caller));
@@ -332,9 +331,12 @@ API __attribute__((noinline)) void evtrail_emit(const struct evtrail_point *poin
                                                 const struct evtrail_arg *args, unsigned count)
 {
     unsigned on = evtrail_on_(point);
+    if (LIKELY(!on) || count != point->fields_count)
+        return;
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
-    if (UNLIKELY(on) && count == point->fields_count)
-        emit(point, on, ticks, args, count, ORIGIN);
+    emit(point, on, ticks, args, count, ORIGIN);
     errno = saved;
 }
 

@@ -74,8 +74,8 @@ bool origin_allowed(const struct request *request)
 {
     static const char scheme[] = "http://";
     const char *const origin = request->origin, *const site = request->fetch_site;
-    if (origin &&
-        (strncasecmp(origin, scheme, sizeof scheme - 1) != 0 || strcasecmp(origin + sizeof scheme - 1, request->host) != 0))
+    if (origin && (strncasecmp(origin, scheme, sizeof scheme - 1) != 0 ||
+                   strcasecmp(origin + sizeof scheme - 1, request->host) != 0))
         return false;
     return !site || strcasecmp(site, "same-origin") == 0 || strcasecmp(site, "none") == 0;
 }

@@ -104,8 +104,8 @@ void answer_update(const struct server *server, struct connection *connection, i
 {
     const struct facts *const facts = &server->facts;
     const int used = snprintf(connection->out, sizeof connection->out,
-                              "data: {\"number\":%" PRIu64 ",\"events\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"length\":%" PRId64
-                              ",\"done\":%s}\n\n",
+                              "data: {\"number\":%" PRIu64 ",\"events\":%" PRIu64 ",\"lost\":%" PRIu64
+                              ",\"length\":%" PRId64 ",\"done\":%s}\n\n",
                               server->newest ? server->newest->number : 0, facts->events, facts->lost, facts->length_ns,
                               facts->done ? "true" : "false");
     connection->out_used = (size_t)used;

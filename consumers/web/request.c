@@ -95,7 +95,8 @@ static int field_take(struct request *request, char *line)
         return keep(&request->authorization, value);
     if (strcasecmp(line, "sec-fetch-site") == 0)
         return keep(&request->fetch_site, value);
-    if (strcasecmp(line, "transfer-encoding") == 0 || (strcasecmp(line, "content-length") == 0 && strcmp(value, "0") != 0))
+    if (strcasecmp(line, "transfer-encoding") == 0 ||
+        (strcasecmp(line, "content-length") == 0 && strcmp(value, "0") != 0))
         return 413;
     return 0;
 }

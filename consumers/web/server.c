@@ -250,7 +250,8 @@ static bool round_done(struct server *server)
     for (unsigned i = 2; i < count; i++) {
         if (polls[i].revents && of[i]->state != STATE_FREE && unsent(of[i]))
             write_out(of[i]);
-        if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) && of[i]->state != STATE_FREE && of[i]->state != STATE_SEND)
+        if ((polls[i].revents & (POLLIN | POLLHUP | POLLERR)) && of[i]->state != STATE_FREE &&
+            of[i]->state != STATE_SEND)
             read_in(server, of[i]);
     }
     if (polls[1].revents)

@@ -30,7 +30,7 @@ struct target {
 #define NO_EVENT 0xffffu
 #define STATE(as, part) ((uint32_t)(as) << 16 | (part))
 #define AS_OF(state) ((enum ocaml_as)((state) >> 16))
-#define EVENT_OF(state) ((state) & 0xffffu)
+#define EVENT_OF(state) ((state)&0xffffu)
 
 static struct target targets[TYPES_MAX];
 static struct rule rules[RULES_MAX];
@@ -115,7 +115,8 @@ static enum ocaml_as as_by_rules(const char *name, unsigned level)
 
 static bool is_integer(uint8_t type)
 {
-    return type != EVTRAIL_TYPE_f32 && type != EVTRAIL_TYPE_f64 && type != EVTRAIL_TYPE_string && type != EVTRAIL_TYPE_bytes;
+    return type != EVTRAIL_TYPE_f32 && type != EVTRAIL_TYPE_f64 && type != EVTRAIL_TYPE_string &&
+           type != EVTRAIL_TYPE_bytes;
 }
 
 static int first_integer(const struct evtrail_forward_type *type)
@@ -130,12 +131,16 @@ static enum ocaml_as as_by_kind(const struct evtrail_forward_type *type)
 {
     const bool integer = type->fields_count > 0 && is_integer(type->types[0]);
     switch (type->kind) {
-    case EVTRAIL_KIND_begin: return AS_BEGIN;
-    case EVTRAIL_KIND_end: return AS_END;
-    case EVTRAIL_KIND_counter: return integer ? AS_INT : AS_BYTES;
+    case EVTRAIL_KIND_begin:
+        return AS_BEGIN;
+    case EVTRAIL_KIND_end:
+        return AS_END;
+    case EVTRAIL_KIND_counter:
+        return integer ? AS_INT : AS_BYTES;
     case EVTRAIL_KIND_instant:
         return type->fields_count == 0 ? AS_UNIT : type->fields_count == 1 && integer ? AS_INT : AS_BYTES;
-    default: return AS_BYTES;
+    default:
+        return AS_BYTES;
     }
 }
 
@@ -144,7 +149,8 @@ static enum ocaml_as settle(enum ocaml_as as, const struct evtrail_forward_type 
 {
     if (as == AS_BEGIN && type->kind == EVTRAIL_KIND_end)
         return AS_END;
-    if (as == AS_AUTO || (as == AS_BEGIN && type->kind != EVTRAIL_KIND_begin) || (as == AS_INT && first_integer(type) < 0))
+    if (as == AS_AUTO || (as == AS_BEGIN && type->kind != EVTRAIL_KIND_begin) ||
+        (as == AS_INT && first_integer(type) < 0))
         return as_by_kind(type);
     return as;
 }
@@ -182,7 +188,8 @@ static unsigned same_event(const char *name, enum ocaml_as as)
     for (uint32_t id = 0; id < TYPES_MAX; id++) {
         const uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire);
         const unsigned event = EVENT_OF(state);
-        if (event != 0 && event != NO_EVENT && (AS_OF(state) == as || AS_OF(state) == other) && strcmp(targets[id].name, name) == 0)
+        if (event != 0 && event != NO_EVENT && (AS_OF(state) == as || AS_OF(state) == other) &&
+            strcmp(targets[id].name, name) == 0)
             return event;
     }
     return 0;
@@ -204,7 +211,8 @@ static unsigned register_one(const char *name, enum ocaml_as as)
 static int register_pending(void)
 {
     int count = 0;
-    if (!atomic_load_explicit(&pending, memory_order_acquire) || atomic_exchange_explicit(&registering, 1, memory_order_acquire))
+    if (!atomic_load_explicit(&pending, memory_order_acquire) ||
+        atomic_exchange_explicit(&registering, 1, memory_order_acquire))
         return 0;
     atomic_store_explicit(&pending, 0, memory_order_relaxed);
     if (!atomic_load_explicit(&lost_event, memory_order_relaxed))
@@ -235,27 +243,27 @@ static void lost(_Atomic uint64_t *cause)
 }
 
 /* What was lost is an event too: the total so far. */
-static void tell_lost(void)
+static void tell_lost(const void *domain, uint64_t now)
 {
     const uint64_t total = atomic_load_explicit(&lost_all, memory_order_relaxed);
     const uint32_t event = atomic_load_explicit(&lost_event, memory_order_relaxed);
-    if (event && event != NO_EVENT && ocaml_ring_write(AS_INT, event - 1, &total, 1) == WRITTEN)
+    if (event && event != NO_EVENT && ocaml_ring_write(domain, AS_INT, event - 1, now, &total, 1) == WRITTEN)
         atomic_store_explicit(&lost_told, total, memory_order_relaxed);
 }
 
 /* False: there is no ring (yet) to write it into. */
-static bool write_event(uint32_t state, const uint64_t *payload, uint32_t words)
+static bool write_event(const void *domain, uint32_t state, uint64_t now, const uint64_t *payload, uint32_t words)
 {
     if (atomic_load_explicit(&lost_all, memory_order_relaxed) != atomic_load_explicit(&lost_told, memory_order_relaxed))
-        tell_lost();
-    const enum ocaml_written result = ocaml_ring_write(AS_OF(state), EVENT_OF(state) - 1, payload, words);
+        tell_lost(domain, now);
+    const enum ocaml_written result = ocaml_ring_write(domain, AS_OF(state), EVENT_OF(state) - 1, now, payload, words);
     if (result == REFUSED)
         lost(&lost_refused);
     return result != UNMAPPED;
 }
 
 /* One that waited: false while it has to, and all behind it wait with it. */
-static bool take(const struct queued *event)
+static bool take_waiting(const struct queued *event, const void *domain)
 {
     const uint32_t state = atomic_load_explicit(&targets[event->type & 0xffffu].state, memory_order_acquire);
     if (AS_OF(state) != AS_OF(event->type))
@@ -263,7 +271,7 @@ static bool take(const struct queued *event)
     if (EVENT_OF(state) == 0)
         return false;
     if (EVENT_OF(state) != NO_EVENT)
-        return write_event(state, event->payload, event->words);
+        return write_event(domain, state, ocaml_monotonic_ns(), event->payload, event->words);
     lost(&lost_refused);
     return true;
 }
@@ -277,15 +285,18 @@ static void wait_in_queue(uint32_t id, uint32_t state, const struct evtrail_arg 
         return;
     }
     event->type = STATE(AS_OF(state), id);
-    event->words = ocaml_payload_put(AS_OF(state), &targets[id].type, args, QUEUE_WORDS_MAX, event->payload);
+    event->words =
+        ocaml_payload_put(AS_OF(state), &targets[id].type, ocaml_monotonic_ns(), args, QUEUE_WORDS_MAX, event->payload);
     ocaml_queue_publish(ticket);
     count(&waited);
 }
 
-static void write_now(uint32_t id, uint32_t state, const struct evtrail_arg *args)
+static void write_now(const void *domain, uint32_t id, uint32_t state, const struct evtrail_arg *args)
 {
     uint64_t payload[ITEM_WORDS_MAX];
-    if (!write_event(state, payload, ocaml_payload_put(AS_OF(state), &targets[id].type, args, ITEM_WORDS_MAX, payload)))
+    const uint64_t now = ocaml_monotonic_ns();
+    const uint32_t words = ocaml_payload_put(AS_OF(state), &targets[id].type, now, args, ITEM_WORDS_MAX, payload);
+    if (!write_event(domain, state, now, payload, words))
         wait_in_queue(id, state, args);
 }
 
@@ -300,15 +311,15 @@ static void event(uint32_t id, uint64_t ticks, const struct evtrail_arg *args, u
     if (AS_OF(state) == AS_NONE || count != target->type.fields_count)
         return;
     inside = true;
-    const bool held = ocaml_lock_held();
-    if (held && !ocaml_queue_empty())
-        ocaml_queue_drain(take);
-    if (held && ocaml_hooks_displaced())
+    const void *const domain = ocaml_lock_held();
+    if (domain && !ocaml_queue_empty())
+        ocaml_queue_drain(take_waiting, domain);
+    if (domain && ocaml_hooks_displaced())
         ocaml_hooks_install();
     if (EVENT_OF(state) == NO_EVENT)
         lost(&lost_refused);
-    else if (held && EVENT_OF(state) != 0)
-        write_now(id, state, args);
+    else if (domain && EVENT_OF(state) != 0)
+        write_now(domain, id, state, args);
     else
         wait_in_queue(id, state, args);
     inside = false;
@@ -316,8 +327,9 @@ static void event(uint32_t id, uint64_t ticks, const struct evtrail_arg *args, u
 
 static void drain(void)
 {
-    if (!ocaml_queue_empty() && ocaml_events_active())
-        ocaml_queue_drain(take);
+    const void *const domain = ocaml_lock_held();
+    if (domain && !ocaml_queue_empty() && ocaml_events_active())
+        ocaml_queue_drain(take_waiting, domain);
 }
 
 void ocaml_lock_taken(void)

@@ -24,8 +24,8 @@ enum ocaml_as { AS_NONE, AS_AUTO, AS_UNIT, AS_INT, AS_BEGIN, AS_END, AS_BYTES };
 
 /* Looks for the runtime; true once it is there. */
 bool ocaml_runtime_find(void);
-/* Whether this thread holds the lock of an OCaml domain. (signal) */
-bool ocaml_lock_held(void);
+/* The OCaml domain whose lock this thread holds, or NULL. (signal) */
+const void *ocaml_lock_held(void);
 /* Whether runtime events are started and not paused. */
 bool ocaml_events_active(void);
 /* The number of the ring that belongs to the domain whose lock is held. */
@@ -45,8 +45,9 @@ void ocaml_lock_kept(void);  /* a minor collection has ended: it is not */
 /* ---- ring.c: the ring file, mapped by ourselves ---- */
 
 enum ocaml_written { WRITTEN, REFUSED, UNMAPPED };
-/* Writes into the ring of the domain whose lock this thread holds. */
-enum ocaml_written ocaml_ring_write(enum ocaml_as as, unsigned event, const uint64_t *payload, uint32_t words);
+/* Writes into the ring of the domain whose lock this thread holds; `now` is ocaml_monotonic_ns() since the last time. */
+enum ocaml_written ocaml_ring_write(const void *domain, enum ocaml_as as, unsigned event, uint64_t now, const uint64_t *payload,
+                                    uint32_t words);
 uint64_t ocaml_ring_written(void); /* events so far, all domains */
 uint64_t ocaml_monotonic_ns(void);
 uint32_t ocaml_thread_id(void);
@@ -60,7 +61,7 @@ struct payload_type {
     uint8_t types[EVTRAIL_FIELDS_MAX];
 };
 /* Encodes an event as `as` says; strings are cut to what `words_max` leaves. Returns the words. */
-uint32_t ocaml_payload_put(enum ocaml_as as, const struct payload_type *type, const struct evtrail_arg *args,
+uint32_t ocaml_payload_put(enum ocaml_as as, const struct payload_type *type, uint64_t now, const struct evtrail_arg *args,
                            uint32_t words_max, uint64_t *to);
 
 /* ---- queue.c: events that wait for a thread with the lock ---- */
@@ -75,6 +76,6 @@ struct queued *ocaml_queue_reserve(uint64_t *ret_ticket);
 void ocaml_queue_publish(uint64_t ticket);
 bool ocaml_queue_empty(void);
 /* Calls `take` for what waits, oldest first, until it returns false. At most one thread at a time; others return at once. */
-void ocaml_queue_drain(bool (*take)(const struct queued *event));
+void ocaml_queue_drain(bool (*take)(const struct queued *event, const void *domain), const void *domain);
 
 #endif

@@ -49,14 +49,15 @@ static bool put_text(struct bytes *to, struct evtrail_arg arg, uint32_t room)
     return kept == length;
 }
 
-static uint32_t put_bytes(const struct payload_type *type, const struct evtrail_arg *args, uint32_t words_max, uint64_t *words)
+static uint32_t put_bytes(const struct payload_type *type, uint64_t now, const struct evtrail_arg *args,
+                          uint32_t words_max, uint64_t *words)
 {
     struct bytes to = {(uint8_t *)words, 0, words_max * 8 - 1};
     uint8_t cut = 0;
     unsigned i = 0;
     put_number(&to, PAYLOAD_VERSION | (uint64_t)type->kind << 8 | (uint64_t)type->level << 16, 4);
     put_number(&to, ocaml_thread_id(), 4);
-    put_number(&to, ocaml_monotonic_ns(), 8);
+    put_number(&to, now, 8);
     for (; i < type->fields_count; i++) {
         const uint32_t needed = least(type, i), room = to.size - to.used;
         if (room < (is_text(type->types[i]) ? 5 : 9))
@@ -75,11 +76,11 @@ static uint32_t put_bytes(const struct payload_type *type, const struct evtrail_
     return count;
 }
 
-uint32_t ocaml_payload_put(enum ocaml_as as, const struct payload_type *type, const struct evtrail_arg *args,
-                           uint32_t words_max, uint64_t *to)
+uint32_t ocaml_payload_put(enum ocaml_as as, const struct payload_type *type, uint64_t now,
+                           const struct evtrail_arg *args, uint32_t words_max, uint64_t *to)
 {
     if (as == AS_BYTES)
-        return put_bytes(type, args, words_max, to);
+        return put_bytes(type, now, args, words_max, to);
     if (as != AS_INT)
         return 0;
     to[0] = args[type->int_field].word;

@@ -27,7 +27,8 @@ static struct queue *_Atomic queue;
 /* In the constructor: threads and handlers find it made. */
 __attribute__((constructor(103))) static void make_queue(void)
 {
-    void *map = mmap(NULL, sizeof(struct queue), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *map =
+        mmap(NULL, sizeof(struct queue), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return;
     if (madvise(map, sizeof(struct queue), MADV_WIPEONFORK) < 0) {
@@ -58,7 +59,8 @@ struct queued *ocaml_queue_reserve(uint64_t *ret_ticket)
         struct slot *slot = slot_of(q, ticket);
         uint64_t turn = atomic_load_explicit(&slot->turn, memory_order_acquire);
         if (turn == lap(ticket)) {
-            if (atomic_compare_exchange_weak_explicit(&q->next, &ticket, ticket + 1, memory_order_relaxed, memory_order_relaxed)) {
+            if (atomic_compare_exchange_weak_explicit(&q->next, &ticket, ticket + 1, memory_order_relaxed,
+                                                      memory_order_relaxed)) {
                 *ret_ticket = ticket;
                 return &slot->event;
             }
@@ -80,11 +82,12 @@ void ocaml_queue_publish(uint64_t ticket)
 bool ocaml_queue_empty(void)
 {
     struct queue *q = atomic_load_explicit(&queue, memory_order_relaxed);
-    return !q || atomic_load_explicit(&q->taken, memory_order_relaxed) == atomic_load_explicit(&q->next, memory_order_relaxed);
+    return !q || atomic_load_explicit(&q->taken, memory_order_relaxed) ==
+                     atomic_load_explicit(&q->next, memory_order_relaxed);
 }
 
 /* D1 (acquire), D2 (release): what the last reader took. */
-void ocaml_queue_drain(bool (*take)(const struct queued *event))
+void ocaml_queue_drain(bool (*take)(const struct queued *event, const void *domain), const void *domain)
 {
     struct queue *q = atomic_load_explicit(&queue, memory_order_acquire);
     if (!q || atomic_exchange_explicit(&q->draining, 1, memory_order_acquire))
@@ -92,7 +95,8 @@ void ocaml_queue_drain(bool (*take)(const struct queued *event))
     uint64_t ticket = atomic_load_explicit(&q->taken, memory_order_relaxed);
     for (uint32_t i = 0; i < SLOTS; i++, ticket++) {
         struct slot *slot = slot_of(q, ticket);
-        if (atomic_load_explicit(&slot->turn, memory_order_acquire) != lap(ticket) + 1 || !take(&slot->event)) /* Q3 */
+        if (atomic_load_explicit(&slot->turn, memory_order_acquire) != lap(ticket) + 1 ||
+            !take(&slot->event, domain)) /* Q3 */
             break;
         atomic_store_explicit(&slot->turn, lap(ticket) + SLOTS, memory_order_release); /* Q4 */
         atomic_store_explicit(&q->taken, ticket + 1, memory_order_relaxed);

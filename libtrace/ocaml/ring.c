@@ -98,10 +98,11 @@ static bool is_ring_file(char *line, char **ret_path, unsigned long *ret_inode)
 static bool layout_known(const struct metadata *m, uint64_t file_bytes)
 {
     const uint64_t headers = m->max_domains * m->ring_header_bytes, data = m->max_domains * m->ring_bytes;
-    return m->version == 1 && m->max_domains >= 1 && m->max_domains <= DOMAINS_MAX && m->ring_header_bytes >= sizeof(struct ring_header) &&
-           m->ring_header_bytes <= 4096 && m->ring_header_bytes % 8 == 0 && m->ring_words >= 16 &&
-           m->ring_words <= UINT64_C(1) << 30 && (m->ring_words & (m->ring_words - 1)) == 0 &&
-           m->ring_bytes == m->ring_words * 8 && m->headers_offset == sizeof(*m) && m->data_offset == m->headers_offset + headers &&
+    return m->version == 1 && m->max_domains >= 1 && m->max_domains <= DOMAINS_MAX &&
+           m->ring_header_bytes >= sizeof(struct ring_header) && m->ring_header_bytes <= 4096 &&
+           m->ring_header_bytes % 8 == 0 && m->ring_words >= 16 && m->ring_words <= UINT64_C(1) << 30 &&
+           (m->ring_words & (m->ring_words - 1)) == 0 && m->ring_bytes == m->ring_words * 8 &&
+           m->headers_offset == sizeof(*m) && m->data_offset == m->headers_offset + headers &&
            m->names_offset == m->data_offset + data && m->names_offset <= file_bytes;
 }
 
@@ -113,7 +114,8 @@ static bool map_file(const char *path, unsigned long inode)
     if (fd < 0)
         return false;
     uint8_t *base = MAP_FAILED;
-    if (fstat(fd, &status) == 0 && status.st_ino == inode && pread(fd, &metadata, sizeof(metadata), 0) == sizeof(metadata) &&
+    if (fstat(fd, &status) == 0 && status.st_ino == inode &&
+        pread(fd, &metadata, sizeof(metadata), 0) == sizeof(metadata) &&
         layout_known(&metadata, (uint64_t)status.st_size))
         base = mmap(NULL, metadata.names_offset, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     close(fd);
@@ -201,7 +203,8 @@ static void store(uint64_t *word, uint64_t value)
 
 /* The oldest items go until `words` more fit. As OCaml's write_to_ring(), which the stock reader's protocol is made for: the head is
  * stored before the words that it gives up change. Only this thread writes here: it holds the domain's lock. */
-static bool make_room(struct ring_header *ring, const uint64_t *data, uint64_t ring_words, uint64_t tail, uint64_t words)
+static bool make_room(struct ring_header *ring, const uint64_t *data, uint64_t ring_words, uint64_t tail,
+                      uint64_t words)
 {
     uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
     if (tail + words - head < ring_words)
@@ -219,7 +222,17 @@ static bool make_room(struct ring_header *ring, const uint64_t *data, uint64_t r
     return true;
 }
 
-enum ocaml_written ocaml_ring_write(enum ocaml_as as, unsigned event, const uint64_t *payload, uint32_t words)
+/* A domain's ring, as a thread has found it: good while the thread has the same domain's lock and the file is the same. */
+struct known {
+    const void *domain;
+    const uint8_t *base;
+    struct ring_header *ring;
+    uint64_t *data;
+    uint64_t words;
+    _Atomic uint64_t *written;
+};
+
+static enum ocaml_written find_ring(const void *domain, struct known *known)
 {
     /* R2 (acquire) pairs with R1. */
     uint8_t *base = file ? atomic_load_explicit(&file->base, memory_order_acquire) : NULL;
@@ -228,30 +241,49 @@ enum ocaml_written ocaml_ring_write(enum ocaml_as as, unsigned event, const uint
             return UNMAPPED;
         base = atomic_load_explicit(&file->base, memory_order_acquire);
     }
-    const unsigned domain = ocaml_domain_index();
-    const uint64_t length = words + 2, ring_words = file->ring_words;
-    /* Half a ring and no more: OCaml's own writer never ends where an item and what is left before the end exceed the ring. */
-    if (domain >= file->max_domains || length > ring_words / 2)
+    const unsigned index = ocaml_domain_index();
+    if (index >= file->max_domains)
         return REFUSED;
-    struct ring_header *ring = (void *)(base + file->headers_offset + domain * file->header_bytes);
-    uint64_t *data = (void *)(base + file->data_offset + domain * file->ring_bytes);
-    const uint64_t now = ocaml_monotonic_ns();
-    uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-    const uint64_t to_end = ring_words - (tail & (ring_words - 1)), padding = to_end < length ? to_end : 0;
-    if (padding + length >= ring_words || !make_room(ring, data, ring_words, tail, padding + length))
+    *known = (struct known){domain,
+                            base,
+                            (void *)(base + file->headers_offset + index * file->header_bytes),
+                            (void *)(base + file->data_offset + index * file->ring_bytes),
+                            file->ring_words,
+                            &written[index]};
+    return WRITTEN;
+}
+
+enum ocaml_written ocaml_ring_write(const void *domain, enum ocaml_as as, unsigned event, uint64_t now,
+                                    const uint64_t *payload, uint32_t words)
+{
+    static __thread struct known known;
+    /* Relaxed: this thread has seen R1's store before. */
+    if (domain != known.domain || known.base != atomic_load_explicit(&file->base, memory_order_relaxed)) {
+        enum ocaml_written found = find_ring(domain, &known);
+        if (found != WRITTEN)
+            return found;
+    }
+    const uint64_t length = words + 2, mask = known.words - 1;
+    /* Half a ring and no more: OCaml's own writer never ends where an item and what is left before the end exceed the ring. */
+    if (length > known.words / 2)
+        return REFUSED;
+    uint64_t tail = atomic_load_explicit(&known.ring->tail, memory_order_relaxed);
+    const uint64_t to_end = known.words - (tail & mask), padding = to_end < length ? to_end : 0;
+    if (padding + length >= known.words || !make_room(known.ring, known.data, known.words, tail, padding + length))
         return REFUSED;
     if (padding) {
-        store(&data[tail & (ring_words - 1)], padding << 54);
+        store(&known.data[tail & mask], padding << 54);
         tail += padding;
-        atomic_store_explicit(&ring->tail, tail, memory_order_release);
+        atomic_store_explicit(&known.ring->tail, tail, memory_order_release);
     }
-    uint64_t *to = &data[tail & (ring_words - 1)];
+    uint64_t *to = &known.data[tail & mask];
     store(to++, item_header(as, event, length));
     store(to++, now);
     for (uint32_t i = 0; i < words; i++)
         store(to++, payload[i]);
     /* R4 (release): the item is whole before it counts; pairs with the reader's load of the tail. */
-    atomic_store_explicit(&ring->tail, tail + length, memory_order_release);
-    atomic_store_explicit(&written[domain], atomic_load_explicit(&written[domain], memory_order_relaxed) + 1, memory_order_relaxed);
+    atomic_store_explicit(&known.ring->tail, tail + length, memory_order_release);
+    atomic_store_explicit(known.written, atomic_load_explicit(known.written, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
     return WRITTEN;
 }

@@ -12,7 +12,7 @@
 typedef intptr_t value; /* OCaml's name for it */
 #define VAL_LONG(n) ((value)(((uintptr_t)(n) << 1) + 1))
 #define VAL_NONE VAL_LONG(0)
-#define IS_BLOCK(v) (((v) & 1) == 0)
+#define IS_BLOCK(v) (((v)&1) == 0)
 #define FIELD(v, i) (((const value *)(v))[i])
 /* Of a block outside of OCaml's heap, which its collector leaves alone: size, colour NOT_MARKABLE, tag 0. */
 #define STATIC_HEADER(fields) ((value)(fields) << 10 | 3 << 8)
@@ -62,7 +62,8 @@ bool ocaml_runtime_find(void)
 {
     if (!runtime.found)
         runtime.found = find_state() && find(&runtime.are_active, "caml_runtime_events_are_active") &&
-                        find(&runtime.domain_index, "caml_ml_domain_index") && find(&runtime.copy_string, "caml_copy_string") &&
+                        find(&runtime.domain_index, "caml_ml_domain_index") &&
+                        find(&runtime.copy_string, "caml_copy_string") &&
                         find(&runtime.user_register, "caml_runtime_events_user_register") &&
                         find(&runtime.user_resolve, "caml_runtime_events_user_resolve") &&
                         find(&runtime.leave_hook, "caml_leave_blocking_section_hook") &&
@@ -70,9 +71,9 @@ bool ocaml_runtime_find(void)
     return runtime.found;
 }
 
-bool ocaml_lock_held(void)
+const void *ocaml_lock_held(void)
 {
-    return *(void *volatile *)(void *)(thread_pointer() + runtime.state_offset) != NULL;
+    return *(void *volatile *)(void *)(thread_pointer() + runtime.state_offset);
 }
 
 bool ocaml_events_active(void)

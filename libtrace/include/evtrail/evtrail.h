@@ -71,7 +71,7 @@ struct evtrail_forward {
     /* Whether this type is wanted; asked once for each, as it is registered or here, under a lock: emits nothing and
      * calls nothing of this header. */
     int (*wants)(const struct evtrail_forward_type *type);
-    /* One event, in the thread (or signal handler) that emits it; args as in evtrail_emit(). ticks 0: now. */
+    /* One event, in the thread (or signal handler) that emits it, which keeps its errno; args as in evtrail_emit(). ticks 0: now. */
     void (*event)(uint32_t id, uint64_t ticks, const struct evtrail_arg *args, unsigned count);
 };
 /* Sets the receiver, or asks it again about all types; NULL: there is none any more. Returns the number of types that are forwarded;

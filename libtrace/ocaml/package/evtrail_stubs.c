@@ -15,9 +15,9 @@
 #include <string.h>
 
 _Static_assert(EVTRAIL_TYPE_bool == 1 && EVTRAIL_TYPE_i32 == 4 && EVTRAIL_TYPE_i64 == 5 && EVTRAIL_TYPE_u64 == 9 &&
-                  EVTRAIL_TYPE_x64 == 13 && EVTRAIL_TYPE_f64 == 15 && EVTRAIL_TYPE_string == 17 && EVTRAIL_TYPE_bytes == 18 &&
-                  EVTRAIL_TYPE_enum == 19,
-              "evtrail.ml");
+                   EVTRAIL_TYPE_x64 == 13 && EVTRAIL_TYPE_f64 == 15 && EVTRAIL_TYPE_string == 17 &&
+                   EVTRAIL_TYPE_bytes == 18 && EVTRAIL_TYPE_enum == 19,
+               "evtrail.ml");
 
 /* One event type. Made once, never freed: OCaml holds its address as an integer. */
 struct ml_event {
@@ -87,10 +87,13 @@ value evtrail_ml_register(value name, value kind, value level, value doc, value 
 static struct evtrail_arg arg_of(uint8_t type, value v)
 {
     switch (type) {
-    case EVTRAIL_TYPE_f64: return evtrail_arg_f64_(Double_val(v));
+    case EVTRAIL_TYPE_f64:
+        return evtrail_arg_f64_(Double_val(v));
     case EVTRAIL_TYPE_string:
-    case EVTRAIL_TYPE_bytes: return evtrail_arg_mem_(String_val(v), caml_string_length(v));
-    default: return evtrail_arg_i_(Is_long(v) ? Long_val(v) : type == EVTRAIL_TYPE_i32 ? Int32_val(v) : Int64_val(v));
+    case EVTRAIL_TYPE_bytes:
+        return evtrail_arg_mem_(String_val(v), caml_string_length(v));
+    default:
+        return evtrail_arg_i_(Is_long(v) ? Long_val(v) : type == EVTRAIL_TYPE_i32 ? Int32_val(v) : Int64_val(v));
     }
 }
 

@@ -47,6 +47,13 @@ value sender_ints(value count)
     return Val_unit;
 }
 
+value sender_pairs(value count)
+{
+    for (long i = 0; i < Long_val(count); i++)
+        EVTRAIL(info, "c.pair", i, EVTRAIL_AS(again, i));
+    return Val_unit;
+}
+
 static pthread_t thread;
 static long thread_count;
 
