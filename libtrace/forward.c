@@ -15,29 +15,18 @@
 #define POINTS_MAX 65536 /* remembered; those that come later are forwarded only if they were wanted when they came */
 
 static struct {
-    const struct evtrail_forward *_Atomic receiver;
     uint8_t wanted[EVTRAIL_EVENT_TYPES_MAX]; /* by type */
     uint32_t points_count;
     struct evtrail_point *points[POINTS_MAX]; /* some may have left with the object that they were in */
 } forward;
 
+const struct evtrail_forward *_Atomic evtrail_forward_receiver;
 static const uint8_t forwarded_byte = EVTRAIL_FORWARDED_;
 static_assert((EVTRAIL_FORWARDED_ & EVTRAIL_ENABLE_ON) == 0, "no rule makes it");
 
 static const uint8_t *real_byte(uint32_t id)
 {
     return (const uint8_t *)&evtrail_process.control->enable[id];
-}
-
-/* F1 (acquire) pairs with F2 (release): what the receiver points to. */
-unsigned evtrail_forward(const struct evtrail_point *point, uint64_t ticks, const struct evtrail_arg *args,
-                         unsigned count)
-{
-    const uint32_t id = point->head >> 6;
-    const struct evtrail_forward *receiver = atomic_load_explicit(&forward.receiver, memory_order_acquire);
-    if (LIKELY(receiver))
-        receiver->event(id, ticks, args, count);
-    return __atomic_load_n(real_byte(id), __ATOMIC_RELAXED);
 }
 
 const uint8_t *evtrail_forward_enabled(uint32_t id)
@@ -86,7 +75,7 @@ static void read_entry(const struct evtrail_meta_header *entry, struct evtrail_f
 
 void evtrail_forward_ask(uint32_t id)
 {
-    const struct evtrail_forward *receiver = atomic_load_explicit(&forward.receiver, memory_order_relaxed);
+    const struct evtrail_forward *receiver = atomic_load_explicit(&evtrail_forward_receiver, memory_order_relaxed);
     struct evtrail_forward_type type;
     struct evtrail_point *point;
     uint8_t types[EVTRAIL_FIELDS_MAX];
@@ -139,7 +128,7 @@ API int evtrail_forward_to(const struct evtrail_forward *receiver)
     else if (!evtrail_registry_lock_unless_mine())
         count = -EINVAL;
     if (count == 0) {
-        atomic_store_explicit(&forward.receiver, receiver, memory_order_release); /* F2 */
+        atomic_store_explicit(&evtrail_forward_receiver, receiver, memory_order_release); /* F2 */
         for (uint32_t id = EVTRAIL_EVENT_FIRST; id < evtrail_registry_types(); id++) {
             evtrail_forward_ask(id);
             count += forward.wanted[id];

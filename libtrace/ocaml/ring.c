@@ -128,7 +128,7 @@ static bool map_file(const char *path, unsigned long inode)
     file->ring_bytes = metadata.ring_bytes;
     file->ring_words = metadata.ring_words;
     file->max_domains = metadata.max_domains;
-    /* R1 (release): the numbers before the base; pairs with R2. */
+    /* O3 (release): the numbers before the base; pairs with O4. */
     atomic_store_explicit(&file->base, base, memory_order_release);
     return true;
 }
@@ -216,7 +216,7 @@ static bool make_room(struct ring_header *ring, const uint64_t *data, uint64_t r
         head += length;
         atomic_store_explicit(&ring->head, head, memory_order_release);
     }
-    /* R3 (release fence): the head before the words; pairs with the reader's fence between its copy and its second look at the
+    /* O5 (release fence): the head before the words; pairs with the reader's fence between its copy and its second look at the
      * head. Without it a reader on ARM takes our words for the old item's. */
     atomic_thread_fence(memory_order_release);
     return true;
@@ -234,7 +234,7 @@ struct known {
 
 static enum ocaml_written find_ring(const void *domain, struct known *known)
 {
-    /* R2 (acquire) pairs with R1. */
+    /* O4 (acquire) pairs with O3. */
     uint8_t *base = file ? atomic_load_explicit(&file->base, memory_order_acquire) : NULL;
     if (!base) {
         if (!file || !find_file())
@@ -257,7 +257,7 @@ enum ocaml_written ocaml_ring_write(const void *domain, enum ocaml_as as, unsign
                                     const uint64_t *payload, uint32_t words)
 {
     static __thread struct known known;
-    /* Relaxed: this thread has seen R1's store before. */
+    /* Relaxed: this thread has seen O3's store before. */
     if (domain != known.domain || known.base != atomic_load_explicit(&file->base, memory_order_relaxed)) {
         enum ocaml_written found = find_ring(domain, &known);
         if (found != WRITTEN)
@@ -281,7 +281,7 @@ enum ocaml_written ocaml_ring_write(const void *domain, enum ocaml_as as, unsign
     store(to++, now);
     for (uint32_t i = 0; i < words; i++)
         store(to++, payload[i]);
-    /* R4 (release): the item is whole before it counts; pairs with the reader's load of the tail. */
+    /* O6 (release): the item is whole before it counts; pairs with the reader's load of the tail. */
     atomic_store_explicit(&known.ring->tail, tail + length, memory_order_release);
     atomic_store_explicit(known.written, atomic_load_explicit(known.written, memory_order_relaxed) + 1,
                           memory_order_relaxed);
