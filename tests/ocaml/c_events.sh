@@ -2,7 +2,7 @@
 # C events in the ring of the OCaml program that they happen in, as OCaml's own Runtime_events library reads it.
 . "$(dirname "$0")/common.bash"
 programs sender consumer
-export OCAML_RUNTIME_EVENTS_PRESERVE=1 OCAMLRUNPARAM=e=19
+export OCAML_RUNTIME_EVENTS_PRESERVE=1 OCAMLRUNPARAM=d=16,e=19
 
 names=(c.many c.conn c.ratio c.long) # of events with a payload; the stock consumer crashes where another kind comes under such a name
 
@@ -73,14 +73,14 @@ for pid in "${pids[@]}"; do
 done
 
 # A thread without the lock, more than can wait: what is lost is told, and nothing else happens.
-OCAMLRUNPARAM=e=19 send 'c.*' unlocked 10000
+OCAMLRUNPARAM=d=16,e=19 send 'c.*' unlocked 10000
 told=$(sed -n 's/^int evtrail.lost //p' "$work/seen" | tail -n 1)
 got=$(grep -c 'c.number' "$work/seen")
 [ $((${told:-0} + got)) = 10001 ] || fail "$got events and ${told:-0} lost are not 10001"
 
 # The smallest rings: what does not fit is left out, OCaml goes on.
 for e in 4 6 8; do
-    export OCAMLRUNPARAM=e=$e
+    export OCAMLRUNPARAM=d=16,e=$e
     rm -f "$OCAML_RUNTIME_EVENTS_DIR"/*
     EVTRAIL_OCAML='c.*' LD_PRELOAD=$EVTRAIL_LIBRARIES/libevtrail-ocaml.so timeout 100 "$programs/sender" kinds 500 >"$work/out" ||
         fail "e=$e: exit code $?"

@@ -2,7 +2,7 @@
 # The program that the other tests read does what it says: every command runs to its end and leaves the rings it should.
 . "$(dirname "$0")/common.bash"
 programs emitter
-export OCAML_RUNTIME_EVENTS_PRESERVE=1 EMITTER_LEAVE=1
+export OCAML_RUNTIME_EVENTS_PRESERVE=1 EMITTER_LEAVE=1 OCAMLRUNPARAM=d=8,e=14 # files of 2 MB, as grep reads the holes too
 
 rings() { # COMMAND RINGS WORD...: how many ring files there are after it, and what is in them
     local command=$1 count=$2
