@@ -17,7 +17,7 @@
 static struct {
     uint8_t wanted[EVTRAIL_EVENT_TYPES_MAX]; /* by type */
     uint32_t points_count;
-    struct evtrail_point *points[POINTS_MAX]; /* some may have left with the object that they were in */
+    struct evtrail_point *points[POINTS_MAX]; /* C++'s may have left with the object that they were in */
 } forward;
 
 const struct evtrail_forward *_Atomic evtrail_forward_receiver;
@@ -38,6 +38,24 @@ void evtrail_forward_remember(struct evtrail_point *point)
 {
     if (forward.points_count < POINTS_MAX)
         forward.points[forward.points_count++] = point;
+}
+
+/* All points of one object, which is about to go: what lies between is its, too. */
+void evtrail_forward_forget(struct evtrail_point *const *first, struct evtrail_point *const *end)
+{
+    uintptr_t low = UINTPTR_MAX, high = 0;
+    uint32_t kept = 0;
+    for (; first < end; first++) {
+        const uintptr_t address = (uintptr_t)*first;
+        low = address && address < low ? address : low;
+        high = address > high ? address : high;
+    }
+    for (uint32_t i = 0; i < forward.points_count; i++) {
+        const uintptr_t address = (uintptr_t)forward.points[i];
+        if (address < low || address > high)
+            forward.points[kept++] = forward.points[i];
+    }
+    forward.points_count = kept;
 }
 
 static uint64_t read_number(const uint8_t **at, size_t bytes)
@@ -88,8 +106,8 @@ void evtrail_forward_ask(uint32_t id)
         __atomic_store_n(&point->enabled, evtrail_forward_enabled(id), __ATOMIC_RELEASE);
 }
 
-/* Whether the memory still holds a point that we know: its object may be gone and another one in its place. */
-static bool still_there(const struct evtrail_point *point)
+/* Whether the memory still holds a point that we know: a C++ object may have gone without a word, and another be in its place. */
+__attribute__((no_sanitize("address"))) static bool still_there(const struct evtrail_point *point)
 {
     const uint32_t id = point->head >> 6;
     return id >= EVTRAIL_EVENT_FIRST && id < evtrail_registry_types() && point->abi == EVTRAIL_ABI &&

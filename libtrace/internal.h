@@ -184,6 +184,7 @@ const uint8_t *evtrail_forward_enabled(uint32_t id);
 void evtrail_forward_ask(uint32_t id);
 /* A point that has its type: found again when a receiver comes later. */
 void evtrail_forward_remember(struct evtrail_point *point);
+void evtrail_forward_forget(struct evtrail_point *const *first, struct evtrail_point *const *end);
 /* registry.c: a type's entry in the schema, and its one point of evtrail_register() (or NULL). NULL: no such type. */
 const struct evtrail_meta_header *evtrail_registry_entry(uint32_t id, const char **ret_name, struct evtrail_point **ret_point);
 

@@ -451,9 +451,19 @@ API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_p
  * too: at exit() other threads may be inside emissions that are about to read it. */
 API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrail_point *const *end)
 {
+    struct evtrail_point *const *const all = first;
     for (; first < end; first++)
         if (*first)
             __atomic_store_n(&(*first)->enabled, &off_byte, __ATOMIC_RELEASE);
+    /* Not at any price: in a child made by clone() the lock may be held by a thread that is not there. */
+    for (int tries = 0; tries < 100 && !lock_is_mine(); tries++) {
+        if (try_lock()) {
+            evtrail_forward_forget(all, end);
+            evtrail_registry_unlock();
+            break;
+        }
+        sched_yield();
+    }
 }
 
 void evtrail_registry_missing(const struct evtrail_point *point)
