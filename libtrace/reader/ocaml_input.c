@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ALIVE_EVERY_NS 5000000u
@@ -631,6 +632,34 @@ static void read_process(struct ocaml_input *in, uint32_t pid)
     in->source.parent_pid = parent ? (uint32_t)strtoul(parent + 6, NULL, 10) : 0;
 }
 
+/* When the process was started, ns since 1970; 0: not known. */
+static uint64_t process_start(uint32_t pid)
+{
+    char path[64], text[1024];
+    struct timespec boot;
+    snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+    read_text(path, text, sizeof(text));
+    const char *at = strrchr(text, ')'); /* behind its name, which may hold anything; the start is field 22 */
+    for (int field = 2; at && field < 22; field++)
+        at = strchr(at + 1, ' ');
+    const long ticks = sysconf(_SC_CLK_TCK);
+    if (!at || ticks <= 0 || clock_gettime(CLOCK_BOOTTIME, &boot) < 0)
+        return 0;
+    const uint64_t since = strtoull(at, NULL, 10) * (UINT64_C(1000000000) / (uint64_t)ticks), now = ns_of(boot);
+    return since < now ? (uint64_t)evtrail_realtime_now() - (now - since) : 0;
+}
+
+static bool has_wrapped(const struct ocaml_input *in)
+{
+    for (uint32_t i = 0; i < in->map.domains; i++) {
+        uint64_t head, tail;
+        evtrail_ocaml_map_cursors(&in->map, i, &head, &tail);
+        if (head)
+            return true;
+    }
+    return false;
+}
+
 static void find_release(struct ocaml_input *in, uint32_t pid)
 {
     const char *const said = in->input.reader->options.ocaml_version;
@@ -666,6 +695,9 @@ static void describe_source(struct ocaml_input *in, uint32_t pid, uint32_t named
     read_text("/proc/sys/kernel/random/boot_id", in->boot_id, sizeof(in->boot_id));
     source->session_id = mix(mix(mix(first, in->map.status.st_ino), in->map.status.st_dev), source->pid) | 1;
     source->start_realtime_ns = first ? (uint64_t)evtrail_source_time(source, first) : source->clock.first.realtime_ns;
+    const uint64_t began =
+        pid && has_wrapped(in) ? process_start(pid) : 0; /* its first events are not there any more */
+    source->start_realtime_ns = began ? began : source->start_realtime_ns;
     source->command = in->command;
     source->program = in->program;
     source->host = in->host;

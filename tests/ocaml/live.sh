@@ -96,6 +96,15 @@ equal "$(count 'test.int' pauses.evt)" 54 "events between pauses"
 run 0 record -o eio.evt -- "$emitter" eio 3
 equal "$(count 'eio.error' eio.evt)" 3 "errors"
 equal "$(count 'eio.fiber && state == running' eio.evt)" 21 "fibers that ran"
+run 0 stat --json eio.evt
+for name in eio.cc eio.fiber eio.promise eio.semaphore eio.stream eio.mutex eio.stream.get eio.stream.try_get eio.stream.put eio.promise.put \
+    eio.error eio.log eio.span.my-span eio.suspend.Stream.take eio.suspend.other eio.suspend_domain eio.domain_spawn; do
+    grep -q "\"name\":\"$name\"" out || fail "no $name"
+done
+run 0 cat eio.evt
+grep -q 'eio.error cc=11 error="Failure.*in the client" fiber=2' out || fail "no error as a whole: $(grep eio.error out)"
+grep -q '@ eio.cc cc=11 .*state=failed kind=switch' out || fail "no failed context"
+grep -q 'ocaml.domain domain=1099511627778 parent=1 state=running' out || fail "no domain below its fiber"
 run 0 top --once --view entities eio.evt
 grep -q 'my-promise' out || fail "no promise among the entities"
 equal "$(find "$EVTRAIL_DIR" -name '*.events' | wc -l)" 0 "rings that were left"

@@ -237,6 +237,48 @@ static void versions__minor_in_its_place__table_found(void **state)
     ocaml_builder_fini(&b);
 }
 
+static void versions__tables__numbers_where_they_were(void **state)
+{
+    static const struct {
+        enum evtrail_ocaml_release release;
+        unsigned id;
+        const char *name;
+    } phases[] = {{EVTRAIL_OCAML_5_2, 9, "major_mark"},
+                  {EVTRAIL_OCAML_5_2, 16, "interrupt_remote"},
+                  {EVTRAIL_OCAML_5_2, 20, "major_gc_cycle_domains"},
+                  {EVTRAIL_OCAML_5_2, 24, "major_slice"},
+                  {EVTRAIL_OCAML_5_2, 32, "stw_leader"},
+                  {EVTRAIL_OCAML_5_2, 39, "domain_resize_heap_reservation"},
+                  {EVTRAIL_OCAML_5_2, 43, "compact_release"},
+                  {EVTRAIL_OCAML_5_2, 44, NULL},
+                  {EVTRAIL_OCAML_5_5, 9, "major_memprof_roots"},
+                  {EVTRAIL_OCAML_5_5, 14, "minor_memprof_clean"},
+                  {EVTRAIL_OCAML_5_5, 35, "stw_leader"},
+                  {EVTRAIL_OCAML_5_5, 37, "major_memprof_clean"},
+                  {EVTRAIL_OCAML_5_5, 47, "compact_release"},
+                  {EVTRAIL_OCAML_5_5, 49, "minor_ephe_clean"},
+                  {EVTRAIL_OCAML_5_5, 50, NULL},
+                  {EVTRAIL_OCAML_OX, 10, "minor"},
+                  {EVTRAIL_OCAML_OX, 49, "minor_dependent"},
+                  {EVTRAIL_OCAML_OX, 50, NULL}};
+    const char *unit;
+    (void)state;
+    for (size_t i = 0; i < sizeof(phases) / sizeof(*phases); i++) {
+        const char *const name = evtrail_ocaml_phase_name(phases[i].release, phases[i].id);
+        if (!phases[i].name)
+            assert_null(name);
+        else
+            assert_string_equal(name, phases[i].name);
+    }
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_2, 16, &unit), "major_heap_large_blocks");
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_2, 17, &unit));
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_OX, 17, &unit));
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 25, &unit), "major_slice_budget");
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 27, &unit), "minor_promoted_words");
+    assert_string_equal(unit, "words");
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 28, &unit));
+}
+
 static void versions__in_executables__found(void **state)
 {
     char version[48];
@@ -528,6 +570,7 @@ int main(void)
         cmocka_unit_test(libraries__lwt_and_trace__decoded),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
         cmocka_unit_test(versions__minor_in_its_place__table_found),
+        cmocka_unit_test(versions__tables__numbers_where_they_were),
         cmocka_unit_test(versions__in_executables__found),
         cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
