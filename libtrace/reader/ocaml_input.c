@@ -226,7 +226,8 @@ static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_w
         chunk->missed = estimate(ring, lost);
         ring->events_before += chunk->missed;
         ring->last_ns = reference;
-        evtrail_ocaml_gap(&step, lost, chunk->missed, since);
+        const uint64_t start = evtrail_source_ticks(&in->source, (int64_t)in->source.start_realtime_ns);
+        evtrail_ocaml_gap(&step, lost, chunk->missed, since ? since : start);
     }
     ring->ring.at = copy.at + translate(in, ring, &copy, &step, 0, OUT_WORDS_MAX);
     if (!step.events && !lost)
