@@ -14,9 +14,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#define FIGURES_MAX (1 << 20) /* bytes */
+
 struct reporting {
     struct sink sink; /* first */
     struct report report;
+    char *figures; /* of --figures, or NULL */
 };
 
 static int take_event(struct sink *sink, struct consumer *consumer, const struct evtrail_event *event)
@@ -91,9 +94,10 @@ static int write_report(struct reporting *reporting, struct reporting *against, 
     if (output_init(&out, fd) < 0)
         return fail(CODE_system, NULL, "out of memory");
     title_make(&reporting->report, against ? &against->report : NULL, title, sizeof title);
+    const struct page_options options = {.title = title, .figures = reporting->figures, .full = args->set[OPT_full]};
     int r = args->set[OPT_svg]
                 ? report_svg(&out, &reporting->report, *name && strcmp(name, "events") != 0 ? name : NULL)
-                : report_page(&out, &reporting->report, against ? &against->report : NULL, args->set[OPT_full], title);
+                : report_page(&out, &reporting->report, against ? &against->report : NULL, &options);
     const int end = output_fini(&out);
     if (r == -ENOENT)
         return figure_missing(name);
@@ -154,6 +158,30 @@ static int check(const struct args *args)
     return CODE_ok;
 }
 
+/* All of the file, which is to be one JSON object; an exit code. */
+static int figures_read(const struct args *args, char **ret_figures)
+{
+    const char *const path = args->text[OPT_figures];
+    FILE *const in = fopen(path, "re");
+    char *const text = in ? calloc(1, FIGURES_MAX + 1) : NULL;
+    const size_t count = text ? fread(text, 1, FIGURES_MAX + 1, in) : 0;
+    const int error = ferror(in ? in : stderr) || !text ? errno : 0;
+    if (in)
+        fclose(in);
+    int code = CODE_ok;
+    if (error)
+        code = fail(code_of(-error), path, "%s", strerror(error));
+    else if (count > FIGURES_MAX)
+        code = fail(CODE_usage, path, "more than %d bytes of figures", FIGURES_MAX);
+    else if (text[strspn(text, " \t\r\n")] != '{' || strlen(text) != count)
+        code = fail(CODE_usage, path, "no JSON object");
+    if (code != CODE_ok)
+        free(text);
+    else
+        *ret_figures = text;
+    return code;
+}
+
 /* What is not damaged of a trace is shown; what is none at all makes no page. */
 static bool usable(const struct reporting *reporting, int code)
 {
@@ -167,7 +195,10 @@ int run_report(const struct args *args)
     struct reporting *const against = both && args->set[OPT_against] ? &both[1] : NULL;
     if (!both)
         return code == CODE_ok ? fail(CODE_system, NULL, "out of memory") : code;
-    code = read_all(&both[0], args);
+    if (args->set[OPT_figures])
+        code = figures_read(args, &both[0].figures);
+    if (code == CODE_ok)
+        code = read_all(&both[0], args);
     const bool good = usable(&both[0], code);
     if (good && against)
         other = read_against(against, args);
@@ -176,6 +207,7 @@ int run_report(const struct args *args)
     report_fini(&both[0].report);
     if (against)
         report_fini(&against->report);
+    free(both[0].figures);
     free(both);
     return written != CODE_ok ? written : code != CODE_ok ? code : other;
 }

@@ -33,7 +33,8 @@ LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_f
      OPT_with, OPT_ocaml_version, OPT_no_ocaml, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval,
      OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration,
      OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
-LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_full, OPT_fail_on_loss);
+LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_figures, OPT_full,
+     OPT_fail_on_loss);
 LIST(web_options, SOURCES, CHOICE, ENDS, OPT_web_listen, OPT_web_port, OPT_web_interval, OPT_fail_on_loss, OPT_quiet);
 LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-# Writes a C file with the texts of the page: cmake -DOUTPUT=FILE.c "-DSCRIPTS=A.js;B.js" -DREPORT=C.js -DLIVE=D.js -DSTYLE=F.css
+# Writes a C file with the texts of the page: cmake -DOUTPUT=FILE.c "-DSCRIPTS=A.js;B.js" "-DREPORT=C.js;..." -DLIVE=D.js -DSTYLE=F.css
 # -DPAGE=F.html -DFIGURE=F.css -P embed.cmake.
 # The scripts become one, in a function of its own, without comments, indentation, the spaces around operators, after most commas and
 # colons (so that no text in them may need one there; tests/report sees to it that none does): SCRIPTS and REPORT are report_js, SCRIPTS and LIVE are live_js.
@@ -15,12 +15,14 @@ function(script_of name)
     string(REGEX REPLACE "\n +" "\n" text "${text}")
     string(REGEX REPLACE "(^|\n)//[^\n]*" "\\1" text "${text}")
     string(REGEX REPLACE "\n\n+" "\n" text "${text}")
-    string(REGEX REPLACE " (=|=>|===|!==|[+]|[*]|/|<|>|<=|>=|&&|[|][|]|[+]=|[?]) " "\\1" text "${text}")
+    string(REGEX REPLACE " (=|=>|===|!==|[+]|[*]|/|<|>|<=|>=|&&|[|][|]|[+]=|-|-=|[?]|:) " "\\1" text "${text}")
     string(REGEX REPLACE "([;{,])\n" "\\1" text "${text}")
     string(REGEX REPLACE "[)] {" "){" text "${text}")
     string(REGEX REPLACE "([A-Za-z0-9.)]\"|[])}]|null|true|false), " "\\1," text "${text}")
     string(REGEX REPLACE "([{,]) ?([A-Za-z_]+): " "\\1\\2:" text "${text}")
     string(REGEX REPLACE "(if|for|while) [(]" "\\1(" text "${text}")
+    string(REPLACE "; }" ";}" text "${text}")
+    string(REGEX REPLACE "{ ([a-z])" "{\\1" text "${text}")
     string(APPEND script "${text}")
   endforeach()
   string(APPEND script "})();\n")

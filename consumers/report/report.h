@@ -58,7 +58,7 @@ struct listed_entity {
 };
 struct open_span {
     int64_t from_ns;
-    uint64_t id;
+    uint64_t id, parent;
     uint32_t track, lane, row;
     uint32_t next_free; /* + 1 */
 };
@@ -137,7 +137,12 @@ void report_write(struct report *report, struct blob *out);
 /* A page with the reports' data: the second may be NULL. Without `full` they are shrunk until the page has at most some 2 MB. 0 or a
  * negative errno. */
 struct output;
-int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title);
+struct page_options {
+    const char *title;
+    const char *figures; /* JSON to show before all else; NULL: none */
+    bool full;
+};
+int report_page(struct output *out, struct report *report, struct report *against, const struct page_options *options);
 /* The page that gets its data from evtrail web, with a NUL behind it, and its policy as a header's value. 0 or -ENOMEM. */
 int report_live_page(struct blob *page, struct blob *policy);
 /* The figure of one span, counter or class of entities, or of all events (name NULL). -ENOENT: no such name. */

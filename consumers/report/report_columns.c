@@ -50,6 +50,26 @@ static uint64_t slice_value(const struct slice *slice, enum slice_column column)
     }
 }
 
+/* Of each slice the number of its parent's, from 1; 0: it has none, or that was joined to a longer one. */
+static void parents_find(const struct report *report, const struct slice *sorted, uint32_t count, uint64_t *values)
+{
+    struct idtable index;
+    idtable_init(&index, count + 1);
+    for (uint32_t i = 0; i < count; i++) {
+        struct idtable_entry *const entry =
+            idtable_put(&index, report->tracks[sorted[i].track].source + 1, sorted[i].id);
+        if (entry)
+            entry->state = i + 1;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct idtable_entry *const entry =
+            sorted[i].parent ? idtable_find(&index, report->tracks[sorted[i].track].source + 1, sorted[i].parent)
+                             : NULL;
+        values[i] = entry ? entry->state : 0;
+    }
+    idtable_fini(&index);
+}
+
 void write_slices(struct writing *writing, const char *key, struct slices *slices)
 {
     struct slice *sorted;
@@ -64,6 +84,10 @@ void write_slices(struct writing *writing, const char *key, struct slices *slice
         for (uint32_t i = 0; i < count; i++)
             values[i] = slice_value(&sorted[i], column);
         write_column(writing, slice_names[column], values, count, column == SLICE_track);
+    }
+    if (values && slices == &writing->report->spans) {
+        parents_find(writing->report, sorted, count, values);
+        write_column(writing, "parent", values, count, false);
     }
     blob_text(&writing->json, "}");
     free(values);
@@ -232,6 +256,20 @@ static bool group(const struct sample *sample, struct grouped *grouped)
     return true;
 }
 
+/* As numbers of texts; where no event has any, there is no such column. */
+static void write_contexts(struct writing *writing, struct grouped *grouped)
+{
+    const struct sample *const sample = &writing->report->sample;
+    bool any = false;
+    for (size_t i = 0; i < sample->events_count; i++) {
+        const char *const context = sample->events[i]->context;
+        grouped->values[i] = context ? text_number(&grouped->texts, context, strlen(context)) : 0;
+        any |= context != NULL;
+    }
+    if (any)
+        write_column(writing, "context", grouped->values, sample->events_count, false);
+}
+
 static void write_texts(struct writing *writing, struct texts *texts)
 {
     writing->columns.failed |= texts->heap.failed || texts->ends.failed;
@@ -264,6 +302,7 @@ void write_sample(struct writing *writing)
         for (size_t i = 0; i < count; i++)
             grouped.values[i] = sample->events[i]->track == UINT32_MAX ? 0 : sample->events[i]->track + 1;
         write_column(writing, "track", grouped.values, count, false);
+        write_contexts(writing, &grouped);
         blob_text(&writing->json, ",\"types\":[");
         for (uint32_t type = 0; type < sample->types_count; type++)
             write_type(writing, &grouped, type);

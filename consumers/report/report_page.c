@@ -140,11 +140,28 @@ static int data_write(struct output *out, struct report *report, size_t most, co
     return 0;
 }
 
-int report_page(struct output *out, struct report *report, struct report *against, bool full, const char *title)
+/* JSON in which no markup can begin. */
+static void figures_write(struct output *out, const char *json)
 {
-    const size_t most = full ? SIZE_MAX : against ? DATA_MOST / 2 : DATA_MOST;
-    int r = head_write(out, title);
+    output_text(out, "<script type=\"application/json\" id=\"given\">");
+    for (size_t length; *json; json += length) {
+        length = strcspn(json, "<");
+        output_write(out, json, length);
+        if (json[length] == '<') {
+            output_text(out, "\\u003c");
+            length++;
+        }
+    }
+    output_text(out, "</script>\n");
+}
+
+int report_page(struct output *out, struct report *report, struct report *against, const struct page_options *options)
+{
+    const size_t most = options->full ? SIZE_MAX : against ? DATA_MOST / 2 : DATA_MOST;
+    int r = head_write(out, options->title);
     output_text(out, report_html);
+    if (options->figures)
+        figures_write(out, options->figures);
     if (r == 0)
         r = data_write(out, report, most, "data");
     if (r == 0 && against)

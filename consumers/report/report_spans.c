@@ -58,7 +58,8 @@ static void slice_add(struct report *report, const struct open_span *open, int64
                                 .to_ns = to,
                                 .first_ns = from,
                                 .end_ns = to,
-                                .id = open->id};
+                                .id = open->id,
+                                .parent = open->parent};
     report->out_of_memory |= slices_add(&report->spans, &slice) < 0;
 }
 
@@ -90,6 +91,7 @@ void report_span_begin(struct report *report, const struct plan *plan, const str
     entry->state = number;
     *open = (struct open_span){.from_ns = event->time,
                                .id = event->payload[0],
+                               .parent = event->words > 1 ? event->payload[1] : 0,
                                .track = track,
                                .lane = lane_take(report, track),
                                .row = plan->row->family->number};

@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define TYPES_MAX 4096u
-#define WORDS_MAX 128u /* of an event's payload that are kept */
+#define WORDS_MAX 128u   /* of an event's payload that are kept */
+#define CONTEXT_MAX 1024 /* bytes */
 
 void sample_init(struct sample *sample, uint32_t limit, uint32_t limit_severe)
 {
@@ -29,10 +30,16 @@ static void type_fini(struct sample_type *type)
     free(type->name);
 }
 
+static void event_free(struct sample_event *event)
+{
+    free(event->context);
+    free(event);
+}
+
 void sample_fini(struct sample *sample)
 {
     for (size_t i = 0; i < sample->events_count; i++)
-        free(sample->events[i]);
+        event_free(sample->events[i]);
     for (uint32_t i = 0; i < sample->types_count; i++)
         type_fini(&sample->types[i]);
     for (uint32_t i = 0; i < sample->maps_count; i++)
@@ -150,7 +157,7 @@ static void thin(struct sample *sample, bool severe)
         if (keep)
             sample->events[kept++] = event;
         else
-            free(event);
+            event_free(event);
     }
     sample->kept[severe] -= (uint32_t)(sample->events_count - kept);
     sample->events_count = kept;
@@ -188,6 +195,9 @@ static int keep(struct sample *sample, const struct evtrail_event *event, uint32
                                   .type = number,
                                   .track = track,
                                   .words = words};
+    char context[CONTEXT_MAX];
+    const size_t bytes = sample_context(event, context, sizeof context);
+    copy->context = bytes > 0 ? strndup(context, bytes) : NULL;
     memcpy(copy->payload, event->payload, words * sizeof(uint64_t));
     sample->events[sample->events_count++] = copy;
     type->kept++;

@@ -32,6 +32,7 @@ struct sample_event {
     uint32_t type;
     uint32_t track;
     uint32_t words;
+    char *context; /* owned, or NULL */
     uint64_t payload[];
 };
 struct sample_map { /* of one source: type ids to sample types, + 1 */
@@ -55,6 +56,8 @@ void sample_fini(struct sample *sample);
 int sample_add(struct sample *sample, const struct evtrail_event *event, uint32_t track);
 /* Thins what is kept to these limits. */
 void sample_limit(struct sample *sample, uint32_t limit, uint32_t limit_severe);
+/* " cpu=3 caller=f+0x12 stack=f < g label.KEY=VALUE", as much as fits into `size` bytes; no NUL. Returns how much. */
+size_t sample_context(const struct evtrail_event *event, char *buffer, size_t size);
 bool sample_is_severe(const struct sample_type *type);
 /* The type as evtrail_event_value() needs it, to read the words that were kept. */
 void sample_shape(const struct sample_type *type, struct evtrail_field fields[EVTRAIL_FIELDS_MAX],

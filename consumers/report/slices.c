@@ -55,6 +55,7 @@ static void join(struct slice *into, const struct slice *from)
         into->from_ns = from->from_ns;
         into->to_ns = from->to_ns;
         into->id = from->id;
+        into->parent = from->parent;
     }
     if (from->first_ns < into->first_ns)
         into->first_ns = from->first_ns;

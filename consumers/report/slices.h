@@ -16,7 +16,7 @@ struct slice {
     uint32_t count; /* 0: an unused place; more than 1: the longest of so many */
     int64_t from_ns, to_ns;   /* of the longest one */
     int64_t first_ns, end_ns; /* of all */
-    uint64_t id;
+    uint64_t id, parent;
 };
 struct slices {
     struct slice *places; /* a hash table */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * The figures as a person or a program reads them: text, JSON, and a page.
+ * The figures as a person or a program reads them: text, JSON, and evtrail's page of the trace with them.
  */
 #ifndef EVPOOL_STRESS_REPORT_H
 #define EVPOOL_STRESS_REPORT_H
@@ -26,8 +26,8 @@ struct report {
 
 void report_text(FILE *out, const struct report *report);
 void report_json(FILE *out, const struct report *report);
-/* -ENOMEM */
-int report_page(FILE *out, const struct report *report);
+/* By evtrail report, beside this program or in $PATH. Says why it fails: a negative errno. */
+int page_write(const char *path, const struct report *report, const char *trace);
 /* One line: is all well? */
 bool report_well(const struct report *report);
 void report_verdict(const struct report *report, char *text, size_t bytes);
@@ -41,7 +41,6 @@ struct text {
 struct text text_count(uint64_t count);           /* 1,234,567 */
 struct text text_value(double value, enum unit unit); /* three digits and a prefix: 1.23 ms, 45.6 k/s */
 struct text text_percent(uint64_t part, uint64_t whole);
-void write_html(FILE *out, const char *text);
 /* With its quotes; `<`, `>` and `&` as \u003c, so that no markup can begin or end in it. Bytes that are not UTF-8 become U+FFFD. */
 void write_json(FILE *out, const char *text);
 

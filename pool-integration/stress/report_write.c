@@ -107,27 +107,6 @@ static void write_all(FILE *out, const char *text, void (*write_ascii)(FILE *out
     }
 }
 
-static void html_ascii(FILE *out, unsigned char c)
-{
-    if (c == '<')
-        fputs("&lt;", out);
-    else if (c == '>')
-        fputs("&gt;", out);
-    else if (c == '&')
-        fputs("&amp;", out);
-    else if (c == '"')
-        fputs("&quot;", out);
-    else if (c == '\'')
-        fputs("&#39;", out);
-    else
-        fputc(c < 32 || c == 127 ? '?' : c, out);
-}
-
-void write_html(FILE *out, const char *text)
-{
-    write_all(out, text, html_ascii);
-}
-
 static void json_ascii(FILE *out, unsigned char c)
 {
     if (c == '"' || c == '\\')

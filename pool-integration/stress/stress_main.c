@@ -18,24 +18,14 @@ static int list_presets(void)
     return EXIT_WELL;
 }
 
-static int page_write(const char *path, const struct report *report)
-{
-    FILE *const out = fopen(path, "we");
-    int r = out ? report_page(out, report) : -errno;
-    if (out && (ferror(out) || fclose(out) != 0) && r == 0)
-        r = -errno;
-    if (r < 0)
-        fprintf(stderr, "pool-stress: %s: %s\n", path, strerror(-r));
-    return r;
-}
-
-static int report_all(const struct settings *settings, const struct report *report)
+/* `trace` is the file that the figures are from. */
+static int report_all(const struct settings *settings, const struct report *report, const char *trace)
 {
     if (settings->json)
         report_json(stdout, report);
     else if (!settings->quiet)
         report_text(stdout, report);
-    if (settings->html && page_write(settings->html, report) < 0)
+    if (settings->html && page_write(settings->html, report, trace) < 0)
         return EXIT_FAILED;
     if (fflush(stdout) != 0 || ferror(stdout)) {
         fprintf(stderr, "pool-stress: output: %s\n", strerror(errno));
@@ -65,7 +55,7 @@ static int figures_report(const struct settings *settings, const char *path, con
         agree(model, outcome, &agreement);
     const struct report report = {
         .model = model, .agreement = outcome ? &agreement : NULL, .trace = outcome ? settings->trace : path};
-    const int code = report_all(settings, &report);
+    const int code = report_all(settings, &report, path);
     model_free(model);
     return code;
 }

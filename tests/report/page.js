@@ -146,6 +146,7 @@ async function hostileNames() {
     check("hostile: text that turns around is written out", text.includes("\\u202e") && !text.includes("\u202e"), text);
     check("hostile: controls are written out", text.includes("\\u001b") && !/[\x00-\x08\x0b-\x1f\x7f]/.test(text), text);
     check("hostile: NULL", (await searched(page, "__proto__", "toString")).includes("none=(null)"));
+    check("hostile: a label", (await searched(page, "label.request", "r.bytes")).includes("label.request=<b>42"));
     const numbers = await searched(page, "r.numbers", "most=");
     for (const part of ["most=18446744073709551615", "least=-9223372036854775808", "half=0.5", "nan=NaN", "0xdeadbeef", "minus=-1"]) check("hostile: " + part, numbers.includes(part), numbers);
     await page.close();
@@ -224,6 +225,12 @@ async function pointer() {
         if (/ from .* for /.test(await page.locator("#timeline .readout").textContent())) break;
     }
     check("pointer: a span is told", / from .* for /.test(await page.locator("#timeline .readout").textContent()));
+    const inner = () => page.locator("#timeline .readout").textContent();
+    for (let x = 200; x < place.width - 20 && !/ within r.request/.test(await inner()); x += 7) await page.mouse.move(place.x + x, place.y + 50); // the second lane
+    check("pointer: a span's parent is told", / within r.request/.test(await inner()), await inner());
+    check("pointer: flows are told", (await page.locator("#timeline .legend").textContent()).includes("flows"));
+    await page.fill("#search", "caller");
+    await page.waitForFunction(() => /cpu=\d+ caller=\S+ stack=/.test(document.querySelector("#event-table tbody").textContent), null, {timeout: 10000});
     await page.locator("#rows tbody button", {hasText: "r.failed"}).click();
     equal("pointer: a name searches its events", await page.inputValue("#search"), "r.failed");
     // The time around a span is five times its own, at most all there is. Of 16 spans of one name in three threads the shortest takes less
@@ -258,6 +265,23 @@ async function compared() {
     check("against: a change", /[+−]\d/.test(await page.locator("#span-table tbody").textContent()));
     check("against: both histograms", await page.locator("#span-detail figure svg path.c1").count() > 0);
     await shot(page, "against");
+    await page.close();
+}
+async function given() {
+    for (const scheme of ["light", "dark"]) {
+        const page = await open("given", {scheme});
+        await walk(page);
+        const tables = await page.locator("#figures .card").evaluateAll((all) => all.map((one) => [one.querySelector("h3").textContent, Array.from(one.querySelectorAll("tbody tr")).map((row) => Array.from(row.children).map((cell) => cell.textContent))]));
+        equal("given", tables, [["At a glance", [["well", "yes"], ["none", "–"]]], ["run", [["preset", "<img src=x>\\u202e"], ["seconds", "1.5"]]], ["pool", [["created", "12,345"], ["wait max", "2.50 ms"]]], ["pool: closed", [["idle", "3"], ["</script>", "4"]]],
+            ["times", [["wait", "7", "1.50 µs", "–"], ["use", "8", "250 ns", "99 ns"]]], ["addresses", [["10.0.0.1:80", "5"], ["10.0.0.2:80", "7"]]], ["agreement: figures", [["a", "1; 2"]]]]);
+        await page.evaluate(axeInFrame(), []);
+        const found = await page.evaluate(() => window.axe.run("#figures", {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}));
+        equal("given: axe", found.violations.map((one) => [one.id, one.nodes.map((node) => node.html.slice(0, 120))]), []);
+        await shot(page, "given-" + scheme);
+        await page.close();
+    }
+    const page = await open("unread");
+    check("given: no JSON", (await page.textContent("#figures")).includes("no JSON"));
     await page.close();
 }
 async function nearlyNothing() {
@@ -300,7 +324,7 @@ async function opensFast() {
     const profile = fs.mkdtempSync(path.join(os.tmpdir(), "evtrail-browser."));
     context = await chromium.launchPersistentContext(profile, {executablePath: process.env.BROWSER, args: FLAGS, acceptDownloads: true});
     const tests = {figures: () => figuresEqualStats("trace"), manyFigures: () => figuresEqualStats("many"), lossyFigures: () => figuresEqualStats("lossy"), light: () => everyView("light", 1280), dark: () => everyView("dark", 1280), narrow: () => everyView("light", 400),
-        hostileNames, keyboard, pointer, takenOut, compared, nearlyNothing, printed, opensFast};
+        hostileNames, keyboard, pointer, takenOut, compared, given, nearlyNothing, printed, opensFast};
     for (const name of Object.keys(tests).filter((one) => !process.argv[3] || one === process.argv[3])) {
         const had = faults.length;
         try { await tests[name](); } catch (error) { faults.push(name + ": " + error.stack); }

@@ -25,6 +25,10 @@ run 2 report -o none.html
 run 2 report --svg r.request --against trace.evt trace.evt
 run 3 report --svg no.such.name trace.evt
 says 'no.such.name'
+printf '[1]' >list.json
+run 2 report --figures list.json -o none.html trace.evt
+says 'no JSON object'
+run 3 report --figures missing.json -o none.html trace.evt
 run 3 report -o /nowhere/there/page.html trace.evt
 [ "$(find . -name '*.tmp' | wc -l)" = 0 ] || flop 'something was left beside it'
 [ "$(stat -c %s page.html)" -lt 2000000 ] || flop 'the page is larger than 2 MB'
@@ -34,7 +38,7 @@ run 0 record --quiet -o small.evt -- "$EMITTER" 200 1
 printf 'xxxx' | dd of=trace.evt bs=1 seek=4000 conv=notrunc 2>/dev/null
 run 5 report --force -o torn.html trace.evt
 [ -s torn.html ] || flop 'no page of a damaged file'
-run 0 record --force --quiet -o trace.evt -- "$EMITTER" 20000 3
+run 0 record --force --quiet -e '*' -e r.failed+cpu+caller+stack -o trace.evt -- "$EMITTER" 20000 3
 run 0 report --force -o page.html trace.evt
 run 0 report -o both.html --against small.evt trace.evt
 grep -q 'id="against"' both.html || flop 'the other trace is not in the page'
@@ -141,6 +145,18 @@ if compare("wide.html", "wide.jsonl")[1]["events"] < 500000:
 check("live", data("live.html")[1]["events"] > 2000, True)
 check("a page of nothing", data("nothing.html")[1]["events"], 0)
 _, full, full_columns = compare("full.html", "stat.jsonl")
+# The parents of spans, and what events have beside their fields.
+names = {row["number"]: row["name"] for row in full["rows"]}
+slice_names = [names[number] for number in column(full_columns, full["slices"]["name"])]
+parents = column(full_columns, full["slices"]["parent"])
+check("a query's parent", {slice_names[parent - 1] if parent else None for name, parent in zip(slice_names, parents) if name == "r.query"}, {"r.request"})
+check("a request's parent", {parent for name, parent in zip(slice_names, parents) if name == "r.request"}, {0})
+ends, heap = column(full_columns, full["sample"]["text_ends"]), full["sample"]["texts"][0]
+def text_of(number):
+    return full_columns[heap + (ends[number - 2] if number > 1 else 0):heap + ends[number - 1]].decode("utf-8", "replace") if number else ""
+contexts = [(full["sample"]["types"][kind]["name"], text_of(number)) for kind, number in zip(column(full_columns, full["sample"]["type"]), column(full_columns, full["sample"]["context"]))]
+check("labels", [one for one in contexts if "label." in one[1]], [("r.bytes", " label.request=<b>42")])
+check("callers", {bool(re.fullmatch(r" cpu=\d+ caller=\S+ stack=.+", one[1])) for one in contexts if one[0] == "r.failed"}, {True})
 check("all events in the full page", len(column(full_columns, full["sample"]["time"])), full["events"])
 
 # The policy names exactly what is in the page; nothing else could run, and nothing points outside.
@@ -156,7 +172,7 @@ def texts(script):
     return [one.replace("<\\/script", "</script").replace(" > ", ">") for one in tokens if one[0] == '"' and len(one) > 1]
 page = sys.argv[1] + "/consumers/report/"
 cmake = open(page + "CMakeLists.txt").read()
-names = re.search(r"foreach\(name ([^)]*)\)", cmake).group(1).split() + ["start"]
+names = re.search(r"foreach\(name ([^)]*)\)", cmake).group(1).split() + ["figures", "start"]
 sources = [open(page + "third-party/fzstd/fzstd.js").read()] + [open(f"{page}page/{name}.js").read() for name in names]
 script = re.search(r"<script>(.*)</script>", text, re.S).group(1)
 wanted = ['"use strict"'] + [one for source in sources for one in texts(source)]

@@ -43,8 +43,10 @@ static void hostile(void)
             EVTRAIL_AS(bidi, "abc\xe2\x80\xae"
                              "fdp.exe"),
             EVTRAIL_AS(control, "\033[31m\a\n\t\x7f"));
+    evtrail_label("request", "<b>42");
     EVTRAIL(warning, "r.bytes", EVTRAIL_AS(data, evtrail_bytes(bytes, 6)), EVTRAIL_AS(torn, "\xff\xfe\xc3"),
             EVTRAIL_AS(formula, "=1+1"));
+    evtrail_label("request", NULL);
     EVTRAIL(info, "r.__proto__", EVTRAIL_AS(constructor, "toString"), EVTRAIL_AS(none, (const char *)NULL), longer);
     EVTRAIL(info, "r.numbers", EVTRAIL_AS(most, UINT64_MAX), EVTRAIL_AS(least, INT64_MIN), EVTRAIL_AS(half, 0.5),
             EVTRAIL_AS(nan, (double)NAN), EVTRAIL_HEX(0xdeadbeefu), EVTRAIL_AS(minus, -1));
@@ -77,6 +79,8 @@ static void round_make(uint64_t i, unsigned *seed)
     EVTRAIL_STATE(debug, "r.conn", conn, EVTRAIL_AS(parent, 1), EVTRAIL_AS(state, i % 9 ? "idle" : "waiting"));
     EVTRAIL_COUNTER(debug, "r.memory", EVTRAIL_BYTES(INT64_C(1000000) + (int64_t)(i % 1000) * 1024));
     EVTRAIL_END(info, "r.request", outer, EVTRAIL_AS(status, i % 50 ? 200 : 500));
+    if (i % 64 == 0)
+        EVTRAIL_FLOW(info, "r.handoff", i % 1000000);
     if (i % 500 == 499)
         EVTRAIL(error, "r.failed", EVTRAIL_AS(number, i), EVTRAIL_AS(why, "the peer \"closed\"\n"));
 }

@@ -15,7 +15,7 @@ function fill(element, attributes, children) {
     children.forEach(function add(child) {
         if (child === null || child === undefined || child === false) return;
         if (Array.isArray(child)) child.forEach(add);
-        else element.appendChild(typeof child === "object" ? child : document.createTextNode(clean(child)));
+        else element.append(typeof child === "object" ? child : clean(child));
     });
     return element;
 }

@@ -186,12 +186,12 @@ function timeChart(o) {
         var g = s("g"), list = o.log ? logTicks(low, high, 7) : valueTicks(low, high, 4, o.unit), t = ticks(view.from, view.to, Math.max(2, Math.floor(chart.width / 80)));
         list.forEach(v => {
             var at = Math.round(y(v)) + 0.5;
-            g.appendChild(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: at, y2: at}));
-            g.appendChild(s("text", {x: LEFT - 8, y: at + 4, "text-anchor": "end"}, tick(v, o.unit)));
+            g.append(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: at, y2: at}));
+            g.append(s("text", {x: LEFT - 8, y: at + 4, "text-anchor": "end"}, tick(v, o.unit)));
         });
         t.list.forEach(v => {
-            g.appendChild(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, moment(v, t.step)));
-            g.appendChild(s("line", {class: "gridline", x1: x(v), x2: x(v), y1: height - BOTTOM, y2: height - BOTTOM + 4}));
+            g.append(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, moment(v, t.step)));
+            g.append(s("line", {class: "gridline", x1: x(v), x2: x(v), y1: height - BOTTOM, y2: height - BOTTOM + 4}));
         });
         return g;
     }
@@ -211,7 +211,7 @@ function timeChart(o) {
     function dots(g, one, first, last, y) {
         var list = [];
         for (var i = first; i <= last && list.length <= 20; i++) if (one.values[i] !== null && one.values[i] !== undefined && !isNaN(one.values[i])) list.push(i);
-        if (list.length <= 20) list.forEach(k => { g.appendChild(s("circle", {class: "dot " + one.colour, cx: x((k + 0.5) * stepNs), cy: y(one.values[k]), r: 3})); });
+        if (list.length <= 20) list.forEach(k => { g.append(s("circle", {class: "dot " + one.colour, cx: x((k + 0.5) * stepNs), cy: y(one.values[k]), r: 3})); });
     }
     function between(lows, highs, first, last, y) {
         var up = "", down = "", d = "";
@@ -233,7 +233,7 @@ function timeChart(o) {
         o.series.forEach(one => {
             var tops = new Float64Array(buckets);
             for (var i = first; i <= last; i++) tops[i] = base[i] + (one.values[i] || 0);
-            g.appendChild(s("path", {class: "stacked " + one.colour, d: between(base, tops, first, last, y)}));
+            g.append(s("path", {class: "stacked " + one.colour, d: between(base, tops, first, last, y)}));
             base = tops;
         });
         return g;
@@ -262,24 +262,24 @@ function timeChart(o) {
         empty(svg);
         svg.setAttribute("viewBox", "0 0 " + chart.width + " " + height);
         svg.setAttribute("height", height);
-        svg.appendChild(s("clipPath", {id: clip}, s("rect", {x: LEFT, y: 0, width: Math.max(1, chart.width - LEFT - RIGHT), height: height})));
+        svg.append(s("clipPath", {id: clip}, s("rect", {x: LEFT, y: 0, width: Math.max(1, chart.width - LEFT - RIGHT), height: height})));
         if (o.heat) heatDraw(y, r[0], r[1]);
-        svg.appendChild(axes(y, b[0], b[1]));
+        svg.append(axes(y, b[0], b[1]));
         var g = s("g", {"clip-path": "url(#" + clip + ")"});
         (o.lost || []).forEach(loss => {
-            g.appendChild(s("rect", {class: "lost", x: x(loss.from), y: TOP, width: Math.max(1.5, x(loss.to) - x(loss.from)), height: height - TOP - BOTTOM}, s("title", null, whole(loss.count) + " events lost")));
+            g.append(s("rect", {class: "lost", x: x(loss.from), y: TOP, width: Math.max(1.5, x(loss.to) - x(loss.from)), height: height - TOP - BOTTOM}, s("title", null, whole(loss.count) + " events lost")));
         });
-        if (o.stack) g.appendChild(stacked(r[0], r[1], y));
+        if (o.stack) g.append(stacked(r[0], r[1], y));
         else o.series.forEach(one => {
-            if (one.highs) g.appendChild(s("path", {class: "fill " + one.colour, d: between(one.lows, one.highs, r[0], r[1], y)}));
-            if (one.under) g.appendChild(s("path", {class: "fill " + one.colour, d: between(new Float64Array(buckets), one.values, r[0], r[1], y)}));
+            if (one.highs) g.append(s("path", {class: "fill " + one.colour, d: between(one.lows, one.highs, r[0], r[1], y)}));
+            if (one.under) g.append(s("path", {class: "fill " + one.colour, d: between(new Float64Array(buckets), one.values, r[0], r[1], y)}));
             if (one.values) dots(g, one, r[0], r[1], y);
-            if (one.values && o.heat) g.appendChild(s("path", {class: "line case", d: path(one.values, r[0], r[1], y)}));
-            if (one.values) g.appendChild(s("path", {class: "line " + (one.style || "") + " " + one.colour, d: path(one.values, r[0], r[1], y)}));
+            if (one.values && o.heat) g.append(s("path", {class: "line case", d: path(one.values, r[0], r[1], y)}));
+            if (one.values) g.append(s("path", {class: "line " + (one.style || "") + " " + one.colour, d: path(one.values, r[0], r[1], y)}));
         });
-        g.appendChild(cursor);
-        g.appendChild(picked);
-        svg.appendChild(g);
+        g.append(cursor);
+        g.append(picked);
+        svg.append(g);
         if (chart.at >= 0) show(chart.at);
         if (details.open) table();
     };
@@ -345,7 +345,7 @@ function timeChart(o) {
 function unfold(details, box) {
     var at = details.lastChild.scrollTop;
     fold(details);
-    details.appendChild(box);
+    details.append(box);
     box.scrollTop = at;
 }
 function fold(details) { while (details.childNodes.length > 1) details.removeChild(details.lastChild); }
@@ -416,21 +416,21 @@ function histogram(o) {
         svg.setAttribute("viewBox", "0 0 " + chart.width + " " + height);
         svg.setAttribute("height", height);
         ticks(0, most * 100, 4).list.forEach(v => {
-            svg.appendChild(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: y(v / 100), y2: y(v / 100)}));
-            svg.appendChild(s("text", {x: LEFT - 8, y: y(v / 100) + 4, "text-anchor": "end"}, +v.toPrecision(2) + " %"));
+            svg.append(s("line", {class: v === 0 ? "baseline" : "gridline", x1: LEFT, x2: chart.width - RIGHT, y1: y(v / 100), y2: y(v / 100)}));
+            svg.append(s("text", {x: LEFT - 8, y: y(v / 100) + 4, "text-anchor": "end"}, +v.toPrecision(2) + " %"));
         });
-        logTicks(bottom, top, Math.max(2, Math.floor(chart.width / 75))).forEach(v => { svg.appendChild(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, tick(v, "ns"))); });
+        logTicks(bottom, top, Math.max(2, Math.floor(chart.width / 75))).forEach(v => { svg.append(s("text", {x: x(v), y: height - 5, "text-anchor": "middle"}, tick(v, "ns"))); });
         var wide = (chart.width - LEFT - RIGHT) / bins, d = "";
         for (var i = 0; i < bins; i++) {
-            if (a[i]) svg.appendChild(s("rect", {class: "stacked c0", x: LEFT + i * wide + 0.5, y: y(a[i] / totalA), width: Math.max(1, wide - 1), height: Math.max(1, y(0) - y(a[i] / totalA))},
+            if (a[i]) svg.append(s("rect", {class: "stacked c0", x: LEFT + i * wide + 0.5, y: y(a[i] / totalA), width: Math.max(1, wide - 1), height: Math.max(1, y(0) - y(a[i] / totalA))},
                 s("title", null, ns(bottom * Math.pow(top / bottom, i / bins)) + " to " + ns(bottom * Math.pow(top / bottom, (i + 1) / bins)) + ": " + whole(a[i]))));
             if (b) d += (i ? "L" : "M") + (LEFT + i * wide).toFixed(1) + " " + y(b[i] / totalB).toFixed(1) + "h" + wide.toFixed(1);
         }
-        if (b) svg.appendChild(s("path", {class: "line c1", d: d}));
+        if (b) svg.append(s("path", {class: "line c1", d: d}));
         (o.marks || []).forEach((mark, i) => {
             if (!(mark[1] >= bottom && mark[1] <= top)) return;
-            svg.appendChild(s("line", {class: "line thin dash cink", x1: x(mark[1]), x2: x(mark[1]), y1: TOP, y2: height - BOTTOM}));
-            svg.appendChild(s("text", {class: "mark", x: x(mark[1]) + 4, y: TOP + 10 + 13 * (i % 3)}, mark[0]));
+            svg.append(s("line", {class: "line thin dash cink", x1: x(mark[1]), x2: x(mark[1]), y1: TOP, y2: height - BOTTOM}));
+            svg.append(s("text", {class: "mark", x: x(mark[1]) + 4, y: TOP + 10 + 13 * (i % 3)}, mark[0]));
         });
     };
     watch(area, chart);
@@ -438,7 +438,7 @@ function histogram(o) {
     unfolds(details, () => {
         var rows = [];
         for (var i = 0; i < o.list.length; i += 3) rows.push(h("tr", null, h("th", {scope: "row"}, ns(o.list[i]) + " to " + ns(o.list[i + 1])), h("td", null, whole(o.list[i + 2]))));
-        details.appendChild(h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", null,
+        details.append(h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": o.title + ", table"}, h("table", null,
             h("thead", null, h("tr", null, h("th", {scope: "col"}, "duration"), h("th", {scope: "col"}, "spans"))), h("tbody", null, rows))));
     });
     return h("figure", {class: "chart"}, h("figcaption", null, h("h3", null, o.title), o.note ? h("p", {class: "note"}, o.note) : null),

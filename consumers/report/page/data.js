@@ -42,7 +42,7 @@ function enumsOf(text) {
 }
 function slicesOf(columns, from) {
     var out = {joined: from.joined, grain: from.grain};
-    ["from", "length", "before", "after", "track", "lane", "name", "count"].forEach(key => { out[key] = numbers(columns, from[key]); });
+    ["from", "length", "before", "after", "track", "lane", "name", "count", "parent"].forEach(key => { if (from[key]) out[key] = numbers(columns, from[key]); });
     out.size = out.from.length;
     return out;
 }
@@ -80,7 +80,7 @@ function fieldText(field, value) {
 // Single events: times, types, and each one's place among its type's.
 function eventsOf(model, from) {
     var events = {time: numbers(model.columns, from.time), type: numbers(model.columns, from.type), track: numbers(model.columns, from.track),
-        types: from.types, skipped: from.skipped};
+        context: from.context && numbers(model.columns, from.context), types: from.types, skipped: from.skipped};
     var size = events.time.length, place = new Uint32Array(size), next = new Uint32Array(from.types.length);
     for (var i = 0; i < size; i++) place[i] = next[events.type[i]]++;
     events.size = size;
@@ -92,6 +92,7 @@ function eventsOf(model, from) {
         var type = from.types[events.type[i]];
         return type.took ? valueSmall(type.took, place[i]) - 1 : -1;
     };
+    events.around = i => events.context && events.context[i] ? model.text(events.context[i]) : "";
     events.value = (i, field) => field.read(place[i]);
     events.text = i => from.types[events.type[i]].fields.map(field => field.name + "=" + fieldText(field, field.read(place[i]))).join(" ");
     return events;

@@ -11,7 +11,7 @@ function stateColours(entity) {
 }
 function entitiesView(model) {
     var box = h("section", {id: "entities", "aria-labelledby": "entities-title"}, h("h2", {id: "entities-title"}, "Entities"));
-    model.classes.forEach(row => { box.appendChild(classView(model, row)); });
+    model.classes.forEach(row => { box.append(classView(model, row)); });
     return box;
 }
 function classView(model, row) {
@@ -30,11 +30,11 @@ function classView(model, row) {
         {name: "on average", text: one => short(+(one.state.total / model.length).toPrecision(3)), value: one => one.state.total}]}),
     h("p", {class: "note"}, "At the end ", h("b", {"data-value": entity.live}, whole(entity.live)), " are there and ", h("b", {"data-value": entity.gone}, whole(entity.gone)), " are gone." +
         (entity.untracked ? " " + plural(entity.untracked, "other") + " did not fit." : "")));
-    box.appendChild(h("div", {class: "pair"}, left, right));
+    box.append(h("div", {class: "pair"}, left, right));
     if (listed.length) {
         var more = h("details", null, h("summary", null, plural(listed.length, "entity").replace(/entitys$/, "entities") + " of " + clean(row.name) + (entity.live + entity.gone > listed.length ? ", the first of " + whole(entity.live + entity.gone) : "") + ", one by one"));
         more.addEventListener("toggle", () => { if (more.open && more.childNodes.length === 1) fill(more, null, [strips(model, row, listed, colours), listedTable(model, row, listed, colours)]); });
-        box.appendChild(h("div", {class: "card"}, more));
+        box.append(h("div", {class: "card"}, more));
         if (listed.length <= 16 && listed.some(one => one.changes > 1)) more.open = true;
     }
     return box;

@@ -17,7 +17,7 @@ function eventsView(model) {
         if (!list.length) return true;
         var name = type.name.toLowerCase(), left = list.filter(word => name.indexOf(word) < 0);
         if (!left.length) return true;
-        var text = events.text(i).toLowerCase() + " " + trackName(model, events.track[i] - 1).toLowerCase();
+        var text = (events.text(i) + events.around(i)).toLowerCase() + " " + trackName(model, events.track[i] - 1).toLowerCase();
         return left.every(word => text.indexOf(word) >= 0);
     }
     function again() { page = 0; run(); }
@@ -40,9 +40,9 @@ function eventsView(model) {
         empty(body);
         found.slice(page * PAGE, page * PAGE + PAGE).forEach(i => {
             var type = events.types[events.type[i]], took = events.duration(i);
-            body.appendChild(h("tr", null, h("th", {scope: "row"}, moment(events.time[i], 100)), h("td", {class: "text"}, events.track[i] ? trackName(model, events.track[i] - 1) : "–"),
+            body.append(h("tr", null, h("th", {scope: "row"}, moment(events.time[i], 100)), h("td", {class: "text"}, events.track[i] ? trackName(model, events.track[i] - 1) : "–"),
                 h("td", {class: "text level" + type.level}, LEVELS[type.level] || "?"), h("td", {class: "text"}, type.kind), h("td", {class: "text name"}, type.name),
-                h("td", {class: "text long"}, events.text(i) + (took >= 0 ? " took " + ns(took) : ""))));
+                h("td", {class: "text long"}, events.text(i) + (took >= 0 ? " took " + ns(took) : ""), h("span", {class: "quiet"}, events.around(i)))));
         });
         count.textContent = found.length ? whole(page * PAGE + 1) + " to " + whole(Math.min(found.length, page * PAGE + PAGE)) + " of " + whole(found.length) : "none";
         back.disabled = page <= 0;
@@ -61,7 +61,7 @@ function eventsView(model) {
         search.focus({preventScroll: true});
     };
     var thinned = events.types.filter(type => type.each > 1);
-    box.appendChild(h("div", {class: "card"},
+    box.append(h("div", {class: "card"},
         h("p", {class: "note"}, events.size === model.events ? "All " + whole(events.size) + " events of the trace." :
             whole(events.size) + " of " + whole(model.events) + " events are in this page: of " + plural(thinned.length, "name") + " with many, every second, fourth, eighth or so (see below); of the others all."),
         h("div", {class: "filters"}, h("label", null, "Search ", search), h("label", null, "Level ", level), h("label", null, within, " only the time shown"), back, on, count),
@@ -83,7 +83,7 @@ function eventsView(model) {
 }
 function save(name, type, text) {
     var url = URL.createObjectURL(new Blob([text], {type: type})), link = h("a", {href: url, download: name});
-    document.body.appendChild(link);
+    document.body.append(link);
     link.click();
     document.body.removeChild(link);
     setTimeout(() => { URL.revokeObjectURL(url); }, 10000);
@@ -104,6 +104,7 @@ function jsonLines(model, list) {
         var type = events.types[events.type[i]], track = model.tracks[events.track[i] - 1] || {}, process = model.processes[track.process] || {};
         var line = {ns: exactTime(model, i), pid: process.pid, process: process.command, tid: track.tid, thread: track.name, level: LEVELS[type.level], kind: type.kind, name: type.name, fields: fieldsOf(model, i)};
         if (events.duration(i) >= 0) line.dur = events.duration(i);
+        if (events.around(i)) line.context = events.around(i).trim();
         return JSON.stringify(line);
     }).join("\n") + "\n";
 }
@@ -114,10 +115,10 @@ function cell(value) {
     return /[",\n\r]/.test(text) ? '"' + text.replace(/"/g, '""') + '"' : text;
 }
 function csv(model, list) {
-    var events = model.events_kept, lines = ["ns,process,pid,thread,tid,level,kind,name,dur,fields"];
+    var events = model.events_kept, lines = ["ns,process,pid,thread,tid,level,kind,name,dur,fields,context"];
     list.forEach(function (i) {
         var type = events.types[events.type[i]], track = model.tracks[events.track[i] - 1] || {}, process = model.processes[track.process] || {};
-        lines.push([exactTime(model, i), process.command, process.pid, track.name, track.tid, LEVELS[type.level], type.kind, type.name, events.duration(i) >= 0 ? events.duration(i) : "", JSON.stringify(fieldsOf(model, i))].map(cell).join(","));
+        lines.push([exactTime(model, i), process.command, process.pid, track.name, track.tid, LEVELS[type.level], type.kind, type.name, events.duration(i) >= 0 ? events.duration(i) : "", JSON.stringify(fieldsOf(model, i)), events.around(i).trim()].map(cell).join(","));
     });
     return lines.join("\r\n") + "\r\n";
 }

@@ -107,7 +107,7 @@ function update(model) {
     if (shown) delete state.at; // where the page is, is kept below
     show(model, null);
     if (shown && at) state.at = at;
-    if (rows && !by("event-table").tBodies[0].childNodes.length) Array.from(rows.childNodes).forEach(row => by("event-table").tBodies[0].appendChild(row));
+    if (rows && !by("event-table").tBodies[0].childNodes.length) Array.from(rows.childNodes).forEach(row => by("event-table").tBodies[0].append(row));
     restore(before, focused);
     top = topId && by(topId);
     scrollTo({top: y, behavior: "instant"});

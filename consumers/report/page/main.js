@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 // The page: reads what is embedded, makes the views, and keeps the address, the theme and the time strip up to date.
-var shown = null;
+var shown = null, given; // a view of figures that came along
 function overview(model) {
     var chart = {width: 0}, canvas = h("canvas", {"aria-hidden": "true"}), out = h("output", {"for": "strip"});
     var strip = h("div", {class: "strip", id: "strip", tabindex: "0", role: "slider", "aria-label": "Time shown", "aria-valuemin": "0", "aria-valuemax": Math.round(model.length)}, canvas), pick = null;
@@ -64,12 +64,13 @@ function show(model, other) {
     empty(by("verdict"));
     fill(by("verdict"), null, verdicts(model).map(one => h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1])));
     var main = empty(by("main")), bar = empty(by("bar")), sections = [["summary", "Summary", summaryView]];
+    if (given) sections.push(["figures", "Figures", given]);
     if (model.spans.length) sections.push(["spans", "Spans", spansView]);
     if (model.counters.length) sections.push(["counters", "Counters", countersView]);
     if (model.classes.length) sections.push(["entities", "Entities", entitiesView]);
     if (model.slices.size || model.spans.length) sections.push(["timeline", "Timeline", timelineView]);
     sections.push(["events", "Events", eventsView]);
-    bar.appendChild(h("div", null, h("nav", {"aria-label": "On this page"}, sections.map(one => {
+    bar.append(h("div", null, h("nav", {"aria-label": "On this page"}, sections.map(one => {
         return h("a", {href: "#" + one[0], click: event => {
             event.preventDefault();
             by(one[0]).scrollIntoView();
@@ -78,7 +79,7 @@ function show(model, other) {
             by(one[0] + "-title").focus({preventScroll: true});
         }}, one[1]);
     })), model.events ? overview(model) : null));
-    sections.forEach(one => { main.appendChild(one[2](model, other)); });
+    sections.forEach(one => { main.append(one[2](model, other)); });
     redraw();
     if (state.at && by(state.at) && main.contains(by(state.at))) by(state.at).scrollIntoView();
 }

@@ -21,10 +21,10 @@ function spansView(model, other) {
         columns.push({name: key + " before", text: row => before[row.name] ? ns(before[row.name][key]) : "–", value: row => before[row.name] ? before[row.name][key] : -1},
             {name: "change", node: row => change(row.span[key], before[row.name] && before[row.name][key]), value: row => before[row.name] ? row.span[key] / before[row.name][key] : Infinity});
     });
-    box.appendChild(h("div", {class: "card"}, sortedTable({id: "span-table", label: "Spans", rows: model.spans, by: 1, limit: 40, columns: columns,
+    box.append(h("div", {class: "card"}, sortedTable({id: "span-table", label: "Spans", rows: model.spans, by: 1, limit: 40, columns: columns,
         caption: "Choose one to see how long it took, and when.", selected: row => row === chosen,
         pick: row => { stateSet("span", row.name); choose(row); say("Showing span " + row.name); }})));
-    box.appendChild(detail);
+    box.append(detail);
     choose(chosen);
     return box;
 }

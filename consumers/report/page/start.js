@@ -17,4 +17,5 @@ function start() {
 }
 stateRead();
 themes();
+figuresRead();
 start();

@@ -33,7 +33,7 @@ function verdicts(model) {
 function summaryView(model, other) {
     var seconds = model.length / 1e9, counts = severe(model);
     var box = h("section", {id: "summary", "aria-labelledby": "summary-title"}, h("h2", {id: "summary-title"}, "Summary"));
-    box.appendChild(h("dl", {class: "tiles"},
+    box.append(h("dl", {class: "tiles"},
         tile("Length", ns(model.length), clock(model.start, 0)),
         tile("Events", whole(model.events), short(model.events / seconds) + "/s, " + bytes(model.bytes) + (other ? "; before " + whole(other.events) : ""), false, model.events),
         tile("Lost", whole(model.lost_events), model.lost_events ? lostText(model) : "nothing", model.lost_events > 0, model.lost_events),
@@ -41,11 +41,11 @@ function summaryView(model, other) {
         tile("Errors", whole(counts[1] + counts[2]), plural(counts[3], "warning"), counts[1] + counts[2] > 0),
         tile("Spans", whole(model.spans.reduce((sum, row) => sum + row.span.count, 0)), plural(model.spans.length, "name"))));
     var series = [{name: "events", colour: "c0", values: rate(model.series, model), under: true}];
-    box.appendChild(timeChart({title: "Events over time", note: "events a second", unit: "", series: series, buckets: model.buckets, step: model.width, lost: model.gaps, height: 150}));
-    if (model.lost.length) box.appendChild(timeChart({title: "Events lost over time", note: "by cause, as counted when the loss was seen", unit: "", stack: true, buckets: model.buckets, step: model.width, height: 120,
+    box.append(timeChart({title: "Events over time", note: "events a second", unit: "", series: series, buckets: model.buckets, step: model.width, lost: model.gaps, height: 150}));
+    if (model.lost.length) box.append(timeChart({title: "Events lost over time", note: "by cause, as counted when the loss was seen", unit: "", stack: true, buckets: model.buckets, step: model.width, height: 120,
         series: model.lost.map((one, i) => ({name: one.cause, colour: "c" + [3, 1, 7, 4, 6, 2, 5, 0][i % 8], values: one.series}))}));
-    box.appendChild(processTable(model));
-    box.appendChild(h("div", {class: "card"}, h("h3", null, "Event names"), rowsTable(model, other)));
+    box.append(processTable(model));
+    box.append(h("div", {class: "card"}, h("h3", null, "Event names"), rowsTable(model, other)));
     return box;
 }
 // Counts of buckets as a rate; the last bucket may be a short one.

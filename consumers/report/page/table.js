@@ -33,10 +33,10 @@ function sortedTable(o) {
                 if (column.raw) attributes["data-value"] = column.raw(row);
                 if (i === 0) {
                     attributes.scope = "row";
-                    tr.appendChild(h("th", attributes, o.pick ? h("button", {type: "button", "aria-pressed": o.selected && o.selected(row) ? "true" : "false", click: () => { o.pick(row); rows(); }}, inside) : inside));
-                } else tr.appendChild(h("td", attributes, inside));
+                    tr.append(h("th", attributes, o.pick ? h("button", {type: "button", "aria-pressed": o.selected && o.selected(row) ? "true" : "false", click: () => { o.pick(row); rows(); }}, inside) : inside));
+                } else tr.append(h("td", attributes, inside));
             });
-            body.appendChild(tr);
+            body.append(tr);
         });
         more.hidden = list.length <= limit;
         more.textContent = "Show more of " + whole(list.length);

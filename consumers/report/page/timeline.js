@@ -96,6 +96,10 @@ function trackChart(o) {
         drawAxis(context, c);
         rows.forEach((row, k) => { drawRow(context, row, lists[k], c); });
         drawMarks(context, c);
+        (o.flows || []).forEach(one => {
+            var row = rows[where[one.track]], next = rows[where[one.next]];
+            if (row && next) link(context, one.from, row.top + row.tall / 2, one.to, next.top + next.tall / 2, c.soft);
+        });
         if (pick) { context.fillStyle = colour("--pick"); context.fillRect(pick[0], 0, pick[1] - pick[0], height); }
         if (chart.picked >= 0) outline(context, chart.picked, c);
         if (details.open) table();
@@ -107,6 +111,28 @@ function trackChart(o) {
         context.strokeStyle = c.ink;
         context.lineWidth = 2;
         if (right >= left) context.strokeRect(left, row.top + Math.min(slices.lane[i], row.lanes - 1) * row.tall - 1, Math.max(3, right - left), row.tall + 1);
+        if (!slices.parent) return;
+        for (var k = i, far = 0; slices.parent[k] && far < 50; k = slices.parent[k] - 1, far++) arrow(context, slices.parent[k] - 1, k, c);
+        for (k = far = 0; k < slices.size && far < 200; k++) if (slices.parent[k] === i + 1) { arrow(context, i, k, c); far++; }
+    }
+    function middle(i) {
+        var row = rows[where[slices.track[i]]];
+        return row && row.top + (Math.min(slices.lane[i], row.lanes - 1) + 0.5) * row.tall;
+    }
+    // From where a span was when another began to that one.
+    function arrow(context, from, to, c) { link(context, Math.min(slices.from[to], ends[from]), middle(from), slices.from[to], middle(to), c.ink); }
+    function link(context, from, y, to, end, ink) {
+        var a = Math.max(gutter, x(from)), b = Math.max(gutter, x(to)), down = Math.sign(end - y);
+        if (y === undefined || end === undefined || from > view.to || to < view.from) return;
+        context.strokeStyle = ink;
+        context.lineWidth = 1.5;
+        context.beginPath();
+        context.moveTo(a, y);
+        context.lineTo(b, end);
+        context.moveTo(b - 4, end - 5 * down);
+        context.lineTo(b, end);
+        context.lineTo(b + 4, end - 5 * down);
+        context.stroke();
     }
     function found(px, py) {
         var row = rows.filter(one => py >= one.top - 4 && py < one.top + Math.max(22, one.lanes * one.tall + 4))[0];
@@ -123,7 +149,7 @@ function trackChart(o) {
     function tell(i) {
         var track = o.tracks[where[slices.track[i]]];
         return [h("b", null, o.name(slices.name[i])), h("span", null, " from ", h("b", null, moment(slices.from[i], 100))), h("span", null, " for ", h("b", null, ns(slices.length[i]))), h("span", null, track ? " " + track.name : ""),
-            slices.count[i] > 1 ? h("span", null, " the longest of " + whole(slices.count[i]) + " here") : null, o.open && ends[i] >= o.model.length && o.open(slices.name[i]) ? h("span", null, " no end was seen") : null];
+            slices.parent && slices.parent[i] ? h("span", null, " within ", h("b", null, o.name(slices.name[slices.parent[i] - 1]))) : null, slices.count[i] > 1 ? h("span", null, " the longest of " + whole(slices.count[i]) + " here") : null, o.open && ends[i] >= o.model.length && o.open(slices.name[i]) ? h("span", null, " no end was seen") : null];
     }
     function show(i) {
         if (i === chart.picked) return;
@@ -224,6 +250,15 @@ function timelineView(model) {
         if (marks.length > 4000) break;
     }
     marks.forEach(mark => { used[mark.track] = true; });
+    var flows = [], last = Object.create(null); // from each event of a flow to the next of it
+    for (i = 0; i < events.size && flows.length < 2000; i++) {
+        type = events.types[events.type[i]];
+        if (type.kind !== "flow" || !events.track[i] || !type.fields[0]) continue;
+        var id = String(events.value(i, type.fields[0])), before = last[id], here = {track: events.track[i] - 1, at: events.time[i]};
+        used[here.track] = true;
+        if (before) flows.push({track: before.track, from: before.at, next: here.track, to: here.at});
+        last[id] = here;
+    }
     var all = model.tracks.map((track, number) => ({number: number, name: trackName(model, number), lanes: track.lanes, events: track.events}))
         .filter(track => used[track.number]).sort((a, b) => b.events - a.events);
     var names = model.spans.slice().sort((a, b) => (b.span.total || 0) - (a.span.total || 0)), colours = {};
@@ -231,10 +266,10 @@ function timelineView(model) {
     all.slice(0, 100).forEach(track => { if (track.lanes > 8) track.lanes = lanesByName(model, track.number, names); });
     var key = h("ul", {class: "legend"}, names.slice(0, 8).map(row => h("li", {class: colours[row.number]}, h("span", {class: "swatch", "aria-hidden": "true"}), row.name)),
         names.length > 8 ? h("li", {class: "c8"}, h("span", {class: "swatch", "aria-hidden": "true"}), whole(names.length - 8) + " others") : null,
-        marks.length ? h("li", null, "▼ warnings and errors") : null, model.losses.length ? h("li", {class: "cbad"}, h("span", {class: "swatch band", "aria-hidden": "true"}), "events lost") : null);
-    box.appendChild(trackChart({title: "Threads and their spans", model: model, slices: slices, tracks: all.slice(0, 100), marks: marks, losses: model.losses, what: "span", legend: key, gutter: model.processes.length > 1 ? 250 : 168,
+        marks.length ? h("li", null, "▼ warnings and errors") : null, flows.length ? h("li", null, "↘ flows") : null, model.losses.length ? h("li", {class: "cbad"}, h("span", {class: "swatch band", "aria-hidden": "true"}), "events lost") : null);
+    box.append(trackChart({title: "Threads and their spans", model: model, slices: slices, tracks: all.slice(0, 100), marks: marks, flows: flows, losses: model.losses, what: "span", legend: key, gutter: model.processes.length > 1 ? 250 : 168,
         open: n => model.byNumber[n] && model.byNumber[n].span.open > 0,
         colour: n => colours[n] || "c8", name: n => model.byNumber[n] ? model.byNumber[n].name : "?"}));
-    if (all.length > 100) box.appendChild(h("p", {class: "note"}, "The 100 threads with most events are drawn, of " + whole(all.length) + "."));
+    if (all.length > 100) box.append(h("p", {class: "note"}, "The 100 threads with most events are drawn, of " + whole(all.length) + "."));
     return box;
 }

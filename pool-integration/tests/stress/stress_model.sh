@@ -23,7 +23,7 @@ for kind in plain hostile; do
     "$build/evtrail" record -o $kind.evt --policy block -- "$build/tests/stress_generate" $kind >$kind.expected 2>$kind.log ||
         fail "record: $(cat $kind.log)"
     "$stress" --from $kind.evt --json --html $kind.html >$kind.json || fail "$kind: exit code $?"
-    python3 "$here/page_check.py" $kind.html || fail "$kind: the page"
+    python3 "$here/page_check.py" $kind.html $kind.json || fail "$kind: the page"
     python3 - $kind <<'PYTHON' || fail "$kind: the figures"
 import json, sys
 kind = sys.argv[1]
@@ -56,7 +56,6 @@ print(bad) if bad else None
 sys.exit(bool(bad))
 PYTHON
 done
-[ "$(grep -c '<figure class="chart"' plain.html)" -ge 10 ] || fail "charts are missing"
 grep -q '<script>alert' hostile.html && fail "a hostile name is markup"
 "$stress" --from plain.evt >text || fail "text: $?"
 grep -q 'connect_refused' text || fail "text has no errors"
@@ -74,6 +73,6 @@ r=0; "$stress" --from "$0" 2>/dev/null || r=$?
 [ $r = 6 ] || fail "no trace file: $r"
 "$build/evtrail" record -o other.evt -- "$build/examples/shop" 5 >/dev/null 2>&1
 "$stress" --from other.evt --json --html other.html >other.json || fail "another program's trace: $?"
-python3 "$here/page_check.py" other.html || fail "the page of another program"
+python3 "$here/page_check.py" other.html other.json || fail "the page of another program"
 python3 -c 'import json; assert json.load(open("other.json"))["pool"]["created"] == 0'
 echo "stress_model: good"

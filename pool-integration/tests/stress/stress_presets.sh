@@ -21,7 +21,7 @@ run() { # NAME OPTIONS...
     shift
     timeout 60 "$stress" "$@" --json --html "$name.html" >"$name.json" 2>"$name.log" ||
         fail "$name ($*): exit code $?: $(cat "$name.log"; head -c 3000 "$name.json")"
-    python3 "$here/page_check.py" "$name.html" || fail "$name: the page"
+    python3 "$here/page_check.py" "$name.html" "$name.json" || fail "$name: the page"
     python3 - "$name.json" <<'PYTHON' || fail "$name ($*): $(head -c 3000 "$name.json")"
 import json, sys
 got = json.load(open(sys.argv[1], encoding="utf-8"))
