@@ -6,11 +6,15 @@ install(TARGETS evtrail evtrail-reader EXPORT evtrailTargets LIBRARY DESTINATION
 if(TARGET evtrail-libc) # sanitizer builds have none
   install(TARGETS evtrail-libc LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
 endif()
+if(TARGET evtrail-ocaml)
+  install(TARGETS evtrail-ocaml EXPORT evtrailTargets LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR})
+  list(APPEND PC_MORE evtrail-ocaml)
+endif()
 install(DIRECTORY ${LIBTRACE}/include/evtrail DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 file(RELATIVE_PATH PC_UP /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 string(REGEX REPLACE "/$" "" PC_UP ${PC_UP})
-foreach(name evtrail evtrail-reader)
+foreach(name evtrail evtrail-reader ${PC_MORE})
   configure_file(${PROJECT_SOURCE_DIR}/cmake/${name}.pc.in ${CMAKE_BINARY_DIR}/pkgconfig/${name}.pc @ONLY)
   install(FILES ${CMAKE_BINARY_DIR}/pkgconfig/${name}.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 endforeach()

@@ -121,7 +121,7 @@ const struct subcommand *subcommand_find(const char *name);
     X(cat) \
     X(collect) \
     X(complete) \
-    X(convert) X(disable) X(enable) X(grep) X(help) X(hist) X(import) X(ls) X(merge) X(prune) X(record) X(repair) \
+    X(convert) X(disable) X(enable) X(gc) X(grep) X(help) X(hist) X(import) X(ls) X(merge) X(prune) X(record) X(repair) \
         X(report) X(send) X(set) X(split) X(stat) X(top) X(verify) X(web)
 #define X(name) int run_##name(const struct args *args);
 COMMAND_RUNS(X)

@@ -57,17 +57,19 @@ static int count_close(struct sink *sink, struct consumer *consumer)
     return counting->model.out_of_memory ? -ENOMEM : 0;
 }
 
-/* One file or set, not a collector nor a tree of files. */
+/* One trace file or set, not a collector, a tree of files or OCaml's ring. */
 static bool plain(const char *path)
 {
     char **parts = NULL;
+    if (evtrail_is_ocaml_events(path))
+        return false;
     const int count = remote_is(path) ? 0 : evtrail_file_list(path, &parts);
     if (count > 0)
         evtrail_file_list_free(parts);
     return count > 0 || (!remote_is(path) && count != -ENOENT) || access(path, F_OK) < 0;
 }
 
-/* Only files, all of them, all events: then nothing needs to be made into an event. */
+/* Only trace files, all of them, all events: then nothing needs to be made into an event. */
 static bool columns_will_do(const struct args *args)
 {
     static const enum option_id needs_events[] = {OPT_process, OPT_all,   OPT_follow,   OPT_filter, OPT_from,

@@ -9,7 +9,8 @@
 #define LIST(name, ...) static const uint8_t name[] = {__VA_ARGS__, OPT_help, OPTIONS}
 #define EXAMPLES(name, ...) static const struct example name[] = {__VA_ARGS__, {NULL, NULL}}
 #define SOURCES \
-    OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_low_latency, OPT_enable
+    OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_low_latency, \
+        OPT_enable, OPT_ocaml_version, OPT_no_ocaml
 #define CHOICE OPT_filter, OPT_from, OPT_to
 #define ENDS OPT_limit, OPT_duration
 #define SHOWS OPT_json, OPT_color, OPT_fail_on_loss
@@ -21,7 +22,8 @@ LIST(set_options, OPT_process, OPT_all, OPT_directory);
 LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, OPT_force, OPT_record_enable, OPT_with,
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size,
      OPT_keep_age, OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
-     OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_fail_on_loss, OPT_quiet);
+     OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_ocaml_version, OPT_no_ocaml,
+     OPT_fail_on_loss, OPT_quiet);
 LIST(send_options, OPT_send_collector, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_record_enable, OPT_with,
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_duration, OPT_send_config, OPT_send_spool,
      OPT_send_spool_size, OPT_send_spool_age, OPT_send_spool_full, OPT_send_refused_size, OPT_send_flush, OPT_send_ca,
@@ -32,10 +34,11 @@ LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
 LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
 LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
+LIST(gc_options, SOURCES, OPT_from, OPT_to, OPT_duration, OPT_json, OPT_color, OPT_fail_on_loss);
 LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_enable,
-     OPT_with, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval, OPT_top_speed, OPT_top_memory,
-     OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration, OPT_top_ascii, OPT_top_no_mouse,
-     OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
+     OPT_with, OPT_ocaml_version, OPT_no_ocaml, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval,
+     OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration,
+     OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
 LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_figures, OPT_full,
      OPT_fail_on_loss);
 LIST(web_options, SOURCES, CHOICE, ENDS, OPT_web_listen, OPT_web_port, OPT_web_interval, OPT_fail_on_loss, OPT_quiet);
@@ -92,6 +95,9 @@ EXAMPLES(stat_examples, {"evtrail stat trace.evt", "one table each for events, s
          {"evtrail stat -p myserver --every 2s", "live, every two seconds"});
 EXAMPLES(hist_examples, {"evtrail hist pool.request trace.evt", "how long spans of that name took"},
          {"evtrail hist pool.read.bytes trace.evt", "values of a field"});
+EXAMPLES(gc_examples, {"evtrail gc -- ./server.exe", "start an OCaml program; its collector's figures at its end"},
+         {"evtrail gc -p server.exe --duration 10s", "ten seconds of a running one"},
+         {"evtrail gc --json 4711.events", "what a killed one left, for other programs"});
 EXAMPLES(top_examples, {"evtrail top", "choose from the traced processes"},
          {"evtrail top -p myserver", "what it is doing right now"},
          {"evtrail top trace.evt", "the same views of a file"},
@@ -279,6 +285,17 @@ const struct subcommand subcommands[] = {
      .options = hist_options,
      .examples = hist_examples,
      .completes = COMPLETES_event,
+     .program = true},
+    {.name = "gc",
+     .operands = "[FILE...]",
+     .summary = "what an OCaml program's garbage collector takes, and its pauses",
+     .text = "For each OCaml 5 process: its domains with the time and share that collections took, numbers of "
+             "collections, words allocated and promoted, and the percentiles of pauses. A pause is the outermost phase "
+             "of the collector in a domain; one that lost events fall into is not counted. " SOURCES_TEXT,
+     .run = run_gc,
+     .options = gc_options,
+     .examples = gc_examples,
+     .completes = COMPLETES_file,
      .program = true},
     {.name = "top",
      .operands = "[FILE...]",

@@ -154,6 +154,8 @@ static void child_run(char **argv, const struct program *program, const char *se
         r = environment_join("LD_PRELOAD", preload, ':', getenv("LD_PRELOAD"));
     if (r == 0 && setenv("EVTRAIL_DIR", program->directory, 1) < 0)
         r = -errno;
+    if (r == 0 && program->ocaml[0])
+        r = program_ocaml_environment(program);
     if (r == 0) {
         execvp(argv[0], argv);
         r = -errno;

@@ -16,6 +16,7 @@ struct program {
     bool failed;         /* it could not be run at all */
     int output_fd;       /* > 0: its standard output */
     bool terminal;       /* ... which is a terminal, for its standard error, too; the program gets a session of its own */
+    char ocaml[256];     /* OCAMLRUNPARAM, for OCaml's runtime events; "": they are not switched on */
     char directory[512]; /* of its sessions and its children's; "" if none was made */
 };
 
@@ -31,6 +32,12 @@ int program_failed(struct program *program, int error);
 /* Starts argv with EVTRAIL = what it was, then `settings`; and LD_PRELOAD = `preload` (may be NULL), then what it was. 0; or a negative
  * errno if it cannot be run, -EINTR: a signal to stop had come before; then `failed` and `code` say so. */
 int program_start(struct program *program, char **argv, const char *settings, const char *preload);
+/* Before it is started: OCaml's runtime events are to be written to its directory, if there is room for them (else a warning says so), unless
+ * --no-ocaml is set. */
+struct args;
+void program_trace_ocaml(struct program *program, const struct args *args);
+/* In the child. 0 or a negative errno. */
+int program_ocaml_environment(const struct program *program);
 /* Takes note of its end. True once it has ended. */
 bool program_poll(struct program *program);
 /* Removes what dead processes left in the directory, and the directory if nothing is left. */

@@ -16,11 +16,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* No session could be opened by this name, and none will be. */
+/* No session could be opened by this name, and none will be; or nobody needs it any more. */
 static bool is_half(const char *path, size_t length)
 {
     struct evtrail_session *session;
     char data[720];
+    if (length > 7 && strcmp(path + length - 7, ".events") == 0) /* an OCaml program's ring, kept until it is read */
+        return true;
     if (strcmp(path + length - 6, ".trail") == 0) {
         const int r = evtrail_session_open(&session, path, NULL);
         if (r == 0)

@@ -113,6 +113,7 @@ static void options_fill(struct consumer *consumer, const struct sink *sink)
     options->spans = sink->spans || (consumer->filter && evtrail_filter_needs_spans(consumer->filter));
     options->snapshot = consumer->snapshot;
     options->living = args->set[OPT_wait];
+    options->ocaml_version = args->text[OPT_ocaml_version];
     options->name = sink->name;
     options->filter = consumer->filter;
     options->from_ns = args->number[OPT_from];
@@ -224,6 +225,7 @@ static int preload_find(struct consumer *consumer)
 
 static int program_begin(struct consumer *consumer)
 {
+    program_trace_ocaml(&consumer->program, consumer->args);
     const char *const settings = consumer->settings ? consumer->settings : "* policy=drop keep=1";
     char **const argv = consumer->args->program;
     const int r = program_start(&consumer->program, argv, settings, consumer->preload_text);

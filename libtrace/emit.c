@@ -307,6 +307,8 @@ static void emit(const struct evtrail_point *point, unsigned on, uint64_t ticks,
 API __attribute__((noinline)) void evtrail_emit_args(const struct evtrail_point *point, unsigned on, uint64_t ticks,
                                                      const struct evtrail_arg *args, unsigned count)
 {
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
         emit(point, on, ticks, args, count, ORIGIN);
@@ -317,6 +319,8 @@ API __attribute__((noinline)) void evtrail_emit_args_from(const struct evtrail_p
                                                           uint64_t ticks, const struct evtrail_arg *args,
                                                           unsigned count, const void *caller)
 {
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
     if (count <= EVTRAIL_FIELDS_MAX)
         emit(point, on, ticks, args, count, ORIGIN_FROM(caller));
@@ -327,9 +331,12 @@ API __attribute__((noinline)) void evtrail_emit(const struct evtrail_point *poin
                                                 const struct evtrail_arg *args, unsigned count)
 {
     unsigned on = evtrail_on_(point);
+    if (LIKELY(!on) || count != point->fields_count)
+        return;
+    if (on == EVTRAIL_FORWARDED_ && !(on = evtrail_forward(point, ticks, args, count)))
+        return;
     int saved = errno;
-    if (UNLIKELY(on) && count == point->fields_count)
-        emit(point, on, ticks, args, count, ORIGIN);
+    emit(point, on, ticks, args, count, ORIGIN);
     errno = saved;
 }
 

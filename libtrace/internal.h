@@ -165,6 +165,29 @@ void evtrail_registry_missing(const struct evtrail_point *point);
 void evtrail_modules_refresh(void); /* loaded objects, for code addresses */
 void evtrail_modules_first(void);   /* unless done */
 
+/* forward.c. F1 (acquire) pairs with F2 (release): what the receiver points to. */
+extern const struct evtrail_forward *_Atomic evtrail_forward_receiver;
+/* Of a point whose enable byte is EVTRAIL_FORWARDED_: gives the event to the receiver; returns what the type's enable byte
+ * says otherwise. */
+static inline unsigned evtrail_forward(const struct evtrail_point *point, uint64_t ticks, const struct evtrail_arg *args,
+                                       unsigned count)
+{
+    const uint32_t id = point->head >> 6;
+    const struct evtrail_forward *receiver = atomic_load_explicit(&evtrail_forward_receiver, memory_order_acquire);
+    if (LIKELY(receiver))
+        receiver->event(id, ticks, args, count);
+    return atomic_load_explicit(&evtrail_process.control->enable[id], memory_order_relaxed);
+}
+/* What `enabled` of a point of this type is to be. Under the registry's lock, as are all of these. */
+const uint8_t *evtrail_forward_enabled(uint32_t id);
+/* Asks the receiver, if there is one, about a new type. */
+void evtrail_forward_ask(uint32_t id);
+/* A point that has its type: found again when a receiver comes later. */
+void evtrail_forward_remember(struct evtrail_point *point);
+void evtrail_forward_forget(struct evtrail_point *const *first, struct evtrail_point *const *end);
+/* registry.c: a type's entry in the schema, and its one point of evtrail_register() (or NULL). NULL: no such type. */
+const struct evtrail_meta_header *evtrail_registry_entry(uint32_t id, const char **ret_name, struct evtrail_point **ret_point);
+
 /* thread.c */
 struct evtrail_ring *evtrail_thread_ring(void);  /* this thread's main ring, or NULL: it has none (yet) */
 struct evtrail_ring *evtrail_thread_start(void); /* gets one; NULL: counted as lost */

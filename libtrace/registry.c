@@ -363,7 +363,18 @@ static uint32_t type_of(const struct evtrail_point *point)
     index_add(id);
     registry.count++;
     index_grow();
+    evtrail_forward_ask(id);
     return id;
+}
+
+const struct evtrail_meta_header *evtrail_registry_entry(uint32_t id, const char **ret_name,
+                                                         struct evtrail_point **ret_point)
+{
+    if (id < EVTRAIL_EVENT_FIRST || id >= registry.count)
+        return NULL;
+    *ret_name = registry.types[id].name;
+    *ret_point = registry.types[id].point;
+    return registry.types[id].entry;
 }
 
 static void register_point(struct evtrail_point *point, size_t bytes)
@@ -371,6 +382,7 @@ static void register_point(struct evtrail_point *point, size_t bytes)
     if (!point || point->abi != EVTRAIL_ABI)
         return;
     uint32_t before = registry.count, id = point->head >> 6; /* not 0: it was here and has left */
+    const bool known = id != 0;
     if (id >= before)
         return;
     if (id == 0 && (id = type_of(point)) == 0) {
@@ -383,7 +395,9 @@ static void register_point(struct evtrail_point *point, size_t bytes)
         apply_rules(id, bytes);
     __atomic_store_n(&point->head, id << 6, __ATOMIC_RELAXED);
     /* T2 (release): the id before the byte's address; pairs with T1 in trace.h. */
-    __atomic_store_n(&point->enabled, (const uint8_t *)&evtrail_process.control->enable[id], __ATOMIC_RELEASE);
+    __atomic_store_n(&point->enabled, evtrail_forward_enabled(id), __ATOMIC_RELEASE);
+    if (!known)
+        evtrail_forward_remember(point);
 }
 
 /* C13: readers that sleep have set the wake bit of the types that they know. The type is published and its byte set, then `wake` changes
@@ -437,9 +451,19 @@ API void evtrail_points_add(struct evtrail_point *const *first, struct evtrail_p
  * too: at exit() other threads may be inside emissions that are about to read it. */
 API void evtrail_points_remove(struct evtrail_point *const *first, struct evtrail_point *const *end)
 {
+    struct evtrail_point *const *const all = first;
     for (; first < end; first++)
         if (*first)
             __atomic_store_n(&(*first)->enabled, &off_byte, __ATOMIC_RELEASE);
+    /* Not at any price: in a child made by clone() the lock may be held by a thread that is not there. */
+    for (int tries = 0; tries < 100 && !lock_is_mine(); tries++) {
+        if (try_lock()) {
+            evtrail_forward_forget(all, end);
+            evtrail_registry_unlock();
+            break;
+        }
+        sched_yield();
+    }
 }
 
 void evtrail_registry_missing(const struct evtrail_point *point)
@@ -461,7 +485,7 @@ static struct evtrail_point *point_of(const struct evtrail_point *given, uint32_
         if (!point)
             return NULL;
         registry.arena_used += (sizeof(*point) + 7) & ~(size_t)7;
-        *point = (struct evtrail_point){.enabled = (const uint8_t *)&evtrail_process.control->enable[id],
+        *point = (struct evtrail_point){.enabled = evtrail_forward_enabled(id),
                                         .head = id << 6,
                                         .level = given->level,
                                         .kind = given->kind,

@@ -51,6 +51,10 @@ static const char *const case_names[] = {"emit/u64/overwrite/no-reader",
                                          "net/tls",
                                          "ship/plain",
                                          "ship/tls",
+                                         "ocaml/read",
+                                         "ocaml/1M",
+                                         "ocaml/flood",
+                                         "ocaml/idle",
                                          NULL};
 
 /* ---- the draining process ---- */
@@ -301,6 +305,7 @@ int run_bench(const struct args *args)
     bench_files(&bench);
     bench_net(&bench);
     bench_ship(&bench);
+    bench_ocaml(&bench);
     if (peer)
         bench_peer_lttng(&bench);
     remove_work(work);

@@ -79,6 +79,7 @@ void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);
 void bench_net(struct bench *bench);
 void bench_ship(struct bench *bench);
+void bench_ocaml(struct bench *bench);
 void bench_peer_lttng(struct bench *bench);
 
 /* Path of the evtrail command that is measured. */

@@ -92,6 +92,7 @@ static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret
     reader->from_ns = args->number[OPT_from];
     reader->to_ns = args->number[OPT_to];
     reader->enable = monitor->enable;
+    reader->ocaml_version = args->text[OPT_ocaml_version];
     reader->directory = monitor->program.directory[0] ? monitor->program.directory : args->text[OPT_directory];
     options.model.config = monitor->top.config;
     const bool attaches = monitor->picked || args->list[OPT_process].count > 0 || args->set[OPT_all];
@@ -285,8 +286,10 @@ int sources_program_prepare(struct monitor *monitor)
     if (code != CODE_ok)
         return code;
     const int r = program_directory(&monitor->program, args->text[OPT_directory]);
-    if (r >= 0)
+    if (r >= 0) {
+        program_trace_ocaml(&monitor->program, args);
         return CODE_ok;
+    }
     sessions_directory(args->text[OPT_directory], path, sizeof path);
     return fail(code_of(r), path, "no directory for sessions: %s; name another in EVTRAIL_DIR", strerror(-r));
 }

@@ -50,7 +50,7 @@ static struct evtrail_live_input *of(struct evtrail_input *input)
     return (struct evtrail_live_input *)input;
 }
 
-struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input)
+static struct evtrail_live *live_of(struct evtrail_input *input)
 {
     return &of(input)->live;
 }
@@ -178,7 +178,8 @@ static void maybe_end(struct evtrail_live_input *in)
         evtrail_reader_notice(&in->input, &in->live.source, true);
 }
 
-void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns)
+/* Renews the lease; looks whether the process lives. */
+static void tend(struct evtrail_input *input, uint64_t now_ns)
 {
     struct evtrail_live_input *in = of(input);
     struct evtrail_fault fault;
@@ -193,7 +194,7 @@ void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns)
         evtrail_clock_follow(&in->live.source);
 }
 
-bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open)
+static bool ready(struct evtrail_input *input, bool look_at_open)
 {
     struct evtrail_live_input *in = of(input);
     if (in->ended)
@@ -208,7 +209,7 @@ bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open)
     return false;
 }
 
-unsigned evtrail_live_input_fill(struct evtrail_input *input)
+static unsigned fill_of(struct evtrail_input *input)
 {
     struct evtrail_live_input *in = of(input);
     unsigned fullest = 0;
@@ -324,7 +325,7 @@ static int gather(struct evtrail_input *input)
     struct evtrail_reader *reader = input->reader;
     const size_t limit = evtrail_stream_limit_words(reader);
     int got = 0;
-    evtrail_live_input_tend(input, evtrail_monotonic_now());
+    tend(input, evtrail_monotonic_now());
     look_alive(in);
     int64_t stamp = now_of(in); /* before the rings */
     add_rings(in);
@@ -356,7 +357,7 @@ static bool look_at_open_now(struct evtrail_live_input *in)
 
 static void begin_pass(struct evtrail_live_input *in)
 {
-    evtrail_live_input_tend(&in->input, evtrail_monotonic_now());
+    tend(&in->input, evtrail_monotonic_now());
     look_alive(in);
     add_rings(in);
     in->pass_open = look_at_open_now(in);
@@ -451,6 +452,10 @@ static const struct evtrail_input_operations operations = {
     .next_chunk = next_chunk,
     .retire = retire,
     .close = close_input,
+    .ready = ready,
+    .fill = fill_of,
+    .tend = tend,
+    .live = live_of,
 };
 
 static bool have_already(const struct evtrail_reader *reader, uint64_t session_id)

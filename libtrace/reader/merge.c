@@ -17,6 +17,7 @@
 
 #define SPARE_MAX 16
 #define LIMIT_WORDS_MIN 512
+#define GIVEN_EVENTS 128
 #define SLIP_MAX_NS 1000000000 /* a late live event's time is moved up to the last one's; more than this is no slip */
 
 static const struct evtrail_label no_labels[EVTRAIL_LABELS_MAX];
@@ -390,6 +391,22 @@ static int gather(struct evtrail_reader *reader, struct evtrail_input *input)
     return input->live ? gather_live(reader) : input->operations->gather(input);
 }
 
+/* Rings that wait for nobody are read on while events are given out, however long that takes. */
+static void gather_rings(struct evtrail_reader *reader)
+{
+    if (++reader->given % GIVEN_EVENTS)
+        return;
+    const uint64_t now = evtrail_monotonic_now();
+    if (now - reader->rings_gathered_ns < reader->gap_ns)
+        return;
+    reader->rings_gathered_ns = now;
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        if (input->live && !input->done && input->operations->patience)
+            input->operations->gather(input);
+    }
+}
+
 /* 1: the heap's top may be given out; 0: nothing may, now. */
 static int settle(struct evtrail_reader *reader)
 {
@@ -460,6 +477,8 @@ static bool give_notice(struct evtrail_reader *reader, struct evtrail_event **re
 int evtrail_merge_next(struct evtrail_reader *reader, struct evtrail_event **ret_event)
 {
     leave_current(reader);
+    if (reader->rings)
+        gather_rings(reader);
     for (;;) {
         bool settled = settle(reader);
         if (give_notice(reader, ret_event))

@@ -8,6 +8,7 @@
 #include "reader/consumer.h"
 #include "reader/filter.h"
 #include "reader/live.h"
+#include "reader/ocaml_input.h"
 #include "reader/schema.h"
 #include "shared/override.h"
 
@@ -124,7 +125,7 @@ static void free_skips(struct evtrail_skips *skips)
 /* Files that an ended process left to those who watch: each has had the time to open them. */
 static void remove_files(struct evtrail_reader *reader, uint32_t place)
 {
-    const struct evtrail_live *live = evtrail_live_input_live(reader->ended[place].input);
+    const struct evtrail_live *live = evtrail_input_live(reader->ended[place].input);
     if (!reader->ended[place].since_ns)
         return;
     reader->ended[place].since_ns = 0;
@@ -203,7 +204,7 @@ static const char *keep_text(char **room, const char *text)
 static struct evtrail_source *stub_of(const struct evtrail_source *source)
 {
     const size_t texts = strlen(source->command) + strlen(source->program) + strlen(source->host) +
-                         strlen(source->boot_id) + strlen(source->path) + 5;
+                         strlen(source->boot_id) + (source->path ? strlen(source->path) : 0) + 5;
     struct evtrail_source *stub = malloc(sizeof(*stub) + texts);
     if (!stub)
         return NULL;
@@ -213,7 +214,7 @@ static struct evtrail_source *stub_of(const struct evtrail_source *source)
     stub->program = keep_text(&room, source->program);
     stub->host = keep_text(&room, source->host);
     stub->boot_id = keep_text(&room, source->boot_id);
-    stub->path = keep_text(&room, source->path);
+    stub->path = source->path ? keep_text(&room, source->path) : NULL;
     stub->types = NULL;
     stub->modules = NULL;
     stub->types_count = stub->modules_count = 0;
@@ -253,7 +254,8 @@ void evtrail_reader_retire(struct evtrail_input *input)
         forget(reader, reader->ended[place].input, reader->ended[place].source);
     reader->ended[place].input = input;
     reader->ended[place].source = source;
-    reader->ended[place].since_ns = reader->watch && evtrail_live_input_live(input)->left ? evtrail_monotonic_now() : 0;
+    const struct evtrail_live *live = evtrail_input_live(input);
+    reader->ended[place].since_ns = reader->watch && live && live->left ? evtrail_monotonic_now() : 0;
     reader->left_count += reader->ended[place].since_ns != 0;
     reader->ended_count++;
 }
@@ -389,6 +391,11 @@ bool evtrail_reader_wants(struct evtrail_reader *reader, struct evtrail_source *
 
 /* ---- adding ---- */
 
+bool evtrail_is_ocaml_events(const char *path)
+{
+    return evtrail_ocaml_is_path(path);
+}
+
 static int add_session(const char *path, void *context)
 {
     struct evtrail_reader *reader = context;
@@ -399,9 +406,16 @@ static int add_session(const char *path, void *context)
 
 int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name)
 {
-    struct evtrail_fault fault = {""};
+    struct evtrail_fault fault = {""}, ocaml_fault = {""};
+    const int ocaml = evtrail_ocaml_add_process(reader, pid_or_name, &ocaml_fault);
     int result =
         evtrail_sessions_find(reader->directory, pid_or_name, reader->options.living, add_session, reader, &fault);
+    if (ocaml > 0)
+        return result > 0 ? result + ocaml : ocaml;
+    if (result == -ESRCH && ocaml == 0 && !reader->options.living)
+        evtrail_ocaml_why_none(pid_or_name, &ocaml_fault);
+    if (result == -ESRCH && ocaml_fault.text[0]) /* it says more */
+        return evtrail_reader_fail(reader, ocaml < 0 ? ocaml : result, &ocaml_fault);
     return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;
 }
 
@@ -418,7 +432,8 @@ static void note_unready(struct evtrail_reader *reader, const char *path)
 static int try_session(struct evtrail_reader *reader, const char *path)
 {
     struct evtrail_fault fault = {""};
-    int result = evtrail_live_input_add(reader, path, &fault);
+    int result = evtrail_ocaml_is_name(path) ? evtrail_ocaml_input_add(reader, path, 0, &fault)
+                                             : evtrail_live_input_add(reader, path, &fault);
     if (result < 0 && result != -EEXIST && result != -ENOENT && result != -EAGAIN)
         evtrail_reader_fault(reader, result, &fault);
     return result;
@@ -458,6 +473,8 @@ int evtrail_reader_add_all(struct evtrail_reader *reader)
     }
     uint32_t before = reader->inputs_count;
     result = evtrail_sessions(reader->directory, add_any_session, reader);
+    if (result >= 0)
+        evtrail_ocaml_visit(reader->directory, add_any_session, reader);
     return result < 0 ? result : (int)(reader->inputs_count - before);
 }
 
@@ -473,8 +490,10 @@ void evtrail_reader_look_for_new(struct evtrail_reader *reader)
     retry_unready(reader);
     while (evtrail_watch_next(reader->watch, path, sizeof(path), &rescan))
         add_any_session(path, reader);
-    if (rescan)
+    if (rescan) {
         evtrail_sessions(reader->directory, add_any_session, reader);
+        evtrail_ocaml_visit(reader->directory, add_any_session, reader);
+    }
     reader->late = false;
 }
 
@@ -487,9 +506,12 @@ static bool is_session_path(const char *path)
 int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path)
 {
     struct evtrail_fault fault = {""};
-    int result = is_session_path(path)   ? evtrail_live_input_add(reader, path, &fault)
-                 : evtrail_tree_is(path) ? evtrail_tree_add(reader, path, &fault)
-                                         : evtrail_file_input_add(reader, path, NULL, 0, &fault);
+    int result = is_session_path(path)         ? evtrail_live_input_add(reader, path, &fault)
+                 : evtrail_ocaml_is_path(path) ? evtrail_ocaml_input_add(reader, path, 0, &fault)
+                 : evtrail_tree_is(path)       ? evtrail_tree_add(reader, path, &fault)
+                                               : evtrail_file_input_add(reader, path, NULL, 0, &fault);
+    if (result == -EAGAIN && evtrail_ocaml_is_path(path)) /* nobody makes it */
+        result = -EBADMSG;
     return result == -EEXIST ? 0 : evtrail_reader_fail(reader, result, &fault);
 }
 
@@ -583,8 +605,8 @@ int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
 {
     bool more = reader->heap_count != 0;
     for (uint32_t i = 0; i < reader->inputs_count && !more; i++)
-        more =
-            reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], false);
+        more = reader->inputs[i]->live && !reader->inputs[i]->done &&
+               reader->inputs[i]->operations->ready(reader->inputs[i], false);
     int64_t lag;
     if (!more || reader->last_time == INT64_MIN ||
         __builtin_sub_overflow(evtrail_realtime_now(), reader->last_time, &lag))
@@ -597,7 +619,7 @@ unsigned evtrail_reader_fill(const struct evtrail_reader *reader)
     unsigned fullest = 0;
     for (uint32_t i = 0; i < reader->inputs_count; i++) {
         struct evtrail_input *input = reader->inputs[i];
-        const unsigned fill = input->live && !input->done ? evtrail_live_input_fill(input) : 0;
+        const unsigned fill = input->live && !input->done ? input->operations->fill(input) : 0;
         fullest = fill > fullest ? fill : fullest;
     }
     return fullest * 100 / 8;

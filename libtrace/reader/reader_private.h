@@ -60,7 +60,18 @@ struct evtrail_input_operations {
     /* Its end was told: lets go of all but its source, which is returned. NULL: it keeps what it has. May be NULL. */
     struct evtrail_source *(*retire)(struct evtrail_input *input);
     void (*close)(struct evtrail_input *input);
+    /* Live ones only. Whether there may be something to read. */
+    bool (*ready)(struct evtrail_input *input, bool look_at_open);
+    /* Of its fullest ring: what waits to be read, in eighths of the ring. */
+    unsigned (*fill)(struct evtrail_input *input);
+    /* What is to be done from time to time. */
+    void (*tend)(struct evtrail_input *input, uint64_t now_ns);
+    /* ns that it can do without being looked at, if events come at a rate that is not unusual. NULL: it waits, or wakes us. */
+    uint64_t (*patience)(struct evtrail_input *input);
+    /* Its session; NULL: it has none, and cannot wake us. */
+    struct evtrail_live *(*live)(struct evtrail_input *input);
 };
+struct evtrail_live;
 struct evtrail_input {
     const struct evtrail_input_operations *operations;
     struct evtrail_reader *reader;
@@ -147,6 +158,10 @@ struct evtrail_reader {
     uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
+    uint32_t rings;             /* live inputs that wait for nobody: there was one, if not 0 */
+    uint32_t given;             /* events, to look at the clock now and then */
+    uint64_t rings_gathered_ns; /* monotonic: when they were last looked at between two events */
+    uint64_t processes_looked_ns; /* monotonic: when processes were last looked through for OCaml's rings */
     bool timer_sharpened;
     uint64_t oversleep_ns; /* low_latency: by how much sleeps are too long at least */
     bool late;             /* the sessions that are added now began after us: from_now skips nothing of theirs */
@@ -203,12 +218,10 @@ int evtrail_merge_next(struct evtrail_reader *reader, struct evtrail_event **ret
 struct evtrail_live_input;
 /* -EEXIST: this reader has it already. */
 int evtrail_live_input_add(struct evtrail_reader *reader, const char *path, struct evtrail_fault *fault);
-bool evtrail_live_input_ready(struct evtrail_input *input, bool look_at_open);
-/* Of its fullest ring: sealed blocks that wait to be read, in eighths of the ring. */
-unsigned evtrail_live_input_fill(struct evtrail_input *input);
-struct evtrail_live *evtrail_live_input_live(struct evtrail_input *input);
-/* Renews the lease; looks whether the process lives. */
-void evtrail_live_input_tend(struct evtrail_input *input, uint64_t now_ns);
+static inline struct evtrail_live *evtrail_input_live(struct evtrail_input *input)
+{
+    return input->operations->live ? input->operations->live(input) : NULL;
+}
 
 /* file_input.c */
 /* parts NULL: what `path` names. */

@@ -22,11 +22,12 @@
 #define IDLE_NS 20000000u    /* without events: then the bits are set */
 #define IDLE_FAST_NS 500000u /* ... with low_latency */
 #define ROUND_NS 100000000u
-#define BLIND_ROUND_NS 5000000u /* where nobody can wake us */
-#define FOLLOW_NS 20000000u     /* files are looked at so often */
-#define UNREADY_POLL_NS 100000u /* while a session is being made */
-#define FLOOD_POLL_NS 50000u    /* the shortest gap that rings which fill fast bring about */
-#define WOKEN_SPINS 8           /* looks after a wake-up, WOKEN_SPIN_NS from one to the next ... */
+#define BLIND_ROUND_NS 5000000u  /* where nobody can wake us */
+#define RING_IDLE_NS 1000000000u /* rings that nobody waits for are looked at often until so long after an event */
+#define FOLLOW_NS 20000000u      /* files are looked at so often */
+#define UNREADY_POLL_NS 100000u  /* while a session is being made */
+#define FLOOD_POLL_NS 50000u     /* the shortest gap that rings which fill fast bring about */
+#define WOKEN_SPINS 8            /* looks after a wake-up, WOKEN_SPIN_NS from one to the next ... */
 #define WOKEN_SPIN_NS 2000u
 #define WOKEN_LOOKS 5 /* ... and then EVTRAIL_POLL_FAST_NS */
 #define SLEEP_MIN_NS 1000u
@@ -35,10 +36,24 @@
 #define STREAMS_MAX 64
 #define STREAM_NS 100000000u /* a stream wakes us itself */
 
+/* The shortest time for which an input can do without us. */
+static uint64_t patience(const struct evtrail_reader *reader, uint64_t most)
+{
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        if (!input->live || input->done || !input->operations->patience)
+            continue;
+        const uint64_t ns = input->operations->patience(input);
+        most = ns < most ? ns : most;
+    }
+    return most;
+}
+
 struct sleeper {
     struct evtrail_futex futexes[FUTEXES_MAX];
     size_t count;
     bool blind; /* some session cannot wake us */
+    bool ring;  /* ... nor wait */
 };
 
 static void listen_to(struct sleeper *sleeper, const _Atomic uint32_t *word)
@@ -80,7 +95,11 @@ static bool prepare(struct evtrail_reader *reader, struct sleeper *sleeper)
         struct evtrail_input *input = reader->inputs[i];
         if (input->done || !input->live)
             continue;
-        struct evtrail_live *live = evtrail_live_input_live(input);
+        struct evtrail_live *live = evtrail_input_live(input);
+        if (!live) {
+            sleeper->ring = true;
+            continue;
+        }
         if (!live->control || !live->control_writable) {
             sleeper->blind = true;
             continue;
@@ -99,7 +118,7 @@ static void tend(struct evtrail_reader *reader, uint64_t now)
 {
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         if (reader->inputs[i]->live && !reader->inputs[i]->done)
-            evtrail_live_input_tend(reader->inputs[i], now);
+            reader->inputs[i]->operations->tend(reader->inputs[i], now);
 }
 
 static bool ready(struct evtrail_reader *reader)
@@ -109,7 +128,8 @@ static bool ready(struct evtrail_reader *reader)
     if (reader->faults_count || reader->notices_count || reader->heap_count)
         return true;
     for (uint32_t i = 0; i < reader->inputs_count; i++)
-        if (reader->inputs[i]->live && !reader->inputs[i]->done && evtrail_live_input_ready(reader->inputs[i], true))
+        if (reader->inputs[i]->live && !reader->inputs[i]->done &&
+            reader->inputs[i]->operations->ready(reader->inputs[i], true))
             return true;
     return false;
 }
@@ -163,6 +183,9 @@ static int sleep_deeply(struct evtrail_reader *reader, uint64_t most_ns)
         return 0;
     bool first = evtrail_monotonic_now() - reader->armed_ns < EVTRAIL_POLL_NS;
     uint64_t round = first ? EVTRAIL_POLL_NS : sleeper.blind ? BLIND_ROUND_NS : ROUND_NS;
+    if (sleeper.ring && evtrail_monotonic_now() - reader->progress_ns < RING_IDLE_NS)
+        round = EVTRAIL_POLL_NS;
+    round = patience(reader, round);
     int result = evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(round, most_ns));
     for (size_t i = 0; i < sleeper.count; i++)
         if (atomic_load_explicit(sleeper.futexes[i].word, memory_order_relaxed) != sleeper.futexes[i].expected) {
@@ -184,22 +207,28 @@ static int spin(uint64_t ns)
 
 /* Half as long away if the fullest ring was a quarter full, twice as long if all were nearly empty: a thread that writes
  * 1.6 GB/s fills a ring of 1 MiB in 0.65 ms. Not for a reader that nobody waits for: to follow so close behind costs the
- * writer up to a fifth (the lines that it writes are in our cache), and it must not feel such a reader. */
+ * writer up to a fifth (the lines that it writes are in our cache), and it must not feel such a reader. A ring of
+ * OCaml's waits for nobody: what is not read in time is lost. */
 static void adapt_gap(struct evtrail_reader *reader)
 {
-    const uint64_t longest = evtrail_reader_longest_gap(reader), shortest = least(FLOOD_POLL_NS, longest);
-    unsigned fullest = 0;
-    if (!reader->options.hold)
+    const uint64_t longest = patience(reader, evtrail_reader_longest_gap(reader));
+    const uint64_t shortest = least(FLOOD_POLL_NS, longest);
+    unsigned fullest = 0, looked = 0;
+    for (uint32_t i = 0; i < reader->inputs_count; i++) {
+        struct evtrail_input *input = reader->inputs[i];
+        if (!input->live || input->done || (!reader->options.hold && input->operations->live))
+            continue;
+        unsigned fill = input->operations->fill(input);
+        fullest = fill > fullest ? fill : fullest;
+        looked++;
+    }
+    if (!looked)
         return;
-    for (uint32_t i = 0; i < reader->inputs_count; i++)
-        if (reader->inputs[i]->live && !reader->inputs[i]->done) {
-            unsigned fill = evtrail_live_input_fill(reader->inputs[i]);
-            fullest = fill > fullest ? fill : fullest;
-        }
     if (fullest >= 2)
         reader->gap_ns = reader->gap_ns / 2 > shortest ? reader->gap_ns / 2 : shortest;
     else if (fullest == 0)
         reader->gap_ns = least(2 * reader->gap_ns, longest);
+    reader->gap_ns = least(reader->gap_ns, longest);
 }
 
 /* Sleeps are too long by what it takes to set a timer and be woken by it: 17 us on a virtual machine, nearly as much as

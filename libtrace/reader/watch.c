@@ -6,6 +6,7 @@
 
 #include "reader/clock_live.h"
 #include "reader/futex.h"
+#include "reader/ocaml_input.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -102,7 +103,7 @@ void evtrail_watch_free(struct evtrail_watch *watch)
 static bool is_session_name(const char *name)
 {
     size_t n = strlen(name);
-    return n > 6 && strcmp(name + n - 6, ".trail") == 0;
+    return (n > 6 && strcmp(name + n - 6, ".trail") == 0) || evtrail_ocaml_is_name(name);
 }
 
 bool evtrail_watch_next(struct evtrail_watch *watch, char *path, size_t bytes, bool *ret_rescan)

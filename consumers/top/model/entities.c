@@ -114,7 +114,9 @@ static void find_parent(struct entities *entities, struct entity *entity, uint64
     struct entity *parent = NULL;
     if (class->parent != 0)
         parent = entity_find(entities, entity->source, class->parent - 1u, id);
-    else if (!class->fixed_parent && (parent = find_anywhere(entities, entity->source, id, entity)) != NULL)
+    /* Not all of a class have parents of one class: contexts of Eio are in fibers, the outermost in a domain. */
+    if (!parent && !class->fixed_parent && (parent = find_anywhere(entities, entity->source, id, entity)) != NULL &&
+        class->parent == 0)
         class->parent = (uint16_t)(parent->class + 1);
     entity_adopt(entities, entity, parent ? parent->index : 0);
 }

@@ -56,6 +56,28 @@ int evtrail_enabled(const struct evtrail_point *point);
  * ticks 0: now. About 5 ns more than the macros. (signal) */
 void evtrail_emit(const struct evtrail_point *point, uint64_t ticks, const struct evtrail_arg *args, unsigned count);
 
+/* Events of chosen types go to another tracer in this process as well (libevtrail-ocaml is one), whether or not a rule has them on.
+ * At most one receiver at a time. It and its functions stay for good: emissions under way may still call them. */
+struct evtrail_forward_type {
+    uint32_t id; /* of the type, from 16 up to 16,383; the same in a forked child */
+    const char *name; /* stays for good */
+    uint8_t level;    /* enum evtrail_level */
+    uint8_t kind;     /* enum evtrail_kind */
+    uint16_t fields_count;
+    const uint8_t *types; /* enum evtrail_field_type [fields_count]; the callee's until it returns */
+};
+struct evtrail_forward {
+    size_t bytes; /* sizeof(struct evtrail_forward) */
+    /* Whether this type is wanted; asked once for each, as it is registered or here, under a lock: emits nothing and
+     * calls nothing of this header. */
+    int (*wants)(const struct evtrail_forward_type *type);
+    /* One event, in the thread (or signal handler) that emits it, which keeps its errno; args as in evtrail_emit(). ticks 0: now. */
+    void (*event)(uint32_t id, uint64_t ticks, const struct evtrail_arg *args, unsigned count);
+};
+/* Sets the receiver, or asks it again about all types; NULL: there is none any more. Returns the number of types that are forwarded;
+ * -EINVAL; -ENODEV: no session. Cost: a lock, a pass over the types and the trace points. */
+int evtrail_forward_to(const struct evtrail_forward *receiver);
+
 /* The path of this process's session, or NULL if there is none. Valid until fork or exit. */
 const char *evtrail_session_path(void);
 

@@ -248,19 +248,26 @@ struct evtrail_reader_options {
      * Returns an enum evtrail_tap. Not called by evtrail_reader_next_chunk(). NULL: none. */
     int (*tap)(void *context, const struct evtrail_chunk *chunk);
     void *tap_context;
+    /* OCaml's rings of runtime events: the version whose numbers they go by ("5.2.1", "oxcaml"), borrowed. NULL: as the executable says, or
+     * the events show. */
+    const char *ocaml_version;
 };
 /* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);
 int evtrail_reader_new(struct evtrail_reader **ret_reader, const struct evtrail_reader_options *options);
 void evtrail_reader_free(struct evtrail_reader *reader);
-/* One process's session(s) by pid or name (comm, or a path's last part), as evtrail_sessions_named() finds them. -ESRCH: none;
+/* One process's session(s) by pid or name (comm, or a path's last part), as evtrail_sessions_named() finds them, and
+ * OCaml's ring of runtime events, if it has one mapped (docs/ocaml.md). -ESRCH: none;
  * -EACCES: another user's. */
 int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or_name);
 /* Every session in the directory, and those that appear later. Returns how many there are now. */
 int evtrail_reader_add_all(struct evtrail_reader *reader);
-/* A session's data file, a trace file, a rotated set, "-" for a trace file on standard input, or a directory of directories of such files (what `evtrail
- * collect` stores): then all of them, and with `follow` those that appear later. Following a stream, what has come is given out without waiting for more. */
+/* A session's data file, a trace file, a rotated set, a file of OCaml's runtime events, "-" for a trace file on standard input, or a directory of
+ * directories of trace files (what `evtrail collect` stores): then all of them, and with `follow` those that appear later. Following a stream, what
+ * has come is given out without waiting for more. */
 int evtrail_reader_add_path(struct evtrail_reader *reader, const char *path);
+/* Whether that is a file of OCaml's runtime events, by its name or its first bytes. */
+bool evtrail_is_ocaml_events(const char *path);
 /* Files that are the parts of one set, in this order, wherever they are. */
 int evtrail_reader_add_parts(struct evtrail_reader *reader, const char *const *paths, uint32_t count);
 /* The next event in time order. 1: an event; 0: nothing now (live, follow) or the end, see evtrail_reader_done(); < 0: a fault, after which the

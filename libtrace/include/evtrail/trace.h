@@ -148,6 +148,7 @@ struct evtrail_writer {
 /* Words from a block's first record back to its `committed` word (libtrace/layout.h asserts it). */
 #define EVTRAIL_COMMITTED_BACK 31
 #define EVTRAIL_TICK_BITS 44
+#define EVTRAIL_FORWARDED_ 0x7e /* what the enable byte is for a type whose events go to evtrail_forward_to()'s receiver as well */
 #define EVTRAIL_SMALL_WORDS 63 /* records of up to this many words, header included, are written inline */
 
 /* What a standalone header needs from libevtrail. Entries are only ever appended. */
@@ -552,12 +553,12 @@ extern "C" {
 __attribute__((unused)) static const uint8_t evtrail_off_ = 0;
 
 /* Writes one record of the arguments that follow. `stamp` is evaluated once room has been found, so that an event that
- * is dropped costs no clock read. */
+ * is dropped costs no clock read; where there is no writer yet, it is 0: now. */
 #define EVTRAIL_WRITE_(point_, on_, stamp_, ...) \
     do { \
         EVTRAIL_EACH_(EVTRAIL_M_ARG_, __VA_ARGS__) \
         const uint32_t evtrail_n = 1 EVTRAIL_EACH_(EVTRAIL_M_WORDS_, __VA_ARGS__); \
-        if (EVTRAIL_LIKELY_(evtrail_n <= EVTRAIL_SMALL_WORDS)) { \
+        if (EVTRAIL_LIKELY_(evtrail_n <= EVTRAIL_SMALL_WORDS && (on_) != EVTRAIL_FORWARDED_)) { \
             struct evtrail_writer *evtrail_w = evtrail_begin_((point_), (on_), evtrail_n); \
             if (EVTRAIL_LIKELY_(evtrail_w != NULL)) { \
                 uint64_t *evtrail_p = evtrail_header_(evtrail_w, (point_), (stamp_), evtrail_n - 1); \
@@ -566,14 +567,14 @@ __attribute__((unused)) static const uint8_t evtrail_off_ = 0;
                 evtrail_end_(evtrail_w, evtrail_n); \
             } \
         } else { \
-            struct evtrail_writer *evtrail_w = EVTRAIL_WRITER_; \
+            struct evtrail_writer *const evtrail_w = NULL; \
             const struct evtrail_arg evtrail_all[] = {EVTRAIL_EACH_(EVTRAIL_M_LIST_, __VA_ARGS__) {0, NULL}}; \
             EVTRAIL_EMIT_ARGS_((point_), (on_), (stamp_), evtrail_all, EVTRAIL_COUNT_(__VA_ARGS__)); \
             (void)evtrail_w; \
         } \
     } while (0)
 
-#define EVTRAIL_STAMP_NOW_ evtrail_ticks_(evtrail_w)
+#define EVTRAIL_STAMP_NOW_ (evtrail_w ? evtrail_ticks_(evtrail_w) : 0)
 
 #ifdef __cplusplus
 /* C++ may instantiate one trace point many times (templates, inline functions), which named sections cannot hold. Each

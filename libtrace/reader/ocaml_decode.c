@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * The runtime's own items and those of user events that nobody knows more about; gaps.
+ */
+#include "reader/ocaml_decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OWN_LOST, OWN_ALLOC, OWN_UNKNOWN };
+enum { HANDLER_NONE = 1, HANDLER_FIRST = 2, REFERENCE_BITS = 42 };
+
+static const char *const span_begin_fields[] = {"span:u64", "parent:u64"};
+static const char *const counter_fields[] = {"value:i64"};
+static const char *const custom_fields[] = {"data:bytes", "text:string"};
+
+/* ---- types ---- */
+
+int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evtrail_source *source,
+                               const struct evtrail_ocaml_map *map)
+{
+    *decoder = (struct evtrail_ocaml_decoder){.source = source, .map = map, .next_id = EVTRAIL_EVENT_FIRST};
+    decoder->users = calloc(EVTRAIL_OCAML_NAMES_MAX, sizeof(*decoder->users));
+    if (!decoder->users)
+        return -ENOMEM;
+    evtrail_schema_init(&decoder->schema);
+    return 0;
+}
+
+void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder)
+{
+    evtrail_schema_fini(&decoder->schema);
+    evtrail_eio_free(decoder->eio);
+    free(decoder->users);
+    decoder->users = NULL;
+    decoder->eio = NULL;
+}
+
+void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum evtrail_ocaml_release release)
+{
+    decoder->release = release;
+    memset(decoder->phases, 0, sizeof(decoder->phases));
+    memset(decoder->counters, 0, sizeof(decoder->counters));
+}
+
+static uint8_t field_type(const char *name, size_t length)
+{
+    static const struct {
+        const char *name;
+        uint8_t type;
+    } types[] = {{"u64", EVTRAIL_TYPE_u64},     {"i64", EVTRAIL_TYPE_i64},   {"string", EVTRAIL_TYPE_string},
+                 {"bytes", EVTRAIL_TYPE_bytes}, {"enum", EVTRAIL_TYPE_enum}, {"f64", EVTRAIL_TYPE_f64}};
+    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+        if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0)
+            return types[i].type;
+    return EVTRAIL_TYPE_u64;
+}
+
+/* "name:type:unit:enums" taken apart in `text`. */
+static void field_parse(struct evtrail_field *field, char *text)
+{
+    char *parts[4];
+    for (int i = 0; i < 4; i++) {
+        char *const colon = i < 3 && text ? strchr(text, ':') : NULL;
+        parts[i] = text;
+        if (colon)
+            *colon = '\0';
+        text = colon ? colon + 1 : NULL;
+    }
+    *field = (struct evtrail_field){
+        .name = parts[0], .unit = parts[2] ? parts[2] : "", .doc = "", .enums = parts[3] ? parts[3] : ""};
+    field->type = field_type(parts[1] ? parts[1] : "u64", strlen(parts[1] ? parts[1] : "u64"));
+}
+
+uint16_t evtrail_ocaml_type_new(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind, unsigned level,
+                                const char *const *fields, unsigned count, const char *doc)
+{
+    struct evtrail_field made[8];
+    char texts[8][96];
+    _Alignas(8) uint8_t entry[2048];
+    if (decoder->next_id >= EVTRAIL_EVENT_TYPES_MAX || count > 8)
+        return 0;
+    for (unsigned i = 0; i < count; i++) {
+        snprintf(texts[i], sizeof(texts[i]), "%s", fields[i]);
+        field_parse(&made[i], texts[i]);
+    }
+    const struct evtrail_event_type type = {.id = decoder->next_id,
+                                            .level = (uint8_t)level,
+                                            .kind = (uint8_t)kind,
+                                            .fields_count = (uint16_t)count,
+                                            .name = name,
+                                            .doc = doc,
+                                            .file = "",
+                                            .function = "",
+                                            .fields = made};
+    const size_t bytes = evtrail_schema_put_type(&type, entry, sizeof(entry));
+    if (bytes > sizeof(entry) || evtrail_schema_append(&decoder->schema, entry, bytes, NULL) <= 0)
+        return 0;
+    evtrail_schema_show(&decoder->schema, decoder->source);
+    return (uint16_t)decoder->next_id++;
+}
+
+/* Names are looked for by patterns and shown in columns: what is no part of names elsewhere becomes '_'. */
+static void name_make(char *name, size_t room, const char *prefix, const void *text, size_t bytes)
+{
+    size_t at = (size_t)snprintf(name, room, "%s", prefix);
+    for (size_t i = 0; i < bytes && at + 1 < room; i++) {
+        const unsigned char c = ((const unsigned char *)text)[i];
+        const bool kept = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' ||
+                          c == '-' || c == '_' || c == ':' || c == '/';
+        name[at++] = kept ? (char)c : '_';
+    }
+    name[at] = '\0';
+}
+
+uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_decoder *decoder, const char *prefix, const void *text,
+                                     size_t bytes, unsigned kind, const char *const *fields, unsigned count)
+{
+    const size_t places = sizeof(decoder->labelled) / sizeof(*decoder->labelled);
+    char name[160];
+    name_make(name, sizeof(name), prefix, text, bytes);
+    const uint64_t hash = (evtrail_schema_hash(name) * 31 + kind) | UINT64_C(1) << 63;
+    size_t at = hash % places;
+    while (decoder->labelled[at].hash && decoder->labelled[at].hash != hash)
+        at = (at + 1) % places;
+    if (!decoder->labelled[at].hash && decoder->labelled_count < EVTRAIL_OCAML_LABELLED_MAX) {
+        decoder->labelled[at].type = evtrail_ocaml_type_new(decoder, name, kind, EVTRAIL_LEVEL_info, fields, count, "");
+        decoder->labelled[at].hash = hash;
+        decoder->labelled_count++;
+    }
+    return decoder->labelled[at].type;
+}
+
+/* ---- records ---- */
+
+static int room_for(struct evtrail_ocaml_step *step, uint32_t words)
+{
+    return step->out->capacity - step->out->count >= words + 4u ? 0 : evtrail_words_reserve(step->out, words + 4096u);
+}
+
+uint64_t *evtrail_ocaml_put(struct evtrail_ocaml_step *step, uint32_t type, uint32_t words)
+{
+    if (room_for(step, words) < 0)
+        return NULL;
+    uint64_t *at = step->out->at + step->out->count;
+    if ((step->ticks - *step->reference) >> REFERENCE_BITS) {
+        *at++ = step->ticks << (64 - EVTRAIL_TICK_BITS) | EVTRAIL_RECORD_TIME << 6 | 1;
+        *at++ = *step->reference = step->ticks;
+    }
+    *at++ = step->ticks << (64 - EVTRAIL_TICK_BITS) | (uint64_t)type << 6 | (words < 63 ? words : 63);
+    if (words >= 63)
+        *at++ = words;
+    step->out->count = (size_t)(at - step->out->at) + words;
+    step->events++;
+    return at;
+}
+
+uint64_t *evtrail_ocaml_put_text(uint64_t *at, const void *data, size_t bytes)
+{
+    if (!data) {
+        *at = EVTRAIL_NULL;
+        return at + 1;
+    }
+    *at++ = bytes;
+    if (bytes % 8)
+        at[bytes / 8] = 0;
+    memcpy(at, data, bytes);
+    return at + (bytes + 7) / 8;
+}
+
+const uint8_t *evtrail_ocaml_custom(const struct evtrail_ocaml_item *item, size_t *ret_bytes)
+{
+    const uint8_t *const bytes = (const uint8_t *)item->payload;
+    if (item->words == 0)
+        return NULL;
+    const unsigned padding = bytes[item->words * 8 - 1];
+    if (padding > 7)
+        return NULL;
+    *ret_bytes = item->words * 8 - 1 - padding;
+    return bytes;
+}
+
+/* ---- spans of a ring ---- */
+
+int evtrail_ocaml_span_begin(struct evtrail_ocaml_step *step, uint32_t begin, uint32_t end)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    uint64_t *const at = begin ? evtrail_ocaml_put(step, begin, 2) : NULL;
+    if (!at)
+        return begin ? -ENOMEM : 0;
+    if (lane->depth == EVTRAIL_OCAML_OPEN_MAX) { /* ends were not seen: the outermost is not believed any more */
+        memmove(&lane->open[0], &lane->open[1], sizeof(lane->open) - sizeof(lane->open[0]));
+        lane->depth--;
+    }
+    at[0] = (uint64_t)(lane->index + 1) << 40 | (++lane->serial & 0xffffffffff);
+    at[1] = lane->depth ? lane->open[lane->depth - 1].id : 0;
+    lane->open[lane->depth].end = end;
+    lane->open[lane->depth++].id = at[0];
+    return 0;
+}
+
+/* Those inside it that are still open have no end. One that is not open is the end of something that began before us: 0. */
+int evtrail_ocaml_span_end(struct evtrail_ocaml_step *step, uint32_t end)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    uint64_t *const at = end ? evtrail_ocaml_put(step, end, 1) : NULL;
+    uint32_t depth = lane->depth;
+    if (!at)
+        return end ? -ENOMEM : 0;
+    while (depth && lane->open[depth - 1].end != end)
+        depth--;
+    at[0] = depth ? lane->open[depth - 1].id : 0;
+    if (depth)
+        lane->depth = depth - 1;
+    return 0;
+}
+
+/* ---- the runtime's items ---- */
+
+static uint16_t *remembered(uint16_t *table, unsigned id)
+{
+    return id < EVTRAIL_OCAML_RUNTIME_IDS ? &table[id] : NULL;
+}
+
+static uint16_t runtime_type(struct evtrail_ocaml_decoder *decoder, uint16_t *table, unsigned id, const char *name,
+                             const char *what, unsigned kind, const char *const *fields, unsigned count)
+{
+    uint16_t *const place = remembered(table, id);
+    char text[64];
+    if (place && *place)
+        return *place;
+    if (name)
+        snprintf(text, sizeof(text), "ocaml.%s", name);
+    else
+        snprintf(text, sizeof(text), "ocaml.%s.%u", what, id);
+    if (!place)
+        return evtrail_ocaml_type_labelled(decoder, "", text, strlen(text), kind, fields, count);
+    *place = evtrail_ocaml_type_new(decoder, text, kind, EVTRAIL_LEVEL_debug, fields, count, "");
+    return *place;
+}
+
+static uint16_t phase_type(struct evtrail_ocaml_decoder *decoder, unsigned id, unsigned end)
+{
+    if (id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->phases[end][id])
+        return decoder->phases[end][id];
+    return runtime_type(decoder, decoder->phases[end], id, evtrail_ocaml_phase_name(decoder->release, id), "phase",
+                        end ? EVTRAIL_KIND_end : EVTRAIL_KIND_begin, span_begin_fields, end ? 1 : 2);
+}
+
+static int decode_phase(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint16_t end = phase_type(step->decoder, item->id, 1);
+    if (item->type == EVTRAIL_OCAML_EXIT)
+        return evtrail_ocaml_span_end(step, end);
+    return evtrail_ocaml_span_begin(step, phase_type(step->decoder, item->id, 0), end);
+}
+
+static int put_value(struct evtrail_ocaml_step *step, uint16_t type, uint64_t value)
+{
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1) : NULL;
+    if (at)
+        at[0] = value;
+    return at || !type ? 0 : -ENOMEM;
+}
+
+static int decode_counter(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    const uint64_t value = item->words ? item->payload[0] : 0;
+    if (item->id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->counters[item->id])
+        return put_value(step, decoder->counters[item->id], value);
+    const char *unit, *const name = evtrail_ocaml_counter_name(decoder->release, item->id, &unit);
+    char field[32];
+    snprintf(field, sizeof(field), "value:i64:%s", unit);
+    const char *const fields[] = {field};
+    return put_value(
+        step, runtime_type(decoder, decoder->counters, item->id, name, "counter", EVTRAIL_KIND_counter, fields, 1),
+        value);
+}
+
+static int decode_lifecycle(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    static const char *const fields[] = {"pid:i64"};
+    enum { RING_START = 0, RING_STOP = 1, DOMAIN_SPAWN = 6, DOMAIN_TERMINATE = 7 };
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    const uint16_t type = runtime_type(decoder, decoder->lifecycles, item->id, evtrail_ocaml_lifecycle_name(item->id),
+                                       "lifecycle", EVTRAIL_KIND_instant, fields, 1);
+    int result = put_value(step, type, item->words ? item->payload[0] : 0);
+    if (result == 0 && (item->id == RING_START || item->id == DOMAIN_SPAWN))
+        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_RUNNING);
+    else if (result == 0 && (item->id == RING_STOP || item->id == DOMAIN_TERMINATE))
+        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_GONE);
+    return result;
+}
+
+static uint16_t own_type(struct evtrail_ocaml_decoder *decoder, unsigned which)
+{
+    static const char *const lost[] = {"words:u64:words", "events:u64", "span:u64:ns"};
+    static const char *const words[] = {"words:bytes"};
+    static const char *const unknown[] = {"user:u64", "type:u64", "id:u64", "words:bytes"};
+    uint16_t *const type = &decoder->fixed[which];
+    if (*type)
+        return *type;
+    if (which == OWN_LOST)
+        *type = evtrail_ocaml_type_new(decoder, "ocaml.lost", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_warning, lost, 3,
+                                       "words of the ring that were overwritten before they were read, about how many "
+                                       "events that were, and the time in which they lay");
+    else if (which == OWN_ALLOC)
+        *type = evtrail_ocaml_type_new(decoder, "ocaml.alloc", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_debug, words, 1,
+                                       "allocations by size");
+    else
+        *type = evtrail_ocaml_type_new(decoder, "ocaml.unknown", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_debug, unknown, 4,
+                                       "an event that this version of evtrail has no name for");
+    return *type;
+}
+
+static int decode_unknown(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint16_t type = own_type(step->decoder, OWN_UNKNOWN);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 4 + item->words) : NULL;
+    if (!at)
+        return type ? -ENOMEM : 0;
+    at[0] = item->user;
+    at[1] = item->type;
+    at[2] = item->id;
+    evtrail_ocaml_put_text(at + 3, item->payload, item->words * 8);
+    return 0;
+}
+
+static int decode_alloc(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint16_t type = own_type(step->decoder, OWN_ALLOC);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1 + item->words) : NULL;
+    if (at)
+        evtrail_ocaml_put_text(at, item->payload, item->words * 8);
+    return at || !type ? 0 : -ENOMEM;
+}
+
+static int decode_runtime(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    switch (item->type) {
+    case EVTRAIL_OCAML_BEGIN:
+    case EVTRAIL_OCAML_EXIT:
+        return decode_phase(step, item);
+    case EVTRAIL_OCAML_COUNTER:
+        return decode_counter(step, item);
+    case EVTRAIL_OCAML_LIFECYCLE:
+        return decode_lifecycle(step, item);
+    case EVTRAIL_OCAML_ALLOC:
+        return decode_alloc(step, item);
+    default:
+        return decode_unknown(step, item);
+    }
+}
+
+/* ---- user events ---- */
+
+static int put_custom(struct evtrail_ocaml_step *step, uint16_t type, const struct evtrail_ocaml_item *item)
+{
+    size_t bytes = 0;
+    const uint8_t *data = evtrail_ocaml_custom(item, &bytes);
+    if (!data) { /* not as the runtime writes them: all of it, as it is */
+        data = (const uint8_t *)item->payload;
+        bytes = item->words * 8;
+    }
+    const uint32_t words = evtrail_ocaml_text_words(bytes);
+    uint64_t *at = evtrail_ocaml_put(step, type, 2 * words);
+    if (!at)
+        return -ENOMEM;
+    at = evtrail_ocaml_put_text(at, data, bytes);
+    uint8_t *const text = (uint8_t *)(evtrail_ocaml_put_text(at, data, bytes) - (words - 1));
+    for (size_t i = 0; i < bytes; i++)
+        if (text[i] < 32 || text[i] > 126)
+            text[i] = '.';
+    return 0;
+}
+
+static uint16_t user_type_new(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item,
+                              const char *name)
+{
+    static const struct {
+        uint8_t kind, count;
+        const char *const *fields;
+    } shapes[] = {[EVTRAIL_OCAML_UNIT] = {EVTRAIL_KIND_instant, 0, NULL},
+                  [EVTRAIL_OCAML_INT] = {EVTRAIL_KIND_counter, 1, counter_fields},
+                  [EVTRAIL_OCAML_SPAN_BEGIN] = {EVTRAIL_KIND_begin, 2, span_begin_fields},
+                  [EVTRAIL_OCAML_SPAN_END] = {EVTRAIL_KIND_end, 1, span_begin_fields},
+                  [EVTRAIL_OCAML_CUSTOM] = {EVTRAIL_KIND_instant, 2, custom_fields}};
+    char made[EVTRAIL_OCAML_NAME_BYTES + 16];
+    if (*name)
+        name_make(made, sizeof(made), "", name, strlen(name));
+    else
+        snprintf(made, sizeof(made), "ocaml.user.%u", item->id);
+    return evtrail_ocaml_type_new(decoder, made, shapes[item->type].kind, EVTRAIL_LEVEL_info, shapes[item->type].fields,
+                                  shapes[item->type].count, "");
+}
+
+static uint8_t handler_of(const char *name, unsigned type)
+{
+    type = type == EVTRAIL_OCAML_SPAN_END ? EVTRAIL_OCAML_SPAN_BEGIN : type;
+    for (uint8_t i = 0; evtrail_ocaml_libraries[i].name; i++)
+        if (evtrail_ocaml_libraries[i].type == type && strcmp(evtrail_ocaml_libraries[i].name, name) == 0)
+            return HANDLER_FIRST + i;
+    return HANDLER_NONE;
+}
+
+static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_user_type *const types = decoder->users[item->id];
+    char name[EVTRAIL_OCAML_NAME_BYTES];
+    evtrail_ocaml_map_name(decoder->map, item->id, name);
+    types[item->type].handler = handler_of(name, item->type);
+    if (types[item->type].handler != HANDLER_NONE)
+        return;
+    types[item->type].type = user_type_new(decoder, item, name);
+    if (item->type == EVTRAIL_OCAML_SPAN_BEGIN && !types[EVTRAIL_OCAML_SPAN_END].handler) {
+        struct evtrail_ocaml_item end = *item;
+        end.type = EVTRAIL_OCAML_SPAN_END;
+        types[EVTRAIL_OCAML_SPAN_END].handler = HANDLER_NONE;
+        types[EVTRAIL_OCAML_SPAN_END].type = user_type_new(decoder, &end, name);
+    }
+}
+
+static int decode_user(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    if (item->id >= EVTRAIL_OCAML_NAMES_MAX)
+        return decode_unknown(step, item);
+    struct evtrail_ocaml_user_type *const user = &decoder->users[item->id][item->type];
+    if (__builtin_expect(!user->handler, 0))
+        look_up(decoder, item);
+    if (user->handler != HANDLER_NONE)
+        return evtrail_ocaml_libraries[user->handler - HANDLER_FIRST].decode(step, item);
+    if (!user->type)
+        return decode_unknown(step, item);
+    switch (item->type) {
+    case EVTRAIL_OCAML_UNIT:
+        return evtrail_ocaml_put(step, user->type, 0) ? 0 : -ENOMEM;
+    case EVTRAIL_OCAML_INT:
+        return put_value(step, user->type, item->words ? item->payload[0] : 0);
+    case EVTRAIL_OCAML_SPAN_BEGIN:
+        return evtrail_ocaml_span_begin(step, user->type, decoder->users[item->id][EVTRAIL_OCAML_SPAN_END].type);
+    case EVTRAIL_OCAML_SPAN_END:
+        return evtrail_ocaml_span_end(step, user->type);
+    default:
+        return put_custom(step, user->type, item);
+    }
+}
+
+/* ---- all ---- */
+
+void evtrail_ocaml_lane_init(struct evtrail_ocaml_lane *lane, uint32_t index)
+{
+    *lane = (struct evtrail_ocaml_lane){.index = index};
+    lane->own.lane = index;
+}
+
+int evtrail_ocaml_decode(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    if (item->padding)
+        return 0;
+    return item->user ? decode_user(step, item) : decode_runtime(step, item);
+}
+
+int evtrail_ocaml_gap(struct evtrail_ocaml_step *step, uint64_t words, uint64_t items, uint64_t since)
+{
+    const uint16_t type = own_type(step->decoder, OWN_LOST);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 3) : NULL;
+    step->lane->depth = 0;
+    step->lane->gap++;
+    if (at) {
+        at[0] = words;
+        at[1] = items;
+        at[2] = since && step->ticks > since ? step->ticks - since : 0;
+    }
+    return at || !type ? evtrail_eio_gap(step) : -ENOMEM;
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Items of OCaml's runtime events into records of ours: the types of one process, the state of each of its domains' rings.
+ */
+#ifndef EVTRAIL_READER_OCAML_DECODE_H
+#define EVTRAIL_READER_OCAML_DECODE_H
+
+#include <evtrail/reader.h>
+#include <evtrail/trace.h>
+
+#include "reader/ocaml_map.h"
+#include "reader/ocaml_names.h"
+#include "reader/reader_private.h"
+#include "reader/schema.h"
+
+enum {
+    EVTRAIL_OCAML_OPEN_MAX = 32,         /* phases and spans that are open in a ring, one in the other */
+    EVTRAIL_OCAML_FIBER_SPANS_MAX = 8,   /* ... of a fiber */
+    EVTRAIL_OCAML_LABELLED_MAX = 1024,   /* types that are made of what events carry as text */
+    EVTRAIL_OCAML_RUNTIME_IDS = 64,      /* beyond these ids a type is found the slow way */
+};
+
+/* What Eio's events tell of: fibers, cancellation contexts, and what they wait for. */
+enum evtrail_eio_class {
+    EVTRAIL_EIO_NONE = 0, /* not seen made */
+    EVTRAIL_EIO_FIBER = 1,
+    EVTRAIL_EIO_CC = 2,
+    EVTRAIL_EIO_PROMISE = 3,
+    EVTRAIL_EIO_SEMAPHORE = 4,
+    EVTRAIL_EIO_STREAM = 5,
+    EVTRAIL_EIO_MUTEX = 6,
+    EVTRAIL_EIO_DOMAIN = 7,
+    EVTRAIL_EIO_CLASSES = 8,
+};
+struct evtrail_eio_entity {
+    uint64_t id; /* as ours; 0: free */
+    uint64_t parent;
+    uint64_t cc;       /* fiber: the innermost context it is in; context: the one around it. 0: none, or not known */
+    uint32_t age;
+    uint32_t lane, gap; /* whose: what it is in is known if no gap was there since */
+    uint16_t waits;    /* fiber: type of the span of its suspension, or 0 */
+    uint8_t class, state;
+    uint8_t depth;     /* of spans */
+    uint16_t spans[EVTRAIL_OCAML_FIBER_SPANS_MAX]; /* types of their ends */
+};
+struct evtrail_eio;
+
+struct evtrail_ocaml_lane { /* one domain's ring */
+    uint32_t index, gap;    /* gap: how many there were */
+    uint64_t serial; /* of the latest span */
+    uint32_t depth;
+    struct {
+        uint32_t end; /* type of the end */
+        uint64_t id;
+    } open[EVTRAIL_OCAML_OPEN_MAX];
+    uint64_t fiber, last_fiber; /* that runs; that ran last. 0: none, or not known */
+    uint64_t spawner;
+    struct evtrail_eio_entity own; /* the domain itself, and what is outside fibers */
+};
+
+struct evtrail_ocaml_decoder {
+    struct evtrail_source *source;
+    const struct evtrail_ocaml_map *map;
+    struct evtrail_schema schema;
+    enum evtrail_ocaml_release release;
+    /* Types by what they are of; 0: not made yet. */
+    uint16_t phases[2][EVTRAIL_OCAML_RUNTIME_IDS];
+    uint16_t counters[EVTRAIL_OCAML_RUNTIME_IDS];
+    uint16_t lifecycles[EVTRAIL_OCAML_RUNTIME_IDS];
+    struct evtrail_ocaml_user_type {
+        uint16_t type;
+        uint8_t handler; /* 0: not looked up */
+    } (*users)[EVTRAIL_OCAML_CUSTOM + 1]; /* [EVTRAIL_OCAML_NAMES_MAX] */
+    struct {
+        uint64_t hash; /* 0: free */
+        uint16_t type;
+    } labelled[2 * EVTRAIL_OCAML_LABELLED_MAX];
+    uint32_t labelled_count;
+    uint32_t next_id;
+    uint16_t fixed[64]; /* of decoders: enum evtrail_ocaml_fixed */
+    struct evtrail_eio *eio;
+};
+
+/* What is being translated. */
+struct evtrail_ocaml_step {
+    struct evtrail_ocaml_decoder *decoder;
+    struct evtrail_ocaml_lane *lane;
+    struct evtrail_words *out;
+    uint64_t ticks;
+    uint64_t *reference;
+    uint32_t events; /* that were put */
+};
+
+int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evtrail_source *source,
+                               const struct evtrail_ocaml_map *map);
+void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder);
+/* From here on the numbers mean something else. */
+void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum evtrail_ocaml_release release);
+void evtrail_ocaml_lane_init(struct evtrail_ocaml_lane *lane, uint32_t index);
+/* Translates one item, into none or several events. -ENOMEM. */
+int evtrail_ocaml_decode(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
+/* So many words of the ring, about so many items, are missing here; since: the time of the last item before. */
+int evtrail_ocaml_gap(struct evtrail_ocaml_step *step, uint64_t words, uint64_t items, uint64_t since);
+
+/* ---- for the decoders of libraries ---- */
+
+/* `count` fields: "name:type:unit:enums", the last two may be missing. The type's id, or 0: there is no room for more. */
+uint16_t evtrail_ocaml_type_new(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind, unsigned level,
+                                const char *const *fields, unsigned count, const char *doc);
+/* A type of a name that an event carries: `prefix` and the text, with what names do not have replaced. 0: no room. */
+uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_decoder *decoder, const char *prefix, const void *text,
+                                     size_t bytes, unsigned kind, const char *const *fields, unsigned count);
+/* Begins a record of `words` words of payload; NULL: no memory. What is not set of them must not stay so. */
+uint64_t *evtrail_ocaml_put(struct evtrail_ocaml_step *step, uint32_t type, uint32_t words);
+static inline uint32_t evtrail_ocaml_text_words(size_t bytes)
+{
+    return 1 + (uint32_t)((bytes + 7) / 8);
+}
+/* A string or byte array; data NULL: NULL. Returns behind it. */
+uint64_t *evtrail_ocaml_put_text(uint64_t *at, const void *data, size_t bytes);
+/* The bytes of a custom event; NULL: its padding makes no sense. */
+const uint8_t *evtrail_ocaml_custom(const struct evtrail_ocaml_item *item, size_t *ret_bytes);
+/* A span of the ring: of no fiber. */
+int evtrail_ocaml_span_begin(struct evtrail_ocaml_step *step, uint32_t begin, uint32_t end);
+int evtrail_ocaml_span_end(struct evtrail_ocaml_step *step, uint32_t end);
+
+struct evtrail_ocaml_library { /* a row of a library's table */
+    const char *name;          /* of the user event */
+    uint8_t type;              /* enum evtrail_ocaml_user; span: SPAN_BEGIN for both ends */
+    int (*decode)(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
+};
+extern const struct evtrail_ocaml_library evtrail_ocaml_libraries[]; /* ended by a NULL name; ocaml_libraries.c */
+
+/* ocaml_eio.c */
+#define EVTRAIL_EIO_DECODERS(X) \
+    X(create_fiber) X(create_cc) X(create_obj) X(name) X(error) X(log) X(enter_span) X(exit_span) X(suspend_fiber) \
+    X(get) X(try_get) X(put) X(fiber) X(exit_fiber) X(domain_spawn) X(exit_cc) X(suspend_domain)
+#define X(name) int evtrail_eio_##name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
+EVTRAIL_EIO_DECODERS(X)
+#undef X
+/* The domain of the lane: came, works, waits, or has gone. */
+int evtrail_eio_domain(struct evtrail_ocaml_step *step, unsigned state);
+enum { EVTRAIL_DOMAIN_UNKNOWN = 0, EVTRAIL_DOMAIN_RUNNING = 1, EVTRAIL_DOMAIN_IDLE = 2, EVTRAIL_DOMAIN_GONE = 3 };
+/* After a gap: what was known of the ring's fibers is not any more. */
+int evtrail_eio_gap(struct evtrail_ocaml_step *step);
+void evtrail_eio_free(struct evtrail_eio *eio);
+
+#endif /* EVTRAIL_READER_OCAML_DECODE_H */

@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Eio's events (lib eio.runtime_events; the same names and encodings from 0.14 to 1.5) as entities with states and parents, and spans.
+ *
+ * Which fiber runs is said by eio.fiber and eio.suspend_fiber only, and the ends of contexts and spans do not say whose they are: they are those of
+ * the fiber that runs, the innermost first. So whatever is lost may have changed all of it, and is unknown from there on.
+ */
+#include "reader/ocaml_decode.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BUCKETS = 4096, WAYS = 8, UNKNOWN_TOLD_MAX = 4096 };
+enum {
+    STATE = 8,
+    NAME = 16,
+    GONE = 24,
+    GET = 32,
+    TRY_GET = 40,
+    PUT = 48,
+    LOG = 56,
+    ERROR,
+    SPAWN,
+    IDLE_BEGIN,
+    IDLE_END,
+    SUSPEND,
+    EXIT_CC,
+    EXIT_SPAN
+};
+enum {
+    FIBER_RUNNING = 1,
+    FIBER_QUEUED = 2,
+    FIBER_PARKED = 3,
+    CC_OPEN = 1,
+    CC_FAILED = 2,
+    PROMISE_RESOLVED = 2,
+    MUTEX_FREE = 1,
+    MUTEX_LOCKED = 2
+};
+enum { KIND_ROOT = 6, SUSPEND_SPAN = 0xff };
+
+#define ROOT_ID (UINT64_C(1) << 40) /* Eio's id 0: with us 0 is none */
+
+struct evtrail_eio {
+    struct evtrail_eio_entity at[BUCKETS][WAYS];
+    uint32_t age;
+};
+
+static const struct {
+    const char *name, *field, *states;
+} classes[EVTRAIL_EIO_CLASSES] = {
+    [EVTRAIL_EIO_NONE] = {"eio.object", "object:u64", "0=unknown,1=open"},
+    [EVTRAIL_EIO_FIBER] = {"eio.fiber", "fiber:u64", "0=unknown,1=running,2=queued,3=parked"},
+    [EVTRAIL_EIO_CC] = {"eio.cc", "cc:u64", "0=unknown,1=open,2=failed"},
+    [EVTRAIL_EIO_PROMISE] = {"eio.promise", "promise:u64", "0=unknown,1=unresolved,2=resolved"},
+    [EVTRAIL_EIO_SEMAPHORE] = {"eio.semaphore", "semaphore:u64", "0=unknown,1=open"},
+    [EVTRAIL_EIO_STREAM] = {"eio.stream", "stream:u64", "0=unknown,1=open"},
+    [EVTRAIL_EIO_MUTEX] = {"eio.mutex", "mutex:u64", "0=unknown,1=free,2=locked"},
+    [EVTRAIL_EIO_DOMAIN] = {"ocaml.domain", "domain:u64", "0=unknown,1=running,2=idle"},
+};
+
+void evtrail_eio_free(struct evtrail_eio *eio)
+{
+    free(eio);
+}
+
+/* ---- types ---- */
+
+static uint16_t class_type(struct evtrail_ocaml_step *step, unsigned first, unsigned class)
+{
+    uint16_t *const type = &step->decoder->fixed[first + class];
+    const char *const suffix = first == GET ? ".get" : first == TRY_GET ? ".try_get" : first == PUT ? ".put" : "";
+    const unsigned kind = first == STATE  ? EVTRAIL_KIND_state
+                          : first == NAME ? EVTRAIL_KIND_name
+                          : first == GONE ? EVTRAIL_KIND_gone
+                                          : EVTRAIL_KIND_instant;
+    char name[40], states[80];
+    if (*type)
+        return *type;
+    snprintf(name, sizeof(name), "%s%s", classes[class].name, suffix);
+    snprintf(states, sizeof(states), "state:enum::%s", classes[class].states);
+    const char *const fields[] = {
+        classes[class].field,
+        first == STATE               ? "parent:u64"
+        : first == NAME              ? "name:string"
+        : class == EVTRAIL_EIO_FIBER ? "by:u64"
+                                     : "fiber:u64",
+        states, class == EVTRAIL_EIO_CC ? "kind:enum::3=switch,4=protect,5=sub,6=root,7=any" : "op:string"};
+    const unsigned extra = class == EVTRAIL_EIO_CC || class == EVTRAIL_EIO_FIBER;
+    const unsigned count = first == STATE ? 3 + extra : first == GONE ? 1 : 2;
+    return *type = evtrail_ocaml_type_new(step->decoder, name, kind, EVTRAIL_LEVEL_info, fields, count, "");
+}
+
+static uint16_t fixed_type(struct evtrail_ocaml_step *step, unsigned which)
+{
+    static const char *const log[] = {"text:string", "fiber:u64"};
+    static const char *const error[] = {"cc:u64", "error:string", "fiber:u64"};
+    static const char *const span[] = {"span:u64", "parent:u64"};
+    static const char *const fiber[] = {"fiber:u64"};
+    static const char *const op[] = {"op:string"};
+    static const struct {
+        const char *name;
+        uint8_t kind, level, count;
+        const char *const *fields;
+    } types[] = {
+        {"eio.log", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 2, log},
+        {"eio.error", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_error, 3, error},
+        {"eio.domain_spawn", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 1, fiber},
+        {"eio.suspend_domain", EVTRAIL_KIND_begin, EVTRAIL_LEVEL_info, 2, span},
+        {"eio.suspend_domain", EVTRAIL_KIND_end, EVTRAIL_LEVEL_info, 1, span},
+        {"eio.suspend_fiber", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 1, op},
+        {"eio.exit_cc", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 0, NULL},
+        {"eio.exit_span", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 0, NULL},
+    };
+    uint16_t *const type = &step->decoder->fixed[which];
+    if (!*type)
+        *type =
+            evtrail_ocaml_type_new(step->decoder, types[which - LOG].name, types[which - LOG].kind,
+                                   types[which - LOG].level, types[which - LOG].fields, types[which - LOG].count, "");
+    return *type;
+}
+
+/* ---- entities ---- */
+
+static uint64_t id_of(uint64_t id)
+{
+    return id ? id : ROOT_ID;
+}
+
+static struct evtrail_eio_entity *bucket_of(struct evtrail_eio *eio, uint64_t id)
+{
+    return eio->at[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 52 & (BUCKETS - 1)];
+}
+
+static struct evtrail_eio_entity *find(struct evtrail_ocaml_step *step, uint64_t id)
+{
+    struct evtrail_eio *const eio = step->decoder->eio;
+    struct evtrail_eio_entity *const bucket = eio && id ? bucket_of(eio, id) : NULL;
+    for (unsigned i = 0; bucket && i < WAYS; i++)
+        if (bucket[i].id == id)
+            return &bucket[i];
+    return NULL;
+}
+
+/* The entity of that id, empty; where there is no room the one that was made first is forgotten. NULL: no memory. */
+static struct evtrail_eio_entity *make(struct evtrail_ocaml_step *step, uint64_t id, unsigned class)
+{
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    if (!decoder->eio && !(decoder->eio = calloc(1, sizeof(*decoder->eio))))
+        return NULL;
+    struct evtrail_eio_entity *const bucket = bucket_of(decoder->eio, id), *place = find(step, id);
+    for (unsigned i = 0; !place && i < WAYS; i++)
+        if (!bucket[i].id)
+            place = &bucket[i];
+    if (!place) {
+        place = bucket;
+        for (unsigned i = 1; i < WAYS; i++)
+            if ((int32_t)(bucket[i].age - place->age) < 0)
+                place = &bucket[i];
+    }
+    *place = (struct evtrail_eio_entity){.id = id,
+                                         .class = (uint8_t) class,
+                                         .age = ++decoder->eio->age,
+                                         .lane = step->lane->index,
+                                         .gap = step->lane->gap};
+    return place;
+}
+
+/* What is in an entity that a gap lies behind is not known. */
+static struct evtrail_eio_entity *refresh(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity)
+{
+    if (entity->gap != step->lane->gap || entity->lane != step->lane->index) {
+        entity->cc = 0;
+        entity->waits = 0;
+        entity->depth = 0;
+        entity->gap = step->lane->gap;
+        entity->lane = step->lane->index;
+    }
+    return entity;
+}
+
+static uint64_t domain_id(const struct evtrail_ocaml_step *step)
+{
+    return ROOT_ID + 1 + step->lane->index;
+}
+
+/* What runs: a fiber, or the domain outside of any. */
+static struct evtrail_eio_entity *frame_of(struct evtrail_ocaml_step *step)
+{
+    struct evtrail_eio_entity *const fiber = find(step, step->lane->fiber);
+    step->lane->own.id = domain_id(step);
+    return refresh(step, fiber ? fiber : &step->lane->own);
+}
+
+/* `more`: a context's kind, or nothing. */
+static int put_state(struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *entity, const void *op,
+                     size_t bytes, uint64_t more)
+{
+    const uint16_t type = class_type(step, STATE, entity->class);
+    const uint32_t extra = entity->class == EVTRAIL_EIO_FIBER ? evtrail_ocaml_text_words(op ? bytes : 0)
+                           : entity->class == EVTRAIL_EIO_CC  ? 1
+                                                              : 0;
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 3 + extra) : NULL;
+    if (!at)
+        return type ? -ENOMEM : 0;
+    at[0] = entity->id;
+    at[1] = entity->parent;
+    at[2] = entity->state;
+    if (entity->class == EVTRAIL_EIO_FIBER)
+        evtrail_ocaml_put_text(at + 3, op, bytes);
+    else if (extra)
+        at[3] = more;
+    return 0;
+}
+
+static int set_state(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, unsigned state)
+{
+    if (entity->state == state)
+        return 0;
+    entity->state = (uint8_t)state;
+    return put_state(step, entity, NULL, 0, entity->class == EVTRAIL_EIO_CC ? entity->waits : 0);
+}
+
+static int put_words(struct evtrail_ocaml_step *step, uint16_t type, uint64_t first, uint64_t second, unsigned count)
+{
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, count) : NULL;
+    if (!at)
+        return type ? -ENOMEM : 0;
+    if (count > 0)
+        at[0] = first;
+    if (count > 1)
+        at[1] = second;
+    return 0;
+}
+
+static int put_name(struct evtrail_ocaml_step *step, unsigned class, uint64_t id, const void *text, size_t bytes)
+{
+    const uint16_t type = class_type(step, NAME, class);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1 + evtrail_ocaml_text_words(bytes)) : NULL;
+    if (!at)
+        return type ? -ENOMEM : 0;
+    at[0] = id;
+    evtrail_ocaml_put_text(at + 1, text, bytes);
+    return 0;
+}
+
+/* ---- domains ---- */
+
+int evtrail_eio_domain(struct evtrail_ocaml_step *step, unsigned state)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    const bool is_new = lane->own.class != EVTRAIL_EIO_DOMAIN;
+    lane->own.id = domain_id(step);
+    lane->own.class = EVTRAIL_EIO_DOMAIN;
+    if (state == EVTRAIL_DOMAIN_GONE) {
+        lane->own.class = lane->own.state = 0;
+        lane->fiber = lane->last_fiber = lane->spawner = 0;
+        return put_words(step, class_type(step, GONE, EVTRAIL_EIO_DOMAIN), lane->own.id, 0, 1);
+    }
+    if (!is_new && lane->own.state == state && lane->own.parent == lane->spawner)
+        return 0;
+    lane->own.state = (uint8_t)state;
+    lane->own.parent = lane->spawner;
+    int result = put_state(step, &lane->own, NULL, 0, 0);
+    if (result == 0 && is_new) {
+        char name[24];
+        const int n = snprintf(name, sizeof(name), "domain %u", lane->index);
+        result = put_name(step, EVTRAIL_EIO_DOMAIN, lane->own.id, name, (size_t)n);
+    }
+    return result;
+}
+
+int evtrail_eio_domain_spawn(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    step->lane->spawner = item->words ? id_of(item->payload[0]) : 0;
+    const int result = put_words(step, fixed_type(step, SPAWN), step->lane->spawner, 0, 1);
+    return result == 0 ? evtrail_eio_domain(step, EVTRAIL_DOMAIN_RUNNING) : result;
+}
+
+int evtrail_eio_suspend_domain(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const bool begins = item->type == EVTRAIL_OCAML_SPAN_BEGIN;
+    const uint16_t begin = fixed_type(step, IDLE_BEGIN), end = fixed_type(step, IDLE_END);
+    const int result = begins ? evtrail_ocaml_span_begin(step, begin, end) : evtrail_ocaml_span_end(step, end);
+    if (begins)
+        step->lane->last_fiber = 0;
+    return result == 0 ? evtrail_eio_domain(step, begins ? EVTRAIL_DOMAIN_IDLE : EVTRAIL_DOMAIN_RUNNING) : result;
+}
+
+/* ---- payloads ---- */
+
+/* An id and what follows it. False: the event is shorter than that. */
+static bool take_id(const struct evtrail_ocaml_item *item, uint64_t *ret_id, const uint8_t **ret_rest,
+                    size_t *ret_bytes)
+{
+    size_t bytes;
+    const uint8_t *const data = evtrail_ocaml_custom(item, &bytes);
+    if (!data || bytes < 8)
+        return false;
+    memcpy(ret_id, data, 8);
+    *ret_id = id_of(*ret_id);
+    *ret_rest = data + 8;
+    *ret_bytes = bytes - 8;
+    return true;
+}
+
+/* ---- fibers ---- */
+
+static int end_wait(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *fiber)
+{
+    const uint16_t end = fiber->waits;
+    fiber->waits = 0;
+    return end ? put_words(step, end, fiber->id << 8 | SUSPEND_SPAN, 0, 1) : 0;
+}
+
+int evtrail_eio_create_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    uint64_t id, cc;
+    const uint8_t *rest;
+    size_t bytes;
+    if (!take_id(item, &id, &rest, &bytes) || bytes < 8)
+        return 0;
+    memcpy(&cc, rest, 8);
+    struct evtrail_eio_entity *const fiber = make(step, id, EVTRAIL_EIO_FIBER);
+    if (!fiber)
+        return -ENOMEM;
+    fiber->parent = id_of(cc);
+    return set_state(step, fiber, FIBER_QUEUED);
+}
+
+int evtrail_eio_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
+    struct evtrail_eio_entity *const before = lane->fiber != id ? find(step, lane->fiber) : NULL;
+    int result = before ? set_state(step, before, FIBER_QUEUED) : 0;
+    struct evtrail_eio_entity *fiber = find(step, id);
+    if (result < 0 || !id)
+        return result;
+    if (!fiber || fiber->class != EVTRAIL_EIO_FIBER)
+        fiber = make(step, id, EVTRAIL_EIO_FIBER);
+    if (!fiber)
+        return -ENOMEM;
+    refresh(step, fiber);
+    lane->fiber = lane->last_fiber = id;
+    result = end_wait(step, fiber);
+    return result == 0 ? set_state(step, fiber, FIBER_RUNNING) : result;
+}
+
+static const char *const begin_fields[] = {"span:u64", "parent:u64", "fiber:u64"};
+
+/* A span of the frame, of the type that its name makes. Its place in the frame is `depth`. *ret_end: 0: none was made. */
+static int begin_span(struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *frame, const char *prefix,
+                      const void *name, size_t bytes, unsigned place, uint16_t *ret_end)
+{
+    const bool open = frame->depth > 0 && frame->depth <= EVTRAIL_OCAML_FIBER_SPANS_MAX;
+    const uint16_t begin =
+        evtrail_ocaml_type_labelled(step->decoder, prefix, name, bytes, EVTRAIL_KIND_begin, begin_fields, 3);
+    *ret_end = evtrail_ocaml_type_labelled(step->decoder, prefix, name, bytes, EVTRAIL_KIND_end, begin_fields, 1);
+    uint64_t *const at = begin && *ret_end ? evtrail_ocaml_put(step, begin, 3) : NULL;
+    if (!at)
+        return begin && *ret_end ? -ENOMEM : 0;
+    at[0] = frame->id << 8 | place;
+    at[1] = open ? frame->id << 8 | frame->depth : 0;
+    at[2] = frame->class == EVTRAIL_EIO_FIBER ? frame->id : 0;
+    return 0;
+}
+
+int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    struct evtrail_eio_entity *const fiber = find(step, lane->fiber);
+    size_t bytes = 0;
+    const uint8_t *const op = evtrail_ocaml_custom(item, &bytes);
+    lane->fiber = 0;
+    if (!fiber) {
+        const uint16_t type = fixed_type(step, SUSPEND);
+        uint64_t *const at = type ? evtrail_ocaml_put(step, type, evtrail_ocaml_text_words(op ? bytes : 0)) : NULL;
+        if (at)
+            evtrail_ocaml_put_text(at, op, bytes);
+        return at || !type ? 0 : -ENOMEM;
+    }
+    refresh(step, fiber);
+    const char *const name = op && bytes ? (const char *)op : "other";
+    int result = begin_span(step, fiber, "eio.suspend.", name, op && bytes ? bytes : 5, SUSPEND_SPAN, &fiber->waits);
+    fiber->state = FIBER_PARKED;
+    return result == 0 ? put_state(step, fiber, op, bytes, 0) : result;
+}
+
+int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
+    struct evtrail_eio_entity *const fiber = find(step, id);
+    int result = 0;
+    if (step->lane->fiber == id)
+        step->lane->fiber = 0;
+    if (step->lane->last_fiber == id)
+        step->lane->last_fiber = 0;
+    if (fiber) {
+        result = end_wait(step, fiber);
+        *fiber = (struct evtrail_eio_entity){0};
+    }
+    return result == 0 ? put_words(step, class_type(step, GONE, EVTRAIL_EIO_FIBER), id, 0, 1) : result;
+}
+
+/* ---- contexts ---- */
+
+int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    uint64_t id;
+    const uint8_t *rest;
+    size_t bytes;
+    if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
+        return 0;
+    struct evtrail_eio_entity *const cc = make(step, id, EVTRAIL_EIO_CC);
+    if (!cc)
+        return -ENOMEM;
+    struct evtrail_eio_entity *const frame = frame_of(step); /* after make(): it may have had the place */
+    cc->parent = frame->id;
+    cc->cc = frame->cc;
+    cc->waits = rest[0];
+    cc->state = CC_OPEN;
+    frame->cc = id;
+    const int result = put_state(step, cc, NULL, 0, rest[0]);
+    return result == 0 && rest[0] == KIND_ROOT ? put_name(step, EVTRAIL_EIO_CC, id, "root", 4) : result;
+}
+
+int evtrail_eio_exit_cc(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_eio_entity *const frame = frame_of(step);
+    const uint64_t id = frame->cc;
+    struct evtrail_eio_entity *const cc = find(step, id);
+    (void)item;
+    if (!id)
+        return put_words(step, fixed_type(step, EXIT_CC), 0, 0, 0);
+    frame->cc = cc ? cc->cc : 0;
+    if (cc)
+        *cc = (struct evtrail_eio_entity){0};
+    return put_words(step, class_type(step, GONE, EVTRAIL_EIO_CC), id, 0, 1);
+}
+
+int evtrail_eio_error(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    uint64_t id;
+    const uint8_t *text;
+    size_t bytes;
+    const uint16_t type = fixed_type(step, ERROR);
+    if (!type || !take_id(item, &id, &text, &bytes))
+        return 0;
+    const uint32_t words = evtrail_ocaml_text_words(bytes);
+    uint64_t *const at = evtrail_ocaml_put(step, type, 2 + words);
+    if (!at)
+        return -ENOMEM;
+    at[0] = id;
+    evtrail_ocaml_put_text(at + 1, text, bytes);
+    at[1 + words] = step->lane->fiber;
+    struct evtrail_eio_entity *const cc = find(step, id);
+    return cc && cc->class == EVTRAIL_EIO_CC ? set_state(step, cc, CC_FAILED) : 0;
+}
+
+/* ---- objects ---- */
+
+int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    static const uint8_t of_kind[20] = {
+        [15] = EVTRAIL_EIO_PROMISE, [16] = EVTRAIL_EIO_SEMAPHORE, [18] = EVTRAIL_EIO_STREAM, [19] = EVTRAIL_EIO_MUTEX};
+    uint64_t id;
+    const uint8_t *rest;
+    size_t bytes;
+    if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
+        return 0;
+    struct evtrail_eio_entity *const object = make(step, id, rest[0] < 20 ? of_kind[rest[0]] : EVTRAIL_EIO_NONE);
+    if (!object)
+        return -ENOMEM;
+    object->parent = frame_of(step)->id;
+    return set_state(step, object, 1);
+}
+
+int evtrail_eio_name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    uint64_t id;
+    const uint8_t *text;
+    size_t bytes;
+    if (!take_id(item, &id, &text, &bytes))
+        return 0;
+    const struct evtrail_eio_entity *const entity = find(step, id);
+    return put_name(step, entity ? entity->class : EVTRAIL_EIO_NONE, id, text, bytes);
+}
+
+/* Who did it: the fiber that runs, or, as Eio tells of a blocking one after its suspension, the one that ran last. */
+static int use(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, unsigned which, unsigned promise,
+               unsigned mutex)
+{
+    const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
+    struct evtrail_eio_entity *const object = find(step, id);
+    const unsigned class = object ? object->class : EVTRAIL_EIO_NONE;
+    const uint64_t fiber = step->lane->fiber ? step->lane->fiber : step->lane->last_fiber;
+    const int result = put_words(step, class_type(step, which, class), id, fiber, 2);
+    const unsigned state = class == EVTRAIL_EIO_PROMISE ? promise : class == EVTRAIL_EIO_MUTEX ? mutex : 0;
+    return result == 0 && state ? set_state(step, object, state) : result;
+}
+
+int evtrail_eio_get(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    return use(step, item, GET, PROMISE_RESOLVED, MUTEX_LOCKED);
+}
+
+int evtrail_eio_try_get(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    return use(step, item, TRY_GET, 0, 0);
+}
+
+int evtrail_eio_put(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    return use(step, item, PUT, PROMISE_RESOLVED, MUTEX_FREE);
+}
+
+/* ---- spans, texts ---- */
+
+int evtrail_eio_enter_span(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_eio_entity *const frame = frame_of(step);
+    size_t bytes = 0;
+    const uint8_t *const name = evtrail_ocaml_custom(item, &bytes);
+    uint16_t end;
+    if (frame->depth >= EVTRAIL_OCAML_FIBER_SPANS_MAX) { /* counted, so that ends fit */
+        frame->depth += frame->depth < UINT8_MAX;
+        return 0;
+    }
+    const int result =
+        begin_span(step, frame, "eio.span.", name ? name : (const uint8_t *)"", bytes, frame->depth + 1u, &end);
+    frame->spans[frame->depth++] = end;
+    return result;
+}
+
+int evtrail_eio_exit_span(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_eio_entity *const frame = frame_of(step);
+    (void)item;
+    if (frame->depth == 0)
+        return put_words(step, fixed_type(step, EXIT_SPAN), 0, 0, 0);
+    const unsigned depth = frame->depth--;
+    if (depth > EVTRAIL_OCAML_FIBER_SPANS_MAX)
+        return 0;
+    return put_words(step, frame->spans[depth - 1], frame->id << 8 | depth, 0, 1);
+}
+
+int evtrail_eio_log(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint16_t type = fixed_type(step, LOG);
+    size_t bytes = 0;
+    const uint8_t *const text = evtrail_ocaml_custom(item, &bytes);
+    const uint32_t words = evtrail_ocaml_text_words(text ? bytes : 0);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, words + 1) : NULL;
+    if (!at)
+        return type ? -ENOMEM : 0;
+    evtrail_ocaml_put_text(at, text, bytes);
+    at[words] = step->lane->fiber;
+    return 0;
+}
+
+/* ---- gaps ---- */
+
+int evtrail_eio_gap(struct evtrail_ocaml_step *step)
+{
+    struct evtrail_eio *const eio = step->decoder->eio;
+    int result = 0;
+    step->lane->fiber = step->lane->last_fiber = 0;
+    if (step->lane->own.class == EVTRAIL_EIO_DOMAIN)
+        result = set_state(step, &step->lane->own, EVTRAIL_DOMAIN_UNKNOWN);
+    unsigned told = 0;
+    for (unsigned i = 0; eio && i < BUCKETS * WAYS && result == 0; i++) {
+        struct evtrail_eio_entity *const entity = &eio->at[i / WAYS][i % WAYS];
+        const bool last = entity->class == EVTRAIL_EIO_PROMISE && entity->state == PROMISE_RESOLVED;
+        if (!entity->id || entity->lane != step->lane->index || !entity->state || last)
+            continue;
+        if (told++ < UNKNOWN_TOLD_MAX)
+            result = set_state(step, entity, 0);
+        entity->state = 0;
+    }
+    return result;
+}

@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * Maps an OCaml Runtime_events file and copies words out of its rings.
+ *
+ * The writer (runtime/runtime_events.c of OCaml) never waits: to make room it moves a ring's head over the oldest items and
+ * then writes over them. So what was copied is good from where the head stands after the copy on. Lengths in the words are looked at only
+ * in what is known to be good: a stock consumer that looks before reports a lapped ring as a corrupt one.
+ */
+#include "reader/ocaml_map.h"
+
+#include "reader/sigbus.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { VERSION, DOMAINS, HEADER_BYTES, RING_BYTES, RING_WORDS, HEADERS, DATA, NAMES, HEADER_WORDS };
+
+enum { LOOKS = 100, RING_HEADER_BYTES_MIN = 16, RING_HEADER_BYTES_MAX = 4096, NAMES_BYTES = 8192 * 128 };
+static const uint64_t ring_words_max = UINT64_C(1) << 30;
+
+bool evtrail_ocaml_is_header(const void *bytes, size_t size)
+{
+    uint64_t h[HEADER_WORDS];
+    if (size < sizeof(h))
+        return false;
+    memcpy(h, bytes, sizeof(h));
+    return h[VERSION] == 1 && h[DOMAINS] >= 1 && h[DOMAINS] <= EVTRAIL_OCAML_DOMAINS_MAX && h[HEADERS] == sizeof(h) &&
+           h[RING_BYTES] == h[RING_WORDS] * 8 && h[HEADER_BYTES] >= RING_HEADER_BYTES_MIN;
+}
+
+static int bad(const char *path, const char *what, uint64_t found, struct evtrail_fault *fault)
+{
+    return evtrail_fault_set(fault, -EBADMSG, "%s: %s (%llu): no ring of OCaml's runtime events, or damaged", path,
+                             what, (unsigned long long)found);
+}
+
+static bool within(uint64_t offset, uint64_t bytes, uint64_t size)
+{
+    return offset % 8 == 0 && offset <= size && bytes <= size - offset;
+}
+
+static int check_header(struct evtrail_ocaml_map *map, const uint64_t *h, const char *path, struct evtrail_fault *fault)
+{
+    if (h[VERSION] != 1)
+        return bad(path, "its version is not 1", h[VERSION], fault);
+    if (h[DOMAINS] < 1 || h[DOMAINS] > EVTRAIL_OCAML_DOMAINS_MAX)
+        return bad(path, "impossible number of domains", h[DOMAINS], fault);
+    if (h[HEADER_BYTES] < RING_HEADER_BYTES_MIN || h[HEADER_BYTES] > RING_HEADER_BYTES_MAX || h[HEADER_BYTES] % 8)
+        return bad(path, "impossible size of ring headers", h[HEADER_BYTES], fault);
+    if (h[RING_WORDS] < 2 || h[RING_WORDS] > ring_words_max || (h[RING_WORDS] & (h[RING_WORDS] - 1)))
+        return bad(path, "a ring's words are no power of two, or too many", h[RING_WORDS], fault);
+    if (h[RING_BYTES] != h[RING_WORDS] * 8)
+        return bad(path, "a ring's bytes do not fit its words", h[RING_BYTES], fault);
+    if (h[HEADERS] < sizeof(uint64_t) * HEADER_WORDS || !within(h[HEADERS], h[DOMAINS] * h[HEADER_BYTES], map->bytes))
+        return bad(path, "ring headers outside the file", h[HEADERS], fault);
+    if (h[DATA] < HEADER_WORDS * sizeof(uint64_t) || !within(h[DATA], h[DOMAINS] * h[RING_BYTES], map->bytes))
+        return bad(path, "rings outside the file", h[DATA], fault);
+    if (h[NAMES] && (h[NAMES] < HEADER_WORDS * sizeof(uint64_t) || !within(h[NAMES], NAMES_BYTES, map->bytes)))
+        return bad(path, "names of events outside the file", h[NAMES], fault);
+    map->domains = (uint32_t)h[DOMAINS];
+    map->elements = h[RING_WORDS];
+    map->header_stride = h[HEADER_BYTES];
+    map->headers = h[HEADERS];
+    map->data = h[DATA];
+    map->names = h[NAMES];
+    return 0;
+}
+
+/* The runtime makes the file, gives it its size, maps it, and then fills in the header, the offset of the names last. In 5.0, which has none, the
+ * file ends with the rings. */
+static bool is_ready(const struct evtrail_ocaml_map *map, const uint64_t *h)
+{
+    if (h[VERSION] == 0 || h[DATA] == 0)
+        return false;
+    return h[NAMES] != 0 || h[DATA] + h[DOMAINS] * h[RING_BYTES] == map->bytes;
+}
+
+static int map_file(struct evtrail_ocaml_map *map, int fd, const char *path, struct evtrail_fault *fault)
+{
+    if (fstat(fd, &map->status) < 0 || !S_ISREG(map->status.st_mode))
+        return evtrail_fault_set(fault, -EBADMSG, "%s: not a regular file", path);
+    map->bytes = (uint64_t)map->status.st_size;
+    if (map->bytes < EVTRAIL_OCAML_HEADER_BYTES)
+        return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made, or is no ring of OCaml's", path);
+    void *base = mmap(NULL, map->bytes, PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+    if (base == MAP_FAILED)
+        return evtrail_fault_set(fault, -errno, "%s: cannot map: %s", path, strerror(errno));
+    map->guard = evtrail_guard_add(base, map->bytes, PROT_READ);
+    map->base = base;
+    if (map->guard < 0)
+        return evtrail_fault_set(fault, map->guard, "%s: too many mappings", path);
+    uint64_t h[HEADER_WORDS];
+    for (int i = 0; i < HEADER_WORDS; i++) /* in a copy: they may change between two looks */
+        h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
+    int result = check_header(map, h, path, fault);
+    if ((result < 0 && h[VERSION] == 0) || (result == 0 && !is_ready(map, h)))
+        return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made, or is no ring of OCaml's", path);
+    return result;
+}
+
+int evtrail_ocaml_map_open(struct evtrail_ocaml_map *map, const char *path, struct evtrail_fault *fault)
+{
+    *map = (struct evtrail_ocaml_map){.guard = -1};
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        int code = -errno;
+        const char *advice = code == -EACCES ? "; it belongs to another user: run as that user or as root" : "";
+        return evtrail_fault_set(fault, code, "%s: cannot open: %s%s", path, strerror(-code), advice);
+    }
+    int result = map_file(map, fd, path, fault);
+    close(fd);
+    if (result < 0)
+        evtrail_ocaml_map_close(map);
+    return result;
+}
+
+void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map)
+{
+    evtrail_guard_remove(map->guard);
+    if (map->base)
+        munmap((void *)(uintptr_t)map->base, map->bytes);
+    map->base = NULL;
+    map->guard = -1;
+}
+
+static const uint64_t *word_at(const struct evtrail_ocaml_map *map, uint64_t offset)
+{
+    return (const uint64_t *)(const void *)(map->base + offset);
+}
+
+/* O2 (acquire): pairs with the runtime's release stores, tail after an item is whole, head before its words are written over. */
+static uint64_t cursor(const struct evtrail_ocaml_map *map, uint32_t index, unsigned which)
+{
+    return __atomic_load_n(word_at(map, map->headers + index * map->header_stride) + which, __ATOMIC_ACQUIRE);
+}
+
+void evtrail_ocaml_map_cursors(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t *ret_head,
+                               uint64_t *ret_tail)
+{
+    *ret_head = cursor(map, index, 0);
+    *ret_tail = cursor(map, index, 1);
+}
+
+void evtrail_ocaml_map_name(const struct evtrail_ocaml_map *map, uint32_t id, char name[EVTRAIL_OCAML_NAME_BYTES])
+{
+    name[0] = '\0';
+    if (!map->names || id >= EVTRAIL_OCAML_NAMES_MAX)
+        return;
+    const uint64_t *at = word_at(map, map->names + (uint64_t)id * EVTRAIL_OCAML_NAME_BYTES);
+    for (unsigned i = 0; i < EVTRAIL_OCAML_NAME_BYTES / 8; i++) {
+        uint64_t word = __atomic_load_n(at + i, __ATOMIC_RELAXED); /* written before the first event of that id */
+        memcpy(name + 8 * i, &word, 8);
+    }
+    name[EVTRAIL_OCAML_NAME_BYTES - 1] = '\0';
+}
+
+/* ---- one domain's ring ---- */
+
+/* Words from position `at` on: relaxed loads, for the writer may change them meanwhile; whether it did the second look at the head tells. */
+static void copy_words(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t at, uint64_t *to, size_t count)
+{
+    const uint64_t *ring = word_at(map, map->data + index * map->elements * 8);
+    const uint64_t mask = map->elements - 1;
+    while (count) {
+        const uint64_t from = at & mask;
+        const size_t part = map->elements - from < count ? map->elements - from : count;
+        for (size_t i = 0; i < part; i++)
+            to[i] = __atomic_load_n(ring + from + i, __ATOMIC_RELAXED);
+        at += part;
+        to += part;
+        count -= part;
+    }
+}
+
+static bool begin_anew(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_copy *copy, uint64_t head, uint64_t tail)
+{
+    copy->lost = tail >= ring->at && tail - ring->at < UINT64_C(1) << 62 ? tail - ring->at : 0;
+    copy->impossible = true;
+    copy->at = ring->at = head > tail ? head : tail;
+    return true;
+}
+
+bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map,
+                             struct evtrail_ocaml_copy *copy)
+{
+    uint64_t head, tail;
+    copy->count = 0;
+    copy->lost = 0;
+    copy->impossible = false;
+    evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
+    if (!ring->begun && tail == 0)
+        return false;
+    ring->begun = true;
+    /* The tail may have gone round between the two looks, if we were stopped there. */
+    for (int tries = 0; tries < LOOKS && tail - head > map->elements; tries++)
+        evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
+    if (head > tail || tail - head > map->elements || ring->at > tail)
+        return ring->at == tail && head <= tail ? false : begin_anew(ring, copy, head, tail);
+    const uint64_t from = ring->at < head ? head : ring->at;
+    const uint64_t room = EVTRAIL_OCAML_COPY_WORDS;
+    size_t count = tail - from < room ? (size_t)(tail - from) : (size_t)room;
+    copy_words(map, ring->index, from, copy->words, count);
+    /* O1 (fence): the words were loaded before the head is looked at again. Without it a word that was written over meanwhile may be taken for
+     * good. It pairs with the runtime's store of the head; on ARM that store does not hold back the words' after it, so that what
+     * is read there is also looked at for sense (ocaml_input.c). */
+    atomic_thread_fence(memory_order_seq_cst);
+    head = cursor(map, ring->index, 0);
+    uint64_t good = head > from ? head : from;
+    if (good > from + count)
+        good = from + count;
+    copy->at = good;
+    copy->lost = good - ring->at;
+    if (head > good) /* all of it, and more */
+        copy->lost = head - ring->at, copy->at = head;
+    copy->count = (size_t)(from + count - good);
+    if (good > from && copy->count)
+        memmove(copy->words, copy->words + (good - from), copy->count * sizeof(uint64_t));
+    return copy->lost || copy->count;
+}

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: ISC
+# Reads real OCaml 5 programs while they run: found by pid and name, whatever became of the ring's file; started and forked; killed; with rings of
+# every size; while the reader is stopped; beside the events of C.
+. "$(dirname "$0")/common.bash"
+programs emitter
+evtrail=${EVTRAIL_COMMAND:-$here/../../build/evtrail}
+emitter=$programs/emitter
+cd "$work"
+
+run() { # CODE ARGUMENT...: evtrail ends with this code; its output is in out and err
+    local code=$1 got=0
+    shift
+    timeout 120 "$evtrail" "$@" >out 2>err || got=$?
+    [ "$got" = "$code" ] || fail "evtrail $*: exit code $got, not $code: $(head -n 3 err)"
+}
+count() { # FILTER FILE
+    "$evtrail" grep -c "$1" "$2" 2>/dev/null || true
+}
+equal() { [ "$1" = "$2" ] || fail "$3: $1, not $2"; }
+# start NAME ARGUMENT...: an emitter that stays until its input ends; its pid in $pid
+start() {
+    local name=$1
+    shift
+    mkfifo "$name.in"
+    "$emitter" "$@" <"$name.in" >"$name.out" 2>&1 &
+    pid=$!
+    children+=("$pid")
+    exec {input}>"$name.in"
+    until_line "$name.out" "done $1"
+}
+
+# By pid, by name, with the file removed, and a copy of what is left after SIGKILL.
+start one kinds 5
+run 0 cat --limit 20 -p "$pid" -q 'test.*'
+grep -q 'test.unit' out || fail "no event by pid"
+run 0 record --snapshot -p emitter -o one.evt
+equal "$(count 'test.unit' one.evt)" 5 "by name"
+cp --sparse=always "rings/$pid.events" kept.events
+rm "rings/$pid.events"
+if [ "$(id -u)" = 0 ]; then
+    run 0 record --snapshot -p "$pid" -o deleted.evt
+    equal "$(count 'test.unit' deleted.evt)" 5 "with its file removed"
+fi
+kill -9 "$pid"
+run 0 stat kept.events
+grep -q 'test.text' out || fail "nothing in what a killed program left"
+run 0 gc kept.events
+
+# In a container: its ring is in a file system of its own, and called by another pid.
+mkdir inner
+if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null; then
+    mkfifo inner.in
+    unshare -m -p -f sh -c 'mount -t tmpfs none inner && OCAML_RUNTIME_EVENTS_DIR=$PWD/inner exec "$@"' sh "$emitter" kinds 4 \
+        <inner.in >inner.out 2>&1 &
+    children+=("$!")
+    outer=$!
+    exec {input}>inner.in
+    until_line inner.out "done kinds"
+    pid=$(cat "/proc/$outer/task/$outer/children")
+    pid=${pid%% *}
+    children+=("$pid")
+    run 0 record --snapshot -p "$pid" -o inner.evt
+    equal "$(count 'test.unit' inner.evt)" 4 "in a container"
+    kill -9 "$pid"
+fi
+
+# One that has not started them.
+EMITTER_START=0 start silent nothing
+run 3 cat -p "$pid"
+grep -q 'an OCaml 5.* program that has not started its runtime events' err || fail "$(cat err)"
+kill -9 "$pid"
+
+# A sanitizer's library cannot be preloaded into a program that is not built for it.
+if ldd "$evtrail" | grep -q 'lib[at]san'; then
+    echo "the rest is left out: built with a sanitizer" >&2
+    exit 0
+fi
+
+# Started by us: from its first event on, every time.
+export EMITTER_LEAVE=1
+for i in $(seq 10); do
+    run 0 record --force -o first.evt -- "$emitter" kinds 2
+    equal "$(count 'test.unit' first.evt)" 2 "attached at once, time $i"
+done
+equal "$(count 'ocaml.ring_start' first.evt)" 1 "the beginning of the ring"
+grep -q 'lost 0' err || fail "$(cat err)"
+
+# Forks, each with a ring of its own, every third child killed; domains that come and go; pauses; Eio's events.
+run 0 record -o forks.evt -- "$emitter" forks 6
+equal "$(count 'test.int' forks.evt)" 60 "children"
+equal "$(count 'ocaml.ring_start' forks.evt)" 7 "rings"
+run 0 record -o domains.evt -- "$emitter" domains 10
+equal "$(count 'test.int' domains.evt)" 20 "domains"
+run 0 record -o pauses.evt -- "$emitter" pauses 100
+equal "$(count 'test.int' pauses.evt)" 54 "events between pauses"
+run 0 record -o eio.evt -- "$emitter" eio 3
+equal "$(count 'eio.error' eio.evt)" 3 "errors"
+equal "$(count 'eio.fiber && state == running' eio.evt)" 21 "fibers that ran"
+run 0 stat --json eio.evt
+for name in eio.cc eio.fiber eio.promise eio.semaphore eio.stream eio.mutex eio.stream.get eio.stream.try_get eio.stream.put eio.promise.put \
+    eio.error eio.log eio.span.my-span eio.suspend.Stream.take eio.suspend.other eio.suspend_domain eio.domain_spawn; do
+    grep -q "\"name\":\"$name\"" out || fail "no $name"
+done
+run 0 cat eio.evt
+grep -q 'eio.error cc=11 error="Failure.*in the client" fiber=2' out || fail "no error as a whole: $(grep eio.error out)"
+grep -q '@ eio.cc cc=11 .*state=failed kind=switch' out || fail "no failed context"
+grep -q 'ocaml.domain domain=1099511627778 parent=1 state=running' out || fail "no domain below its fiber"
+run 0 top --once --view entities eio.evt
+grep -q 'my-promise' out || fail "no promise among the entities"
+equal "$(find "$EVTRAIL_DIR" -name '*.events' | wc -l)" 0 "rings that were left"
+
+# With the events of C libraries in one file.
+if "$evtrail" record --with libc --force -o both.evt -- true 2>/dev/null; then
+    run 0 record --with libc --force -o both.evt -- "$emitter" kinds 2
+    equal "$(count 'test.unit' both.evt)" 2 "OCaml's beside C's"
+    [ "$(count 'libc.*' both.evt)" -gt 0 ] || echo "note: libevtrail-libc is not for this C library" >&2
+fi
+
+# Rings from 16 words on; the smallest lose, and say so.
+for size in 4 6 8 12 16 20; do
+    OCAMLRUNPARAM=e=$size run 0 record --force -o size.evt -- "$emitter" flood 20000
+    got=$(count 'test.int' size.evt)
+    lost=$(sed -n 's/.*; lost \([0-9]*\).*/\1/p' err)
+    [ $((got + lost)) -gt 19000 ] && [ $((got + lost)) -lt 22000 ] || fail "e=$size: $got and $lost of 20000"
+    ! grep -qi 'corrupt\|length' err || fail "e=$size: $(cat err)"
+done
+
+# A reader that is stopped while its ring goes round: what it did not see is lost, about as many as there were; nothing is told as damage.
+(OCAMLRUNPARAM=e=10 exec "$evtrail" record -o lapped.evt -- "$emitter" flood 60000 100000 >lapped.out 2>lapped.err) &
+reader=$!
+children+=("$reader")
+until grep -qs '^pid=' lapped.out; do sleep 0.01; done
+kill -STOP "$reader"
+until_line lapped.out "done flood"
+kill -CONT "$reader"
+wait "$reader" || fail "record: $(cat lapped.err)"
+got=$(count 'test.int' lapped.evt)
+lost=$(sed -n 's/.*; lost \([0-9]*\).*/\1/p' lapped.err)
+[ "$lost" -gt 0 ] && [ $((got + lost)) -gt 55000 ] && [ $((got + lost)) -lt 65000 ] || fail "$got and $lost of 60000"
+! grep -q 'corrupt\|length' lapped.err || fail "$(cat lapped.err)"
+[ "$(count 'ocaml.lost' lapped.evt)" -gt 0 ] || fail "no loss in its place"

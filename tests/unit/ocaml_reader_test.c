@@ -1,0 +1,584 @@
+/* SPDX-License-Identifier: ISC
+ *
+ * OCaml's rings of runtime events: what they hold, what is lost of them, and files that lie.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "unit/ocaml_builder.h"
+
+#include "reader/ocaml_map.h"
+#include "reader/ocaml_names.h"
+
+#include <evtrail/format.h>
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { LIFECYCLE = 1, BEGIN = 2, END = 3, COUNTER = 4, CALLS_MAX = 100000 };
+
+struct seen {
+    uint64_t events, lost, faults, lost_words, values;
+    int64_t last_value;
+    bool backwards;
+    char text[16384]; /* a line for each event: its name and its values */
+    char fault[700];
+};
+
+static void add(struct seen *seen, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add(struct seen *seen, const char *format, ...)
+{
+    const size_t used = strlen(seen->text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(seen->text + used, sizeof(seen->text) - used, format, arguments);
+    va_end(arguments);
+}
+
+static void describe(struct seen *seen, const struct evtrail_event *event)
+{
+    struct evtrail_value value;
+    const char *const kinds[EVTRAIL_KINDS] = {"", ">", "<", "=", "@", "@", "-", "~"};
+    add(seen, "%s%s", kinds[event->type->kind], event->type->name);
+    for (unsigned i = 0; evtrail_event_value(event, i, &value) >= 0; i++) {
+        const char *const name = event->type->fields[i].name;
+        if (strcmp(name, "span") == 0 || strcmp(name, "parent") == 0)
+            continue;
+        if (value.type == EVTRAIL_TYPE_string)
+            add(seen, " %s=%.*s", name, value.null ? 1 : (int)value.bytes, value.null ? "?" : value.data);
+        else if (value.type == EVTRAIL_TYPE_bytes)
+            add(seen, " %s[%u]", name, value.bytes);
+        else
+            add(seen, " %s=%lld", name, (long long)value.i);
+    }
+    add(seen, "\n");
+}
+
+static void take(struct seen *seen, const struct evtrail_event *event, bool in_words)
+{
+    struct evtrail_value value;
+    if (event->what == EVTRAIL_EVENT_LOST)
+        seen->lost += event->lost;
+    if (event->what != EVTRAIL_EVENT)
+        return;
+    assert_non_null(event->type);
+    seen->events++;
+    if (strcmp(event->type->name, "ocaml.lost") == 0 && evtrail_event_value(event, 0, &value) == 0)
+        seen->lost_words += value.u;
+    if (strcmp(event->type->name, "test.int") == 0 && evtrail_event_value(event, 0, &value) == 0) {
+        seen->backwards |= value.i <= seen->last_value;
+        seen->last_value = value.i;
+        seen->values++;
+    }
+    if (in_words)
+        describe(seen, event);
+}
+
+static struct evtrail_reader *open_reader(const char *path, const char *version)
+{
+    const struct evtrail_reader_options options = {.bytes = sizeof(options), .ocaml_version = version};
+    struct evtrail_reader *reader = NULL;
+    assert_int_equal(evtrail_reader_new(&reader, &options), 0);
+    assert_int_equal(evtrail_reader_add_path(reader, path), 0);
+    return reader;
+}
+
+/* All that there is. False: it did not end. */
+static bool read_all(struct evtrail_reader *reader, struct seen *seen, bool in_words)
+{
+    struct evtrail_event *event;
+    for (unsigned calls = 0; calls < CALLS_MAX; calls++) {
+        const int result = evtrail_reader_next(reader, &event);
+        if (result > 0)
+            take(seen, event, in_words);
+        if (result < 0) {
+            seen->faults++;
+            snprintf(seen->fault, sizeof(seen->fault), "%s", evtrail_reader_error(reader));
+        }
+        if (result == 0 && evtrail_reader_done(reader))
+            return true;
+        if (result == 0)
+            evtrail_reader_wait(reader, 100000);
+    }
+    return false;
+}
+
+static struct seen *read_file(struct ocaml_builder *b, const char *version)
+{
+    static struct seen seen;
+    seen = (struct seen){0};
+    struct evtrail_reader *const reader = open_reader(b->path, version);
+    assert_true(read_all(reader, &seen, true));
+    evtrail_reader_free(reader);
+    return &seen;
+}
+
+/* ---- what is in them ---- */
+
+static void items__of_every_kind__events(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "my.unit");
+    ocaml_name(&b, 1, "test.int");
+    ocaml_name(&b, 2, "my span");
+    ocaml_name(&b, 3, "my.bytes");
+    ocaml_runtime_value(&b, 0, LIFECYCLE, 0, 4711);
+    ocaml_runtime(&b, 0, END, 35);
+    ocaml_item(&b, 0, true, 2, 2, NULL, 0);
+    ocaml_item(&b, 0, true, 0, 0, NULL, 0);
+    ocaml_int(&b, 0, 1, -1);
+    ocaml_custom(&b, 0, 3, "exactly8", 8);
+    ocaml_custom(&b, 0, 3, "\x01 and", 5);
+    ocaml_custom(&b, 0, 3, "", 0);
+    ocaml_runtime(&b, 0, BEGIN, 11);
+    ocaml_runtime_value(&b, 0, COUNTER, 5, 512);
+    ocaml_runtime(&b, 0, END, 11);
+    ocaml_item(&b, 0, true, 3, 2, NULL, 0);
+    ocaml_int(&b, 0, 7, 3);
+    ocaml_runtime(&b, 0, BEGIN, 60);
+    ocaml_runtime_value(&b, 0, COUNTER, 99, 1);
+    ocaml_runtime(&b, 0, LIFECYCLE, 1);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, "ocaml.ring_start pid=4711\n"
+                                    "@ocaml.domain domain=1099511627777 state=1\n"
+                                    "@ocaml.domain domain=1099511627777 name=domain 0\n"
+                                    "<ocaml.stw_leader\n"
+                                    ">my_span\n"
+                                    "my.unit\n"
+                                    "=test.int value=-1\n"
+                                    "my.bytes data[8] text=exactly8\n"
+                                    "my.bytes data[5] text=. and\n"
+                                    "my.bytes data[0] text=\n"
+                                    ">ocaml.minor\n"
+                                    "=ocaml.minor_allocated value=512\n"
+                                    "<ocaml.minor\n"
+                                    "<my_span\n"
+                                    "=ocaml.user.7 value=3\n"
+                                    ">ocaml.phase.60\n"
+                                    "=ocaml.counter.99 value=1\n"
+                                    "ocaml.ring_stop pid=0\n"
+                                    "-ocaml.domain domain=1099511627777\n");
+    assert_int_equal(seen->faults, 0);
+    assert_int_equal(seen->lost, 0);
+    ocaml_builder_fini(&b);
+}
+
+static void libraries__lwt_and_trace__decoded(void **state)
+{
+    struct ocaml_builder b;
+    const double half = 0.5;
+    const int64_t seven = 7;
+    uint64_t bits;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "lwt-trace");
+    ocaml_name(&b, 1, "trace.span.enter");
+    ocaml_name(&b, 2, "trace.span.exit");
+    ocaml_name(&b, 3, "trace.message");
+    ocaml_name(&b, 4, "trace.metric.int");
+    ocaml_name(&b, 5, "trace.metric.float");
+    ocaml_custom(&b, 0, 0, "B\x03job\x01\x02\x04m.ml", 12);
+    ocaml_custom(&b, 0, 0, "E\x03job\x01\x02\x04m.ml", 12);
+    ocaml_custom(&b, 0, 0, "E\xff", 2);
+    ocaml_custom(&b, 0, 1, "parse", 5);
+    ocaml_custom(&b, 0, 3, "hello", 5);
+    memcpy(&bits, &seven, 8);
+    ocaml_custom_id(&b, 0, 4, bits, "queue", 5);
+    memcpy(&bits, &half, 8);
+    ocaml_custom_id(&b, 0, 5, bits, "load", 4);
+    ocaml_custom(&b, 0, 2, "parse", 5);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, ">lwt.job\n"
+                                    "lwt.place context=job file=m.ml line=258\n"
+                                    "<lwt.job\n"
+                                    ">trace.parse\n"
+                                    "trace.message text=hello\n"
+                                    "=trace.queue value=7\n"
+                                    "=trace.load value=4602678819172646912\n"
+                                    "<trace.parse\n");
+    ocaml_builder_fini(&b);
+}
+
+static void no_names__ocaml_5_0__read_by_numbers(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    b.data[7] = 0;
+    assert_int_equal(truncate(b.path, (off_t)b.names), 0);
+    ocaml_runtime(&b, 1, BEGIN, 10);
+    ocaml_int(&b, 1, 2, 5);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, ">ocaml.minor\n=ocaml.user.2 value=5\n");
+    ocaml_builder_fini(&b);
+}
+
+/* ---- versions ---- */
+
+static void versions__minor_in_its_place__table_found(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    ocaml_runtime(&b, 0, BEGIN, 10);
+    ocaml_runtime_value(&b, 0, COUNTER, 5, 8);
+    ocaml_runtime(&b, 0, END, 10);
+    assert_string_equal(read_file(&b, NULL)->text, ">ocaml.minor\n=ocaml.minor_allocated value=8\n<ocaml.minor\n");
+    assert_string_equal(read_file(&b, "5.4")->text,
+                        ">ocaml.major_mark\n=ocaml.minor_allocated value=8\n<ocaml.major_mark\n");
+    ocaml_runtime(&b, 0, BEGIN, 49);
+    assert_non_null(strstr(read_file(&b, NULL)->text, ">ocaml.minor_dependent")); /* OxCaml */
+    ocaml_builder_fini(&b);
+}
+
+static void versions__tables__numbers_where_they_were(void **state)
+{
+    static const struct {
+        enum evtrail_ocaml_release release;
+        unsigned id;
+        const char *name;
+    } phases[] = {{EVTRAIL_OCAML_5_2, 9, "major_mark"},
+                  {EVTRAIL_OCAML_5_2, 16, "interrupt_remote"},
+                  {EVTRAIL_OCAML_5_2, 20, "major_gc_cycle_domains"},
+                  {EVTRAIL_OCAML_5_2, 24, "major_slice"},
+                  {EVTRAIL_OCAML_5_2, 32, "stw_leader"},
+                  {EVTRAIL_OCAML_5_2, 39, "domain_resize_heap_reservation"},
+                  {EVTRAIL_OCAML_5_2, 43, "compact_release"},
+                  {EVTRAIL_OCAML_5_2, 44, NULL},
+                  {EVTRAIL_OCAML_5_5, 9, "major_memprof_roots"},
+                  {EVTRAIL_OCAML_5_5, 14, "minor_memprof_clean"},
+                  {EVTRAIL_OCAML_5_5, 35, "stw_leader"},
+                  {EVTRAIL_OCAML_5_5, 37, "major_memprof_clean"},
+                  {EVTRAIL_OCAML_5_5, 47, "compact_release"},
+                  {EVTRAIL_OCAML_5_5, 49, "minor_ephe_clean"},
+                  {EVTRAIL_OCAML_5_5, 50, NULL},
+                  {EVTRAIL_OCAML_OX, 10, "minor"},
+                  {EVTRAIL_OCAML_OX, 49, "minor_dependent"},
+                  {EVTRAIL_OCAML_OX, 50, NULL}};
+    const char *unit;
+    (void)state;
+    for (size_t i = 0; i < sizeof(phases) / sizeof(*phases); i++) {
+        const char *const name = evtrail_ocaml_phase_name(phases[i].release, phases[i].id);
+        if (!phases[i].name)
+            assert_null(name);
+        else
+            assert_string_equal(name, phases[i].name);
+    }
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_2, 16, &unit), "major_heap_large_blocks");
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_2, 17, &unit));
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_OX, 17, &unit));
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 25, &unit), "major_slice_budget");
+    assert_string_equal(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 27, &unit), "minor_promoted_words");
+    assert_string_equal(unit, "words");
+    assert_null(evtrail_ocaml_counter_name(EVTRAIL_OCAML_5_5, 28, &unit));
+}
+
+static void versions__in_executables__found(void **state)
+{
+    char version[48];
+    _Alignas(8) uint8_t bytes[256] = {0};
+    const uint64_t header = 1 << 10 | 252;
+    (void)state;
+    memcpy(bytes + 3, "5.10.0 of another", 18);
+    memcpy(bytes + 24, "libfoo.5.9.9", 13);
+    evtrail_ocaml_version_scan(bytes, sizeof(bytes), version, sizeof(version));
+    assert_string_equal(version, "");
+    memcpy(bytes + 41, "5.1.1", 6);
+    evtrail_ocaml_version_scan(bytes, sizeof(bytes), version, sizeof(version));
+    assert_string_equal(version, "5.1.1"); /* as in ocamlrun */
+    memcpy(bytes + 64, &header, 8);
+    memcpy(bytes + 72, "5.3.0\0\0\2", 8);
+    evtrail_ocaml_version_scan(bytes, sizeof(bytes), version, sizeof(version));
+    assert_string_equal(version, "5.3.0"); /* as in a native program */
+    assert_int_equal(evtrail_ocaml_release_of("5.2.1"), EVTRAIL_OCAML_5_2);
+    assert_int_equal(evtrail_ocaml_release_of("5.2.0+ox"), EVTRAIL_OCAML_OX);
+    assert_int_equal(evtrail_ocaml_release_of("5.10.0"), EVTRAIL_OCAML_5_5);
+    assert_int_equal(evtrail_ocaml_release_of("4.14.1"), EVTRAIL_OCAML_UNKNOWN);
+    assert_int_equal(evtrail_ocaml_release_of(""), EVTRAIL_OCAML_UNKNOWN);
+}
+
+/* ---- what is lost ---- */
+
+static void lapped__before_it_is_read__loss_in_its_place(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    ocaml_name(&b, 0, "test.int");
+    for (int i = 1; i <= 1000; i++)
+        ocaml_int(&b, 0, 0, i);
+    struct seen *const seen = read_file(&b, NULL);
+    const uint64_t head = ocaml_ring_header(&b, 0)[0];
+    assert_int_equal(seen->faults, 0);
+    assert_int_equal(seen->lost_words, head);
+    assert_int_equal(seen->last_value, 1000);
+    assert_false(seen->backwards);
+    assert_true(seen->lost + seen->values >= 985 && seen->lost + seen->values <= 1015); /* an estimate: padding */
+    assert_memory_equal(seen->text, "ocaml.lost words=", 17);
+    ocaml_builder_fini(&b);
+}
+
+static void name_eio(struct ocaml_builder *b)
+{
+    static const char *const names[] = {"eio.create_fiber", "eio.fiber",   "eio.suspend_fiber",
+                                        "eio.create_cc",    "eio.exit_cc", "test.int"};
+    for (unsigned i = 0; i < 6; i++)
+        ocaml_name(b, i, names[i]);
+}
+
+/* What a fiber does in the gap nobody knows: its state is unknown until it is seen again, and the context that ends then is nobody's. */
+static void gap__fiber_was_running__unknown_until_seen_again(void **state)
+{
+    struct ocaml_builder b;
+    const uint64_t cc = 2;
+    struct seen seen = {0};
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    name_eio(&b);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    ocaml_custom_id(&b, 0, 0, 1, &cc, 8);
+    ocaml_int(&b, 0, 1, 1);
+    ocaml_custom_id(&b, 0, 3, 5, "\x03", 1);
+    struct evtrail_event *event;
+    for (int i = 0; i < 4; i++)
+        if (evtrail_reader_next(reader, &event) > 0)
+            take(&seen, event, true);
+    for (int i = 0; i < 1000; i++)
+        ocaml_int(&b, 0, 5, i + 1);
+    ocaml_item(&b, 0, true, 0, 4, NULL, 0);
+    ocaml_custom(&b, 0, 2, "sleep", 5);
+    ocaml_int(&b, 0, 1, 1);
+    assert_true(read_all(reader, &seen, true));
+    evtrail_reader_free(reader);
+    const char *const gap = strstr(seen.text, "ocaml.lost"), *const unknown = strstr(
+                                                                 seen.text, "@eio.fiber fiber=1 parent=2 state=0");
+    (void)unknown;
+    assert_non_null(gap);
+    assert_non_null(strstr(gap, "@eio.fiber fiber=1 state=0 op=?\n"));
+    assert_non_null(strstr(gap, "@eio.cc cc=5 state=0 kind=3\n"));
+    assert_non_null(strstr(gap, "eio.exit_cc\neio.suspend_fiber op=sleep\n@eio.fiber fiber=1 state=1 op=?\n"));
+    assert_null(strstr(gap, "-eio.cc"));
+    ocaml_builder_fini(&b);
+}
+
+struct writer {
+    struct ocaml_builder *b;
+    atomic_bool stop;
+    int64_t last;
+};
+
+static void *write_on(void *argument)
+{
+    struct writer *const writer = argument;
+    while (!atomic_load_explicit(&writer->stop, memory_order_relaxed)) {
+        for (int i = 0; i < 64; i++)
+            ocaml_int(writer->b, 0, 0, ++writer->last);
+        if (writer->last % 4096 == 0)
+            sched_yield();
+    }
+    return NULL;
+}
+
+/* Reads words by the ring's own protocol while they are written over, a thousand times: what is read is whole and in order, what is lost is
+ * known to the word, nothing is taken for damage. */
+static void flood__writer_laps_the_reader__nothing_wrong_is_read(void **state)
+{
+    static uint64_t words[EVTRAIL_OCAML_COPY_WORDS];
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    struct writer writer = {.b = &b};
+    struct evtrail_ocaml_map map;
+    struct evtrail_ocaml_ring ring = {0};
+    struct evtrail_ocaml_copy copy = {.words = words};
+    struct evtrail_fault fault;
+    uint64_t read = 0, lost = 0, gaps = 0;
+    int64_t last = 0;
+    pthread_t thread;
+    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), 0);
+    assert_int_equal(pthread_create(&thread, NULL, write_on, &writer), 0);
+    for (bool ends = false;;) {
+        if (!evtrail_ocaml_ring_copy(&ring, &map, &copy)) {
+            if (ends)
+                break;
+            ends = atomic_load(&writer.stop) && pthread_join(thread, NULL) == 0;
+            continue;
+        }
+        assert_false(copy.impossible);
+        lost += copy.lost;
+        gaps += copy.lost != 0;
+        size_t at = 0;
+        for (uint32_t length; at < copy.count; at += length) {
+            struct evtrail_ocaml_item item;
+            const char *why;
+            length = evtrail_ocaml_item_take(words + at, copy.count - at, &item, &why);
+            assert_int_not_equal(length, 0);
+            if (item.padding)
+                continue;
+            assert_int_equal(length, 3);
+            assert_true((int64_t)item.payload[0] > last);
+            last = (int64_t)item.payload[0];
+        }
+        read += at;
+        ring.at = copy.at + at;
+        if (read > 300000 && (gaps > 20 || read > 30000000))
+            atomic_store(&writer.stop, true);
+    }
+    assert_int_equal(read + lost, b.words[0]);
+    assert_int_equal(last, writer.last);
+    evtrail_ocaml_map_close(&map);
+    ocaml_builder_fini(&b);
+}
+
+/* ---- files that lie ---- */
+
+static void made_just_now__at_every_step__not_yet(void **state)
+{
+    struct evtrail_ocaml_map map;
+    struct evtrail_fault fault;
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    const off_t bytes = (off_t)b.bytes;
+    memset(b.data, 0, 64);
+    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN); /* its header is not written */
+    ocaml_fill_header(&b);
+    b.data[7] = 0;
+    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN); /* ... not all of it */
+    ocaml_fill_header(&b);
+    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), 0);
+    evtrail_ocaml_map_close(&map);
+    assert_int_equal(truncate(b.path, 0), 0);
+    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN); /* it is empty */
+    assert_int_equal(truncate(b.path, bytes), 0);
+    ocaml_builder_fini(&b);
+}
+
+static void fill(struct ocaml_builder *b)
+{
+    const uint64_t cc = 2;
+    name_eio(b);
+    for (unsigned ring = 0; ring < OCAML_DOMAINS; ring++) {
+        ocaml_runtime_value(b, ring, LIFECYCLE, 0, 4711);
+        ocaml_custom_id(b, ring, 0, 1, &cc, 8);
+        for (int i = 0; i < 30; i++) {
+            ocaml_runtime(b, ring, BEGIN, 11);
+            ocaml_int(b, ring, 5, i);
+            ocaml_custom(b, ring, 2, "sleep", 5);
+        }
+    }
+}
+
+/* Reads what it can of it, to an end. */
+static void read_through(const char *path)
+{
+    const struct evtrail_reader_options options = {.bytes = sizeof(options)};
+    struct evtrail_reader *reader = NULL;
+    struct seen seen = {0};
+    assert_int_equal(evtrail_reader_new(&reader, &options), 0);
+    if (evtrail_reader_add_path(reader, path) == 0)
+        assert_true(read_all(reader, &seen, false));
+    else
+        assert_true(strlen(evtrail_reader_error(reader)) > 10);
+    evtrail_reader_free(reader);
+}
+
+static void lies__in_every_word__read_to_an_end(void **state)
+{
+    static const uint64_t lies[] = {0,
+                                    1,
+                                    2,
+                                    3,
+                                    7,
+                                    63,
+                                    64,
+                                    255,
+                                    257,
+                                    4097,
+                                    1 << 20,
+                                    UINT64_C(1) << 31,
+                                    UINT64_C(1) << 53,
+                                    UINT64_C(1) << 61,
+                                    INT64_MAX,
+                                    UINT64_C(1) << 63,
+                                    UINT64_MAX - 7,
+                                    UINT64_MAX};
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    fill(&b);
+    const size_t words = (64 + OCAML_DOMAINS * OCAML_HEADER_BYTES) / 8;
+    uint64_t *const ring = ocaml_ring_data(&b, 0);
+    for (size_t i = 0; i < words + 12; i++) {
+        uint64_t *const word = i < words ? b.data + i : ring + (i - words);
+        const uint64_t was = *word;
+        if (i >= 8 && i < words && (i - 8) % 10 > 1) /* padding of ring headers */
+            continue;
+        for (size_t j = 0; j < sizeof(lies) / sizeof(*lies); j++) {
+            *word = lies[j];
+            read_through(b.path);
+        }
+        *word = was;
+    }
+    ocaml_builder_fini(&b);
+}
+
+static void lengths__of_every_item__read_to_an_end(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    fill(&b);
+    uint64_t *const ring = ocaml_ring_data(&b, 0);
+    for (uint64_t length = 0; length < 1024; length += length < 20 ? 1 : 111)
+        for (uint64_t type = 0; type < 16; type += 3)
+            for (uint64_t user = 0; user < 2; user++) {
+                const uint64_t was = ring[3];
+                ring[3] = length << 54 | user << 53 | type << 49 | UINT64_C(0x1fff) << 36;
+                read_through(b.path);
+                ring[3] = was;
+            }
+    ocaml_builder_fini(&b);
+}
+
+static void truncated__while_it_is_read__told(void **state)
+{
+    struct ocaml_builder b;
+    struct seen seen = {0};
+    (void)state;
+    ocaml_builder_init(&b, 12);
+    fill(&b);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    assert_int_equal(truncate(b.path, 64), 0);
+    assert_true(read_all(reader, &seen, false));
+    evtrail_reader_free(reader);
+    munmap(b.data, b.bytes);
+    unlink(b.path);
+    rmdir(b.directory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(items__of_every_kind__events),
+        cmocka_unit_test(libraries__lwt_and_trace__decoded),
+        cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
+        cmocka_unit_test(versions__minor_in_its_place__table_found),
+        cmocka_unit_test(versions__tables__numbers_where_they_were),
+        cmocka_unit_test(versions__in_executables__found),
+        cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
+        cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
+        cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
+        cmocka_unit_test(made_just_now__at_every_step__not_yet),
+        cmocka_unit_test(lies__in_every_word__read_to_an_end),
+        cmocka_unit_test(lengths__of_every_item__read_to_an_end),
+        cmocka_unit_test(truncated__while_it_is_read__told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
