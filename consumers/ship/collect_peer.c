@@ -249,10 +249,15 @@ static int on_gap(void *context, uint32_t number, uint64_t first, const struct w
         struct wire_gap_entry entry;
         wire_gap_entry_at(gap, i, &entry);
         const unsigned cause = entry.cause < COLLECT_GAP_CAUSES ? entry.cause : 0;
-        const uint64_t lost = entry.events < UINT64_MAX / 4 ? entry.events : 0;
+        const uint64_t lost = entry.events < UINT64_MAX / 4 && cause != WIRE_GAP_elsewhere ? entry.events : 0;
         peer->lost[cause] += lost;
         peer->collect->totals.lost[cause] += lost;
         events += lost;
+    }
+    if (gap->cause == WIRE_GAP_elsewhere) {
+        collect_log(peer->collect, LOG_INFO, "%s: %llu batches are at another collector", peer->name,
+                    (unsigned long long)(gap->last - first + 1));
+        return 0;
     }
     collect_log(peer->collect, LOG_WARNING,
                 "%s: %llu batches with %llu events will not come (%s); a larger --spool-size at the sender, or a "

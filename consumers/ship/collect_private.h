@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
-enum { COLLECT_GAP_CAUSES = 7, COLLECT_REFUSALS = 9 };
+enum { COLLECT_GAP_CAUSES = 8, COLLECT_REFUSALS = 9 };
 
 struct collect_peer;
 

@@ -595,7 +595,7 @@ int store_batch(struct store_stream *stream, uint64_t sequence, const struct shi
 }
 
 static int put_gap(struct store_stream *stream, uint64_t first, uint64_t last, const struct wire_gap_entry *entries,
-                   uint32_t count, uint64_t events_before)
+                   uint32_t count, bool elsewhere)
 {
     struct store_job *job = new_job(stream, JOB_gap, count * sizeof(*entries));
     if (!job)
@@ -604,7 +604,7 @@ static int put_gap(struct store_stream *stream, uint64_t first, uint64_t last, c
     job->sequence = last;
     job->losses = (struct wire_gap_entry *)(job + 1);
     job->losses_count = count;
-    job->events_before = events_before;
+    job->elsewhere = elsewhere;
     if (count)
         memcpy(job->losses, entries, count * sizeof(*entries));
     forget_accounts(stream);
@@ -620,7 +620,7 @@ int store_gap(struct store_stream *stream, uint64_t first, const struct wire_gap
         return 0;
     for (uint32_t i = 0; i < count; i++)
         wire_gap_entry_at(gap, i, &entries[i]);
-    return put_gap(stream, first, gap->last, entries, count, UINT64_MAX);
+    return put_gap(stream, first, gap->last, entries, count, gap->cause == WIRE_GAP_elsewhere);
 }
 
 int store_missing(struct store_stream *stream, uint64_t sequence, const struct evtrail_batch_header *header)
@@ -628,11 +628,11 @@ int store_missing(struct store_stream *stream, uint64_t sequence, const struct e
     if (!stream->record)
         return 0;
     if (!header)
-        return put_gap(stream, sequence, sequence, NULL, 0, UINT64_MAX);
+        return put_gap(stream, sequence, sequence, NULL, 0, false);
     const struct wire_gap_entry entry = {
         .source = header->source,
         .ring = header->chunk.ring,
         .cause = WIRE_GAP_refused,
         .events = header->chunk.events < EVTRAIL_COMPRESSED_BYTES_MAX ? header->chunk.events : 0};
-    return put_gap(stream, sequence, sequence, &entry, 1, UINT64_MAX);
+    return put_gap(stream, sequence, sequence, &entry, 1, false);
 }

@@ -187,7 +187,7 @@ static uint32_t losses_of(const struct store_job *job, const struct store_source
     for (uint32_t i = 0; i < job->losses_count; i++) {
         const struct wire_gap_entry *entry = &job->losses[i];
         if (entry->source >= record->numbers_count || record->numbers[entry->source] != source ||
-            entry->ring >= STORE_RINGS_MAX || entry->events > UINT64_MAX / 4)
+            entry->ring >= STORE_RINGS_MAX || entry->events > UINT64_MAX / 4 || entry->cause == WIRE_GAP_elsewhere)
             continue;
         losses[count++] = (struct evtrail_append_loss){
             .ring = entry->ring,
@@ -234,13 +234,16 @@ static int process_gap(struct store *store, struct store_job *job)
         if (source && source != last)
             r = append_gap(store, job, source, EVTRAIL_MARK_GAP_PART, losses);
     }
+    for (struct store_source *source = job->elsewhere ? record->sources : NULL; source; source = source->next_of_record)
+        evtrail_append_elsewhere(&source->append);
     if (r == 0 && last)
         r = append_gap(store, job, last, EVTRAIL_MARK_GAP, losses);
     free(losses);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < job->losses_count; i++)
-        store->figures.lost_events += job->losses[i].events < UINT64_MAX / 4 ? job->losses[i].events : 0;
+        if (job->losses[i].cause != WIRE_GAP_elsewhere && job->losses[i].events < UINT64_MAX / 4)
+            store->figures.lost_events += job->losses[i].events;
     store_record_reach(record, job->sequence);
     return 0;
 }

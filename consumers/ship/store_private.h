@@ -72,8 +72,8 @@ struct store_job {
     struct evtrail_account_frame *accounts;
     uint32_t accounts_count;
     struct wire_gap_entry *losses;
-    uint64_t events_before; /* of the only loss; UINT64_MAX: not known */
     uint32_t losses_count;
+    bool elsewhere; /* a gap, and no loss: another collector has it */
 };
 struct store_jobs {
     struct store_job *first, **last;

@@ -453,6 +453,27 @@ static void unit_loss(struct evtrail_append *append, struct unit *unit, const st
     unit_account(unit, ring, &account);
 }
 
+/* What is left out before the batch is stored elsewhere: nothing of it is missing. */
+static void unit_cut(struct unit *unit, struct evtrail_append_ring *ring, const struct evtrail_chunk *chunk)
+{
+    const uint64_t missed = chunk->missed < chunk->events_before ? chunk->missed : chunk->events_before;
+    struct evtrail_account_frame account = {.ring = ring->key - 1,
+                                            .flags = EVTRAIL_ACCOUNT_CUT,
+                                            .events = chunk->events_before - missed,
+                                            .ticks = ring->ticks};
+    if (ring->elsewhere && ring_known(ring) && account.events > ring->events) {
+        memcpy(account.lost, chunk->lost_before, sizeof(account.lost));
+        unit_account(unit, ring, &account);
+    }
+    ring->elsewhere = false;
+}
+
+void evtrail_append_elsewhere(struct evtrail_append *append)
+{
+    for (uint32_t i = 0; i < append->rings_room; i++)
+        append->rings[i].elsewhere = append->rings[i].key != 0;
+}
+
 static int put_batch(struct evtrail_append *append, int fd, struct unit *unit, const struct evtrail_append_item *item)
 {
     struct evtrail_batch_header own = *item->header;
@@ -463,6 +484,7 @@ static int put_batch(struct evtrail_append *append, int fd, struct unit *unit, c
     own.number = append->batches;
     if (!own.checksum && own.compressed_bytes)
         own.checksum = evtrail_crc32c(0, item->compressed, own.compressed_bytes);
+    unit_cut(unit, ring, &own.chunk);
     unit_base(unit, ring);
     unit->used += evtrail_frame_put_mark(unit_room(unit), &item->mark);
     unit->used += evtrail_frame_put_batch(unit_room(unit), &own);
@@ -497,7 +519,7 @@ static int put_item(struct evtrail_append *append, int fd, struct unit *unit, co
 
 int evtrail_append_item(struct evtrail_append *append, int fd, const struct evtrail_append_item *item)
 {
-    const size_t frames = 2 * (size_t)(item->accounts_count + item->losses_count) + 4;
+    const size_t frames = 2 * (size_t)(item->accounts_count + item->losses_count) + 6;
     struct unit unit = {malloc(frames * 160 + 2 * EVTRAIL_HEADER_BYTES_MAX), 0};
     struct evtrail_append_ring *rings = keep_rings(append);
     const uint32_t room = append->rings_room, count = append->rings_count;

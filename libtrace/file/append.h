@@ -21,7 +21,8 @@ enum {
 /* Where a ring's batches end. */
 struct evtrail_append_ring {
     uint32_t key; /* ring + 1; 0: free */
-    bool here;    /* the open file tells it */
+    bool here;      /* the open file tells it */
+    bool elsewhere; /* what comes next may leave some out, which is stored elsewhere */
     uint64_t events, ticks;
     uint64_t lost[EVTRAIL_CAUSES];
 };
@@ -85,6 +86,8 @@ struct evtrail_append_item {
 /* Writes all that is pending, then the unit. 0, or why nothing of it is in the file: -ENOSPC, -EROFS, -ENOMEM, ... (the file is cut back; if not even
  * that works the next write goes over it). */
 int evtrail_append_item(struct evtrail_append *append, int fd, const struct evtrail_append_item *item);
+/* Of all rings, what lies before the next batch is stored elsewhere: a gap, and no loss. */
+void evtrail_append_elsewhere(struct evtrail_append *append);
 /* The file is on disk up to `offset`. */
 void evtrail_append_synced(struct evtrail_append *append);
 /* Syncing failed: what is behind `synced` is cut off, and the rings known again from what is left; the frames before it will be written again. */

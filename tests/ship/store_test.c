@@ -469,6 +469,32 @@ static void store__gap__the_stored_stream_tells_the_loss_once(void **state)
     free(feed.bytes);
 }
 
+static void store__gap_of_what_another_collector_has__is_no_loss(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 2, 10, 400);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    static uint8_t out[WIRE_GAP_ROOM];
+    const struct wire_gap made = {.last = 6, .cause = WIRE_GAP_elsewhere};
+    struct wire_gap gap;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 3);
+    const size_t bytes = wire_put_gap(out, 0, 4, &made);
+    assert_null(wire_parse_gap(out + WIRE_HEADER_BYTES, bytes - WIRE_HEADER_BYTES, 4, &gap));
+    assert_int_equal(store_gap(feeder.stream, 4, &gap), 0);
+    feeder_put(&feeder, 7, 10);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 10);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 7);
+    for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++)
+        assert_int_equal(sum.lost[i], 0);
+    free(feed.bytes);
+}
+
 /* ---- looking into batches ----------------------------------------------------------------------------------------------------- */
 
 static void checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded(void **state)
@@ -541,6 +567,7 @@ int main(void)
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
         TEST(store__garbage_in_the_tree__is_set_aside_and_named),
         TEST(store__gap__the_stored_stream_tells_the_loss_once),
+        TEST(store__gap_of_what_another_collector_has__is_no_loss),
         TEST(checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded),
         TEST(store__opened_twice__the_second_is_told_why),
     };
