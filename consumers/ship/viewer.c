@@ -48,6 +48,7 @@ struct viewer {
     _Atomic bool stopping;
     pthread_mutex_t lock;
     pthread_cond_t changed;
+    bool broken;  /* and that was said */
     bool settled; /* agreed or failed, for the first time: */
     bool agreed;
     char why[700];
@@ -75,7 +76,8 @@ static void tell(struct viewer *viewer, bool agreed, const char *line)
         snprintf(viewer->why, sizeof(viewer->why), "%s", line);
         pthread_cond_signal(&viewer->changed);
     }
-    const bool saying = !first && viewer->agreed && !viewer->stopping;
+    const bool saying = !first && viewer->agreed && !viewer->stopping && agreed == viewer->broken;
+    viewer->broken = !agreed;
     pthread_mutex_unlock(&viewer->lock);
     if (saying)
         viewer->say(viewer->url.name, line);

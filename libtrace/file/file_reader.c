@@ -65,8 +65,9 @@ static int lose_batch(struct evtrail_file_cursor *cursor, const struct evtrail_i
 static int read_header(struct evtrail_file_cursor *cursor, const struct evtrail_item *item)
 {
     struct evtrail_frame frame;
-    const ssize_t n =
-        evtrail_input_read(&cursor->current.input, item->offset, cursor->scratch, EVTRAIL_HEADER_BYTES_MAX);
+    /* Not more than the batch has: behind it a stream may end, or wait. */
+    const size_t most = item->bytes < EVTRAIL_HEADER_BYTES_MAX ? item->bytes : EVTRAIL_HEADER_BYTES_MAX;
+    const ssize_t n = evtrail_input_read(&cursor->current.input, item->offset, cursor->scratch, most);
     if (n < 0)
         return (int)n;
     const char *what = evtrail_frame_prefix(cursor->scratch, (size_t)n, &frame);

@@ -56,6 +56,7 @@ struct evtrail_cursor_source {
     struct evtrail_source_frame frame;
     bool clock_known;
     bool clock_sought; /* the stream was looked through for its rate */
+    bool hz_borrowed;  /* source.clock.hz is that of another source, until a second reading comes */
 };
 /* What is known of a ring: to find out what is missing. */
 struct evtrail_ring_trail {

@@ -18,6 +18,7 @@ enum {
     FOREIGN_BYTES = 1 << 20, /* a file whose head is not ours is searched no further */
     SCAN_ITEMS = 4096,       /* following: at a time */
     SEEK_FOOTER_BYTES = 9,
+    RATE_NS_LEAST = 200000000, /* of readings that tell others' rate */
 };
 
 const char evtrail_ends_inside_frame[] = "the file ends inside a frame";
@@ -291,11 +292,33 @@ static bool reaches(struct evtrail_part *part, uint64_t end)
     return end <= part->size;
 }
 
+/* Clocks of one boot of one machine have one rate. The longest readings are the best. */
+static bool borrow_rate(const struct evtrail_file_cursor *cursor, struct evtrail_cursor_source *known)
+{
+    uint64_t longest_ns = RATE_NS_LEAST;
+    for (uint32_t i = 0; i < cursor->sources_count; i++) {
+        const struct evtrail_source *other = cursor->sources[i];
+        const struct evtrail_clock *clock = &other->clock;
+        const uint64_t ns = clock->last.monotonic_ns - clock->first.monotonic_ns;
+        const uint64_t ticks = clock->last.ticks - clock->first.ticks;
+        if (other == &known->source || clock->kind != known->source.clock.kind || !*other->boot_id ||
+            strcmp(other->boot_id, known->source.boot_id) != 0 || ns < longest_ns || ns > INT64_MAX ||
+            ticks > INT64_MAX)
+            continue;
+        longest_ns = ns;
+        known->source.clock.hz = (uint64_t)((long double)ticks * 1e9L / (long double)ns);
+        known->hz_borrowed = true;
+    }
+    return known->hz_borrowed;
+}
+
 /* Before the first batch of a stream, and of a source whose clock's rate is still not known. */
 static void seek_clock(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint32_t source)
 {
     struct evtrail_cursor_source *known = (struct evtrail_cursor_source *)cursor->sources[source];
     if (part->looked_ahead && (known->clock_sought || evtrail_clock_rate_known(&known->source.clock)))
+        return;
+    if (cursor->options.follow && part->looked_ahead && borrow_rate(cursor, known))
         return;
     evtrail_part_look_ahead(cursor, part);
     part->looked_ahead = true;

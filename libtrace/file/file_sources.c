@@ -162,6 +162,10 @@ void evtrail_cursor_add_clock(struct evtrail_file_cursor *cursor, struct evtrail
         clock->last.realtime_ns = realtime_ns;
     }
     known->clock_known = true;
+    if (known->hz_borrowed && clock->last.ticks != clock->first.ticks) {
+        clock->hz = known->frame.hz;
+        known->hz_borrowed = false;
+    }
 }
 
 /* From here on all times of the source are those of the collector's clock. Arithmetic is modulo 2^64: lies give nonsense, and nothing else. */
