@@ -4,6 +4,7 @@
  * said at the end.
  */
 #include "convert/convert.h"
+#include "convert/gzip.h"
 
 #include <evtrail/file.h>
 
@@ -266,6 +267,10 @@ static int options_check(const struct convert *convert)
 {
     const struct convert_format *const format = convert->format;
     const bool endpoint = convert->args->set[OPT_endpoint];
+    if (convert->args->set[OPT_gzip] && !endpoint)
+        return fail(CODE_usage, NULL, "--gzip is for --to otlp");
+    if (convert->args->set[OPT_gzip] && !gzip_built())
+        return fail(CODE_usage, NULL, "--gzip: this evtrail was built without zlib");
     if (format->network != endpoint)
         return fail(CODE_usage, NULL,
                     endpoint ? "--endpoint is for --to otlp" : "otlp goes to a server; name it with --endpoint URL");

@@ -46,8 +46,8 @@ LIST(verify_options, OPT_json, OPT_fail_on_loss, OPT_quiet);
 LIST(repair_options, OPT_output, OPT_force, OPT_quiet);
 LIST(merge_options, OPT_output, OPT_force, OPT_from, OPT_to, OPT_compression, OPT_quiet);
 LIST(split_options, OPT_split_time, OPT_split_size, OPT_output, OPT_force, OPT_compression, OPT_quiet);
-LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_endpoint, SOURCES, OPT_snapshot,
-     OPT_filter, OPT_from, OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
+LIST(convert_options, OPT_to_format, OPT_output, OPT_force, OPT_part_size, OPT_endpoint, OPT_gzip, SOURCES,
+     OPT_snapshot, OPT_filter, OPT_from, OPT_before, ENDS, OPT_fail_on_loss, OPT_quiet);
 LIST(import_options, OPT_output, OPT_force, OPT_compression, OPT_quiet);
 LIST(prune_options, OPT_directory, OPT_older, OPT_prune_size, OPT_prune_files, OPT_dry_run, OPT_quiet);
 LIST(bench_options, OPT_json, OPT_bench_seconds, OPT_bench_scale, OPT_bench_events, OPT_bench_peer, OPT_bench_list);

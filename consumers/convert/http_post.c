@@ -233,11 +233,11 @@ static int post_once(struct http_client *client, const char *path, const char *t
 {
     char head[2048];
     const bool v6 = strchr(client->host, ':') != NULL;
-    const int length =
-        snprintf(head, sizeof head,
-                 "POST %s%s HTTP/1.1\r\nHost: %s%s%s:%s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
-                 "User-Agent: OTel-OTLP-Exporter-evtrail\r\n\r\n",
-                 client->prefix, path, v6 ? "[" : "", client->host, v6 ? "]" : "", client->port, type, count);
+    const int length = snprintf(head, sizeof head,
+                                "POST %s%s HTTP/1.1\r\nHost: %s%s%s:%s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+                                "%sUser-Agent: OTel-OTLP-Exporter-evtrail\r\n\r\n",
+                                client->prefix, path, v6 ? "[" : "", client->host, v6 ? "]" : "", client->port, type,
+                                count, client->gzip ? "Content-Encoding: gzip\r\n" : "");
     int r = client_connect(client);
     if (r == 0)
         r = send_all(client->fd, head, (size_t)length);

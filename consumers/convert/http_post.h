@@ -12,6 +12,7 @@ struct http_client {
     char port[8];
     char prefix[1024]; /* path before ours, without the / at its end */
     int fd;            /* -1: none */
+    bool gzip;         /* bodies are */
 };
 struct http_answer {
     int status;

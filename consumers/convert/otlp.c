@@ -235,6 +235,7 @@ static int otlp_open(struct convert *convert)
         snprintf(convert->why, sizeof convert->why, "%s",
                  r == -EINVAL ? "no such URL; http://HOST:4318"
                               : "TLS is not spoken here; put a collector or a proxy between");
+    otlp->sender.client.gzip = convert->args->set[OPT_gzip];
     return r < 0 ? -EINVAL : timeline_new(&otlp->timeline, &ops);
 }
 
@@ -300,6 +301,7 @@ static void otlp_free(struct convert *convert)
     free(otlp->sources);
     timeline_free(otlp->timeline);
     http_client_fini(&otlp->sender.client);
+    scratch_fini(&otlp->sender.packed);
     scratch_fini(&otlp->sender.answer.body);
     scratch_fini(&otlp->request);
     free(otlp);

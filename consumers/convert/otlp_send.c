@@ -4,6 +4,8 @@
  */
 #include "otlp_send.h"
 
+#include "gzip.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +100,12 @@ static void refused(struct otlp_sender *sender, const char *path)
 
 int otlp_send(struct otlp_sender *sender, const char *path, const struct scratch *body)
 {
-    int r = -EIO;
+    int r = sender->client.gzip ? gzip(&sender->packed, body->bytes, body->used) : 0;
+    if (r < 0)
+        return r;
+    if (sender->client.gzip)
+        body = &sender->packed;
+    r = -EIO;
     for (unsigned try = 0; try < TRIES; try++) {
         sender->answer.status = 0;
         sender->answer.retry_after_s = -1;

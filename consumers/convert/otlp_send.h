@@ -11,6 +11,7 @@
 struct otlp_sender {
     struct http_client client;
     struct http_answer answer;
+    struct scratch packed; /* a body, compressed */
     uint64_t sent;     /* requests that were taken */
     uint64_t retried;  /* tries beyond the first */
     uint64_t rejected; /* records that the server did not take, of requests that it took */

@@ -2,6 +2,7 @@
 """A collector of OTLP/HTTP: collector.py DIRECTORY MODE keeps each body as DIRECTORY/N.PATH, writes its port to DIRECTORY/port and obeys MODE:
 ok; busy (each request is answered 503 or 429 once, with Retry-After: 0); partial (logs: 3 were rejected); refuse (spans: 400); down (503
 always); hang-up (each second request: the connection is closed); close (after each answer); chunked."""
+import gzip
 import http.server
 import os
 import sys
@@ -35,6 +36,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         global count, tries
         assert self.headers["Content-Type"] == "application/x-protobuf", self.headers
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            body = gzip.decompress(body)
+            open(f"{directory}/gzip", "a").close()
         tries += 1
         with open(f"{directory}/tries", "w") as file:
             file.write(str(tries))

@@ -44,6 +44,18 @@ decoded ok >all.txt
 golden all.txt trace.otlp.txt
 ! grep -q '^ *[0-9]*: ' all.txt || flop "fields that the schema lacks: $(grep -m 3 '^ *[0-9]*: ' all.txt)"
 
+# compressed it is the same
+if run 0 convert --help && has ' --gzip ' && "$EVTRAIL_COMMAND" convert --gzip --to otlp --endpoint "http://127.0.0.1:$port" trace.evt >out 2>err; then
+    rm -rf ok/*.v1.*
+    run 0 convert --gzip --to otlp --endpoint "http://127.0.0.1:$port" trace.evt
+    decoded ok >packed.txt
+    cmp packed.txt all.txt || flop "compressed: not all came"
+    [ -e ok/gzip ] || flop "it was not compressed"
+else
+    says 'built without zlib'
+fi
+run 2 convert --gzip --to csv trace.evt
+
 big 20000
 rm -rf ok/*.v1.*
 run 0 convert --to otlp --endpoint "http://127.0.0.1:$port" big.evt
