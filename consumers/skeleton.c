@@ -219,7 +219,7 @@ static int preload_find(struct consumer *consumer)
         return 0;
     consumer_note(consumer, CODE_missing);
     fail(CODE_missing, missing,
-         "not found beside evtrail's libraries; --with libc is what there is, if it is installed");
+         "not found beside evtrail's libraries; there are --with libc and --with ocaml, if they are installed");
     return r;
 }
 

@@ -267,7 +267,7 @@ static int preload_find(struct monitor *monitor)
     if (with->count == 0)
         return 0;
     return fail(CODE_missing, missing,
-                "not found beside evtrail's libraries; --with libc is what there is, if it is installed");
+                "not found beside evtrail's libraries; there are --with libc and --with ocaml, if they are installed");
 }
 
 int sources_program_prepare(struct monitor *monitor)

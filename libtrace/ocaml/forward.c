@@ -33,6 +33,7 @@ struct target {
 #define EVENT_OF(state) ((state)&0xffffu)
 
 static struct target targets[TYPES_MAX];
+static _Atomic uint32_t targets_end; /* after the last that was ever chosen */
 static struct rule rules[RULES_MAX];
 static unsigned rules_count;
 static _Atomic uint32_t rules_lock;
@@ -174,6 +175,8 @@ static int wants(const struct evtrail_forward_type *type)
     target->type.fields_count = (uint8_t)type->fields_count;
     target->type.int_field = (uint8_t)(field < 0 ? 0 : field);
     memcpy(target->type.types, type->types, type->fields_count);
+    if (type->id >= atomic_load_explicit(&targets_end, memory_order_relaxed))
+        atomic_store_explicit(&targets_end, type->id + 1, memory_order_relaxed); /* `pending` is what tells of it */
     /* E1 (release): the type before the state; pairs with E2. */
     atomic_store_explicit(&target->state, STATE(as, 0), memory_order_release);
     if (as != AS_NONE)
@@ -185,7 +188,8 @@ static int wants(const struct evtrail_forward_type *type)
 static unsigned same_event(const char *name, enum ocaml_as as)
 {
     const enum ocaml_as other = as == AS_BEGIN ? AS_END : as == AS_END ? AS_BEGIN : as;
-    for (uint32_t id = 0; id < TYPES_MAX; id++) {
+    const uint32_t end = atomic_load_explicit(&targets_end, memory_order_relaxed);
+    for (uint32_t id = 0; id < end; id++) {
         const uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire);
         const unsigned event = EVENT_OF(state);
         if (event != 0 && event != NO_EVENT && (AS_OF(state) == as || AS_OF(state) == other) &&
@@ -217,7 +221,8 @@ static int register_pending(void)
     atomic_store_explicit(&pending, 0, memory_order_relaxed);
     if (!atomic_load_explicit(&lost_event, memory_order_relaxed))
         atomic_store_explicit(&lost_event, register_one("evtrail.lost", AS_INT), memory_order_release);
-    for (uint32_t id = 0; id < TYPES_MAX; id++) {
+    const uint32_t end = atomic_load_explicit(&targets_end, memory_order_relaxed);
+    for (uint32_t id = 0; id < end; id++) {
         uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire);
         if (AS_OF(state) == AS_NONE || EVENT_OF(state) != 0)
             continue;

@@ -28,7 +28,8 @@ pool=yes
 cd "$stage"
 libraries=$(dirname "$(find . -name libevtrail.so.0)")
 for file in "$libraries"/libevtrail.so{,.0} "$libraries"/libevtrail-reader.so{,.0} "$libraries"/libevtrail-libc.so \
-    include/evtrail/{trace,evtrail,catalogue,reader,file,format}.h "$libraries"/pkgconfig/evtrail{,-reader}.pc \
+    "$libraries"/libevtrail-ocaml.so{,.0} "$libraries"/pkgconfig/evtrail-ocaml.pc \
+    include/evtrail/{trace,evtrail,catalogue,reader,file,format,ocaml}.h "$libraries"/pkgconfig/evtrail{,-reader}.pc \
     "$libraries"/cmake/evtrail/evtrailConfig{,Version}.cmake bin/evtrail share/man/man1/evtrail{,-record,-cat,-stat}.1 \
     share/bash-completion/completions/evtrail share/zsh/site-functions/_evtrail share/doc/evtrail/{README.md,CHANGELOG.md,LICENSE}; do
     [ -e "$file" ] || fail "$file is not installed"

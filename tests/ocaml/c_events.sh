@@ -60,7 +60,7 @@ seq 1000 | sed 's/^/int c.foreign /' | diff - <(grep foreign "$work/seen") >/dev
 
 # Domains that come and go, systhreads, children of fork: each event once.
 send 'c.*' domains 1000
-count 'int c.number' 4800
+count 'int c.number' 4801
 send 'c.*' threads 2000
 count 'int c.number' 8001
 count 'int c.foreign' 2000
@@ -70,6 +70,28 @@ mapfile -t pids < <(sed -n 's/^child=//p' "$work/out")
 for pid in "${pids[@]}"; do
     see "$pid"
     count 'int c.number' 10
+done
+
+# A consumer in the program itself.
+send 'c.*:info' inside 50
+grep -qx 'seen=150' "$work/out" || fail "$(grep seen "$work/out"), not 150: c.int, c.level, c.number"
+
+# Killed in the middle of it: what is in the ring is whole, and in order.
+rm -f "$OCAML_RUNTIME_EVENTS_DIR"/*
+for i in 1 2 3; do
+    EVTRAIL_OCAML='c.*' LD_PRELOAD=$EVTRAIL_LIBRARIES/libevtrail-ocaml.so "$programs/sender" ints 1000000000 >"$work/out" &
+    children+=($!)
+    until [ "$(du -k "$OCAML_RUNTIME_EVENTS_DIR/$!.events" 2>/dev/null | cut -f 1)0" -ge 2560 ]; do
+        kill -0 $! || fail "the sender ended"
+        sleep 0.01
+    done
+    kill -9 $!
+    wait $! 2>/dev/null || true
+    "$programs/consumer" "$OCAML_RUNTIME_EVENTS_DIR" $! >"$work/seen" || fail "the consumer: exit code $?"
+    for name in c.number test.own; do
+        sed -n "s/^int $name //p" "$work/seen" | awk 'NR > 1 && $1 != last + 1 { exit 1 } { last = $1 } END { exit NR < 1000 }' ||
+            fail "$name is not consecutive after a kill"
+    done
 done
 
 # A thread without the lock, more than can wait: what is lost is told, and nothing else happens.

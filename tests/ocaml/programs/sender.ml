@@ -37,7 +37,26 @@ let domains count =
   in
   let all = List.init 3 (fun _ -> Domain.spawn work) in
   work ();
-  List.iter Domain.join all
+  List.iter Domain.join all;
+  Gc.full_major ();
+  Gc.compact (); (* the events' types are not in OCaml's heap *)
+  ints 1
+
+(* A consumer in the process itself, which has no type for the payloads. *)
+let inside count =
+  let seen = ref 0 and cursor = Runtime_events.create_cursor None in
+  let callbacks =
+    Runtime_events.Callbacks.create ()
+    |> Runtime_events.Callbacks.add_user_event Runtime_events.Type.int (fun _ _ _ _ -> incr seen)
+  in
+  for _ = 1 to count do
+    kinds 1;
+    ints 1;
+    ignore (Runtime_events.read_poll cursor callbacks None)
+  done;
+  Runtime_events.free_cursor cursor;
+  ints 1;
+  Printf.printf "seen=%d\n" !seen
 
 (* Threads of one domain, and one that C made, all emitting at once; not before their types are registered, or too many wait. *)
 let threads count =
@@ -92,6 +111,7 @@ let run command count =
   | "forks" -> forks count
   | "domains" -> domains count
   | "threads" -> threads count
+  | "inside" -> inside count
   | "measure" -> ints 1; print_endline "measuring"; measure count
   | _ -> exit 2
 
