@@ -61,6 +61,7 @@ int send_status_show(const struct send_options *options, bool json);
 
 /* ---- the shipper -------------------------------------------------------------------------------------------------------- */
 
+enum { SEND_LATENCIES = 128 };
 struct send_figures {
     bool connected;
     const char *state;       /* "connecting", "waiting", "up", "draining", "ended" */
@@ -72,7 +73,7 @@ struct send_figures {
     uint64_t connects, failures;
     uint64_t sent_bytes, in_flight_bytes, window_bytes, stalls;
     double sent_rate, acked_rate, written_rate; /* bytes and events and events a second, of the last seconds */
-    uint64_t latency[40]; /* acknowledged batches, by log2 of us from the first event's emission */
+    uint64_t latency[SEND_LATENCIES]; /* acknowledged batches, by the time since their first event was emitted: send_latency_below() */
     bool offset_known;
     int64_t offset_ns, bound_ns; /* the collector's clock less ours */
     bool tls;
@@ -107,6 +108,9 @@ void send_shipper_free(struct send_shipper *shipper);
 /* ---- status ------------------------------------------------------------------------------------------------------------- */
 
 enum send_status_format { SEND_STATUS_text, SEND_STATUS_json, SEND_STATUS_metrics };
+/* Latencies of a bucket are below so many us: four buckets an octave. And which bucket. */
+uint64_t send_latency_below(unsigned bucket);
+unsigned send_latency_bucket(uint64_t us);
 /* Owned text, or NULL. */
 char *send_status_text(enum send_status_format format, const struct spool_stats *spool, const struct send_figures *figures,
                        const struct send_tail_figures *tail);

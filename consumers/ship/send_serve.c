@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 bool send_status_address(const char *directory, struct net_address *ret_address)
 {
@@ -105,7 +106,8 @@ int send_serve_start(struct send_shipper *shipper, const struct send_options *op
     int r = 0;
     if (!send_status_address(options->directory, &address))
         send_log("%s: too long a path for a socket: --status will not work; --metrics does", options->directory);
-    else
+    else if (unlink(address.host + 5) == 0 ||
+             errno == ENOENT) /* one that was killed left it: the spool's lock is ours */
         r = listen_on(shipper, &address, &shipper->status, &why);
     if (r == 0 && options->metrics) {
         r = net_address_parse(&address, options->metrics, 0, &why);

@@ -57,12 +57,8 @@ static void latency_note(struct send_shipper *shipper, const struct conn *conn, 
     pthread_mutex_lock(&shipper->lock);
     for (uint64_t sequence = from + 1; sequence <= to; sequence++) {
         const int64_t born = conn->born[sequence % FLIGHT].sequence == sequence ? conn->born[sequence % FLIGHT].ns : 0;
-        unsigned bucket = 0;
-        if (born == 0 || born > now)
-            continue;
-        for (uint64_t us = (uint64_t)(now - born) / 1000; us > 1 && bucket < 39; us >>= 1)
-            bucket++;
-        shipper->figures.latency[bucket]++;
+        if (born != 0 && born <= now)
+            shipper->figures.latency[send_latency_bucket((uint64_t)(now - born) / 1000)]++;
     }
     pthread_mutex_unlock(&shipper->lock);
 }

@@ -24,6 +24,20 @@ struct status {
     double now; /* realtime, seconds */
 };
 
+uint64_t send_latency_below(unsigned bucket)
+{
+    return bucket < 4 ? bucket + 1 : (UINT64_C(5) + bucket % 4) << (bucket / 4 - 1);
+}
+
+unsigned send_latency_bucket(uint64_t us)
+{
+    unsigned octave = 0;
+    while (us >> octave >= 8)
+        octave++;
+    const unsigned bucket = us < 4 ? (unsigned)us : octave * 4 + (unsigned)(us >> octave);
+    return bucket < SEND_LATENCIES ? bucket : SEND_LATENCIES - 1;
+}
+
 static double seconds_since(const struct status *status, int64_t realtime_ns)
 {
     return realtime_ns ? status->now - (double)realtime_ns / 1e9 : 0;
@@ -33,12 +47,12 @@ static double seconds_since(const struct status *status, int64_t realtime_ns)
 static double latency_at(const struct send_figures *figures, double part)
 {
     uint64_t all = 0, sum = 0;
-    for (unsigned i = 0; i < 40; i++)
+    for (unsigned i = 0; i < SEND_LATENCIES; i++)
         all += figures->latency[i];
-    for (unsigned i = 0; all && i < 40; i++) {
+    for (unsigned i = 0; all && i < SEND_LATENCIES; i++) {
         sum += figures->latency[i];
         if ((double)sum >= part * (double)all)
-            return (double)(UINT64_C(2) << i) / 1e6;
+            return (double)send_latency_below(i) / 1e6;
     }
     return 0;
 }
@@ -220,11 +234,11 @@ static void metrics_latency(const struct status *status)
     uint64_t sum = 0;
     fprintf(out, "# HELP evtrail_send_latency_seconds From a batch's first event to its acknowledgement.\n# TYPE "
                  "evtrail_send_latency_seconds histogram\n");
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < SEND_LATENCIES; i++) {
         sum += status->figures->latency[i];
-        if (i >= 8 && i < 30)
+        if (i % 4 == 3 && i >= 36)
             fprintf(out, "evtrail_send_latency_seconds_bucket{le=\"%.9g\"} %" PRIu64 "\n",
-                    (double)(UINT64_C(2) << i) / 1e6, sum);
+                    (double)send_latency_below(i) / 1e6, sum);
     }
     fprintf(out,
             "evtrail_send_latency_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\nevtrail_send_latency_seconds_count %" PRIu64

@@ -148,7 +148,7 @@ static int options_take(struct spool *spool, const struct spool_options *options
     if (own->refused_bytes == 0)
         own->refused_bytes = UINT64_C(16) << 20;
     if (own->flush_ns <= 0)
-        own->flush_ns = 20000000;
+        own->flush_ns = 10000000;
     snprintf(spool->name, sizeof spool->name, "%s", own->name ? own->name : "");
     own->name = spool->name;
     return 0;
@@ -161,7 +161,7 @@ void spool_reconfigure(struct spool *spool, const struct spool_options *options)
     own.max_bytes = own.max_bytes < UINT64_C(4) << 20 ? UINT64_C(4) << 20 : own.max_bytes;
     own.segment_bytes = own.segment_bytes > own.max_bytes / 4 ? own.max_bytes / 4 : own.segment_bytes;
     own.max_age_ns = options->max_age_ns;
-    own.flush_ns = options->flush_ns > 0 ? options->flush_ns : 20000000;
+    own.flush_ns = options->flush_ns > 0 ? options->flush_ns : 10000000;
     memcpy(own.policies, options->policies, sizeof own.policies);
     spool_lock(spool);
     spool->options = own;
@@ -373,6 +373,7 @@ void spool_close(struct spool *spool)
     spool_segment_end(spool);
     spool_at(SPOOL_AT_closing);
     spool_lock(spool);
+    spool_segments_delete(spool);
     spool_rings_save(spool);
     spool_unlock(spool);
     free_all(spool);

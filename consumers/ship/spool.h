@@ -65,7 +65,7 @@ struct spool_options {
     uint64_t segment_bytes;   /* 0: a 64th of max_bytes, within 1 MiB .. 16 MiB */
     uint64_t refused_bytes;   /* of refused/; 0: 16 MiB */
     uint64_t part_bytes;      /* with more than so much to send, a connection parts live data from it; 0: 32 MiB */
-    int64_t flush_ns;         /* what was taken is readable by the shipper after so long; 0: 20 ms */
+    int64_t flush_ns;         /* what was taken is readable by the shipper after so long; 0: 10 ms */
     int level;                /* of zstd; 0: 1 */
     bool no_uring;            /* plain writes */
     uint8_t policies[SPOOL_LEVELS]; /* enum spool_policy */

@@ -413,7 +413,7 @@ static bool is_done(const struct spool *spool, const struct spool_segment *segme
            (lane == SPOOL_LANES_MAX || segment->next <= spool_acked_now(spool, lane) + 1);
 }
 
-static void segments_delete(struct spool *spool)
+void spool_segments_delete(struct spool *spool)
 {
     char path[SPOOL_PATH_BYTES];
     size_t kept = 0;
@@ -443,7 +443,7 @@ void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence)
     if (spool->lanes[lane].used && sequence > before && sequence < spool->next) {
         flight_acked(spool, before, sequence);
         spool_acked_set(spool, lane, sequence);
-        segments_delete(spool);
+        spool_segments_delete(spool);
         spool_lanes_end(spool);
     }
     spool_unlock(spool);

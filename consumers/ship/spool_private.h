@@ -250,6 +250,7 @@ bool spool_is_refused(const struct spool *spool, uint64_t sequence); /* [L] */
 int spool_segment_end(struct spool *spool); /* [W] closes the open one */
 /* spool_fetch.c */
 void spool_cursor_reset(struct spool *spool, unsigned lane);
+void spool_segments_delete(struct spool *spool); /* [L] those of which all is acknowledged */
 /* spool_lane.c */
 void spool_part(struct spool *spool); /* [W] if it is wanted */
 void spool_lanes_end(struct spool *spool); /* [L] those of which all is acknowledged */

@@ -175,13 +175,15 @@ static void killed_at_points__drop_oldest(void **state)
     assert_true(at_all_points(1) >= 6);
     assert_true(at_all_points(2) >= 4);
     assert_true(end() > 0);
-    assert_true(killed_in[SPOOL_AT_drop_written] && killed_in[SPOOL_AT_drop_committed] && killed_in[SPOOL_AT_drop_deleted]);
+    assert_true(killed_in[SPOOL_AT_drop_written] && killed_in[SPOOL_AT_drop_committed] &&
+                killed_in[SPOOL_AT_drop_deleted]);
 }
 
 static void killed_at_points__drop_by_level(void **state)
 {
     (void)state;
-    assert_int_equal(spool_policies_parse("error=block,info=drop-newest,debug=drop-oldest", rig.options.policies, NULL), 0);
+    assert_int_equal(spool_policies_parse("error=block,info=drop-newest,debug=drop-oldest", rig.options.policies, NULL),
+                     0);
     rig.options.max_bytes = 4 << 20;
     chunk_events = 9000;
     assert_true(at_all_points(1) >= 6);
@@ -207,7 +209,7 @@ int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(killed_at_points__block),       T(killed_at_points__refusals),          T(killed_at_points__drop_oldest),
+        T(killed_at_points__block),         T(killed_at_points__refusals),          T(killed_at_points__drop_oldest),
         T(killed_at_points__drop_by_level), T(killed_at_random__all_is_there_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
