@@ -63,9 +63,9 @@ void collect_log(struct collect *collect, int priority, const char *format, ...)
 static void on_store_event(void *context, const struct store_event *event)
 {
     struct collect *collect = context;
-    const int priority = event->kind == STORE_EVENT_state     ? (event->error ? LOG_ERR : LOG_NOTICE)
-                         : event->kind == STORE_EVENT_garbage ? LOG_WARNING
-                                                              : LOG_INFO;
+    const int priority = event->kind == STORE_EVENT_state ? (event->error ? LOG_ERR : LOG_NOTICE)
+                         : event->kind == STORE_EVENT_garbage || event->kind == STORE_EVENT_crowded ? LOG_WARNING
+                                                                                                    : LOG_INFO;
     collect_log(collect, priority, "%s: %s", event->path ? event->path : collect->options.store, event->text);
 }
 

@@ -48,6 +48,7 @@ enum store_event_kind {
     STORE_EVENT_state,    /* state changed: `text` says what and what to do */
     STORE_EVENT_garbage,  /* something in the tree is no trace file of ours: set aside, see `path` */
     STORE_EVENT_repaired, /* a file's torn end was cut: `number` bytes */
+    STORE_EVENT_crowded,  /* all processes together have more types and rings than there is memory for: `path` has many of them */
     STORE_EVENT_deleted,  /* retention deleted `path`, of `number` bytes */
 };
 struct store_event {

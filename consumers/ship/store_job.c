@@ -86,14 +86,15 @@ static int frame_source(struct store *store, struct store_job *job)
         job->resolved = true;
         job->source->references++;
     }
-    if (number(job->record, frame.number, job->source) < 0)
+    if (number(job->record, frame.number, job->source) < 0 || store_source_heavy(store, job->source))
         return 0;
     evtrail_append_frame(&job->source->append, &job->frame, job->data);
+    store_source_weigh(store, job->source);
     return 0;
 }
 
 /* SCHEMA, CLOCK and OFFSET: all begin with their source's number. */
-static int frame_other(struct store_job *job)
+static int frame_other(struct store *store, struct store_job *job)
 {
     uint32_t at;
     struct evtrail_clock_frame clock;
@@ -101,8 +102,10 @@ static int frame_other(struct store_job *job)
         return 0;
     memcpy(&at, job->data + EVTRAIL_FRAME_PREFIX_BYTES, 4);
     struct store_source *source = resolve(job, at);
-    if (!source || evtrail_append_frame(&source->append, &job->frame, job->data) < 0)
+    if (!source || (job->frame.tag == EVTRAIL_TAG_SCHEMA && store_source_heavy(store, source)) ||
+        evtrail_append_frame(&source->append, &job->frame, job->data) < 0)
         return 0;
+    store_source_weigh(store, source);
     if (job->frame.tag == EVTRAIL_TAG_CLOCK && !evtrail_frame_parse_clock(job->data, job->frame.bytes, &clock))
         source->ended |= clock.flags & EVTRAIL_CLOCK_GONE;
     return 0;
@@ -115,7 +118,7 @@ static int process_frame(struct store *store, struct store_job *job)
     else if (job->frame.tag == EVTRAIL_TAG_SOURCE)
         return frame_source(store, job);
     else
-        return frame_other(job);
+        return frame_other(store, job);
     return 0;
 }
 
@@ -152,7 +155,7 @@ static int process_batch(struct store *store, struct store_job *job)
         return 0;
     }
     struct store_source *source = resolve(job, job->header->source);
-    if (!source) {
+    if (!source || store_source_heavy(store, source)) {
         store->figures.lost_events += job->header->chunk.events;
         store_record_reach(record, job->sequence);
         return 0;
@@ -169,6 +172,7 @@ static int process_batch(struct store *store, struct store_job *job)
     if (r < 0)
         return r;
     record->last = source;
+    store_source_weigh(store, source);
     store->figures.batches++;
     store->figures.events += job->header->chunk.events;
     store->figures.bytes += job->header->compressed_bytes + job->header->header_bytes;

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512 };
+enum { STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512, STORE_HEAVY_BYTES = 256 << 10, STORE_ALL_SOURCES_MAX = 1 << 16 };
 
 struct store_source;
 
@@ -86,6 +86,7 @@ struct store_source {
     struct store_source *newer, *older;                /* with a descriptor: by last use */
     struct store_source *next_dirty;
     uint64_t session_id;
+    size_t held;         /* bytes of memory that it has, as last counted */
     uint32_t references; /* jobs that are resolved to it, numbers */
     char *set;           /* relative to the root, without ".NNNNN.evt" */
     struct evtrail_append append;
@@ -151,6 +152,8 @@ struct store {
     struct store_source *sources, *dirty, *newest, *oldest;
     struct store_record *changed;
     unsigned descriptors, dirty_count, sources_count;
+    size_t held; /* by all sources */
+    bool crowded_told;
     int64_t retry_ns, swept_ns;
     struct store_tree tree;
     struct store_stats figures;
@@ -202,6 +205,10 @@ void store_source_free(struct store *store, struct store_source *source);
 /* The descriptor of its part, for writing; opened or made if need be. */
 int store_source_open(struct store *store, struct store_source *source);
 void store_source_release(struct store *store, struct store_source *source); /* the descriptor */
+/* Counts anew what memory it has. */
+void store_source_weigh(struct store *store, struct store_source *source);
+/* All sources together have too much memory, and this one has its part in that: what it brings beyond what is known is not taken. */
+bool store_source_heavy(struct store *store, const struct store_source *source);
 /* Whether a unit of so many bytes goes into another part. */
 bool store_source_full(const struct store *store, const struct store_source *source, size_t bytes);
 /* Gives the part its index. All of it is committed. */

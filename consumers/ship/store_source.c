@@ -135,6 +135,31 @@ void store_source_dirty(struct store *store, struct store_source *source)
     store->dirty_count++;
 }
 
+/* ---- memory ---------------------------------------------------------------------------------------------------------- */
+
+void store_source_weigh(struct store *store, struct store_source *source)
+{
+    const struct evtrail_append *append = &source->append;
+    const size_t now = append->pending.room + append->known_room * sizeof(*append->known) +
+                       append->described_room * sizeof(*append->described) +
+                       append->rings_room * sizeof(*append->rings);
+    store->held += now - source->held;
+    source->held = now;
+}
+
+bool store_source_heavy(struct store *store, const struct store_source *source)
+{
+    if (store->held <= 4 * store->options.queue_bytes || source->held <= STORE_HEAVY_BYTES)
+        return false;
+    if (!store->crowded_told)
+        store_notice(store, STORE_EVENT_crowded, source->set, source->held, -ENOMEM,
+                     "a process with more event types and rings than there is memory for: what is new of it is left "
+                     "out and counted as "
+                     "lost; look at it, or raise --memory");
+    store->crowded_told = true;
+    return true;
+}
+
 /* ---- parts ---------------------------------------------------------------------------------------------------------- */
 
 bool store_source_full(const struct store *store, const struct store_source *source, size_t bytes)
@@ -250,7 +275,8 @@ struct store_source *store_source_get(struct store *store, struct store_record *
             known->ended = false;
             return known;
         }
-    *ret_error = record->sources_count >= 2 * STORE_SOURCES_MAX ? -E2BIG : -ENOMEM;
+    const bool many = record->sources_count >= 2 * STORE_SOURCES_MAX || store->sources_count >= STORE_ALL_SOURCES_MAX;
+    *ret_error = many ? -E2BIG : -ENOMEM;
     struct store_source *source = *ret_error == -E2BIG ? NULL : calloc(1, sizeof(*source));
     if (source)
         source->set = strdup(set);
@@ -266,6 +292,7 @@ struct store_source *store_source_get(struct store *store, struct store_record *
         source->append.set_id = (uint64_t)source->touched_ns;
     link_source(store, record, source);
     resume(store, source);
+    store_source_weigh(store, source);
     return source;
 }
 
@@ -289,6 +316,7 @@ void store_source_free(struct store *store, struct store_source *source)
     if (source->next)
         source->next->prev = source->prev;
     store->sources_count--;
+    store->held -= source->held;
     evtrail_append_fini(&source->append);
     free(source->set);
     free(source);

@@ -198,6 +198,7 @@ int store_commit(struct store *store)
         store->dirty = source->next_dirty;
         source->dirty = false;
         evtrail_append_synced(&source->append);
+        store_source_weigh(store, source);
     }
     store->dirty_count = 0;
     for (struct store_record *record = store->changed; record; record = record->next_changed)

@@ -4,6 +4,8 @@
  */
 #include "store_feed.h"
 
+#include "layout.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -400,6 +402,61 @@ static void store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_
     free(feed.bytes);
 }
 
+static void store__limits_of_one_process__leave_the_others_alone(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 2, 60, 1000);
+    struct store *store =
+        open_with(place, (struct store_options){.rotate_bytes = 10000, .no_sync = true, .source = {.files = 2}});
+    struct feeder feeder;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 60);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.files, 4);
+    assert_int_equal(sum.closed, 4);
+    free(feed.bytes);
+}
+
+static void store__more_types_than_memory__are_left_out_and_counted(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 4, 200);
+    struct store *store = open_with(place, (struct store_options){.no_sync = true, .queue_bytes = 1 << 18});
+    struct feeder feeder;
+    uint8_t *out = calloc(1, 1 << 16);
+    struct store_stats stats;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 1);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    for (uint64_t i = 0; i < 400; i++) { /* entries that are all new */
+        const size_t entries = 60000 / 16;
+        for (size_t e = 0; e < entries; e++) {
+            const struct evtrail_meta_header head = {.bytes = 16, .kind = 77};
+            const uint64_t value = i * entries + e;
+            memcpy(out + EVTRAIL_SCHEMA_HEAD + e * 16, &head, sizeof(head));
+            memcpy(out + EVTRAIL_SCHEMA_HEAD + e * 16 + 8, &value, 8);
+        }
+        const struct evtrail_frame frame = {EVTRAIL_MAGIC_OTHER, EVTRAIL_TAG_SCHEMA,
+                                            (uint32_t)evtrail_frame_put_schema(out, 0, entries * 16)};
+        assert_int_equal(store_frame(feeder.stream, &frame, out), 0);
+        assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    }
+    assert_true(store->held < 8 << 20);
+    assert_non_null(strstr(events, "more event types and rings"));
+    feeder_put(&feeder, 2, 4);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 4);
+    store_stats(store, &stats);
+    assert_true(stats.lost_events > 0);
+    feeder_close(&feeder);
+    close_store(store);
+    free(out);
+    free(feed.bytes);
+}
+
 static void store__garbage_in_the_tree__is_set_aside_and_named(void **state)
 {
     const struct place *place = *state;
@@ -565,6 +622,8 @@ int main(void)
         TEST(names__of_liars__stay_below_the_root),
         TEST(store__more_processes_than_descriptors__few_files_are_open),
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
+        TEST(store__limits_of_one_process__leave_the_others_alone),
+        TEST(store__more_types_than_memory__are_left_out_and_counted),
         TEST(store__garbage_in_the_tree__is_set_aside_and_named),
         TEST(store__gap__the_stored_stream_tells_the_loss_once),
         TEST(store__gap_of_what_another_collector_has__is_no_loss),
