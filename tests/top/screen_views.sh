@@ -197,7 +197,7 @@ rm -r config
 # ---- hostile: names and strings with control characters come as escapes ----
 if command -v python3 >/dev/null; then
     screen 80x24 tmux-256color -v log -- "$EMITTER" -n 200
-    wait_for 'ended with code 0' ; keys j
+    wait_for 'ended with code 0' ; wait_for 't.fault' ; keys j
     wait_for 'why="it is the'
     keys q
     ended 0
