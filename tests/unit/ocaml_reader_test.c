@@ -427,7 +427,7 @@ static void flood__writer_laps_the_reader__nothing_wrong_is_read(void **state)
         }
         read += at;
         ring.at = copy.at + at;
-        if (read > 300000 && (gaps > 20 || read > 30000000))
+        if (read > 300000 && (gaps > 20 || read > 4000000))
             atomic_store(&writer.stop, true);
     }
     assert_int_equal(read + lost, b.words[0]);
