@@ -73,7 +73,7 @@ static void on_store_event(void *context, const struct store_event *event)
 static void on_store_wake(void *context)
 {
     struct collect *collect = context;
-    evloop_post(collect->loop, &collect->wake);
+    evloop_post(collect->loop, &collect->wake->post);
 }
 
 static void go_on_all(struct collect *collect)
@@ -88,8 +88,11 @@ static void go_on_all(struct collect *collect)
 
 static void on_wake(struct evloop_post *post)
 {
-    struct collect *collect = (struct collect *)((char *)post - offsetof(struct collect, wake));
-    if (!collect->store)
+    struct collect_wake *wake = (struct collect_wake *)post;
+    struct collect *collect = wake->collect;
+    if (!collect)
+        free(wake);
+    if (!collect || !collect->store)
         return;
     store_dispatch(collect->store);
     go_on_all(collect);
@@ -270,7 +273,13 @@ int collect_new(struct collect **ret_collect, struct evloop *loop, const struct 
     collect->loop = loop;
     collect->log = log;
     collect->log_context = context;
-    collect->wake.call = on_wake;
+    collect->wake = calloc(1, sizeof(*collect->wake));
+    if (!collect->wake) {
+        free(collect);
+        return -ENOMEM;
+    }
+    collect->wake->post.call = on_wake;
+    collect->wake->collect = collect;
     collect->started_ns = collect->rates_ns = collect_now().monotonic_ns;
     if (gethostname(collect->host, sizeof(collect->host) - 1) < 0)
         snprintf(collect->host, sizeof(collect->host), "unknown");
@@ -316,6 +325,10 @@ void collect_free(struct collect *collect)
     if (store)
         store_close(store, collect_now().monotonic_ns + stop_ns);
     collect->store = NULL;
+    collect->wake->collect = NULL;
+    if (!__atomic_load_n(&collect->wake->post.queued,
+                         __ATOMIC_ACQUIRE)) /* else it frees itself; nobody posts any more */
+        free(collect->wake);
     net_tls_free(collect->tls);
     store_checker_free(collect->checker);
     live_free(collect->live);

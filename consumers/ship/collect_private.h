@@ -53,6 +53,12 @@ struct collect_peer {
 
 struct collect_serve; /* metrics and status */
 
+/* Of its own, as it may be queued in the loop when the collector ends. */
+struct collect_wake {
+    struct evloop_post post; /* first */
+    struct collect *collect; /* NULL: it has ended */
+};
+
 struct collect_totals {
     uint64_t connections, byes[WIRE_BYE_CODES];
     uint64_t events, batches, bytes; /* accepted of senders that are gone, too */
@@ -71,7 +77,7 @@ struct collect {
     struct collect_options options;
     struct live *live;
     struct collect_tap *tap; /* live's, unless a test has set another */
-    struct evloop_post wake;
+    struct collect_wake *wake;
     struct evloop_timer timer;
     struct collect_peer *peers;
     unsigned peers_count, held_count;

@@ -330,7 +330,7 @@ static inline void client_step(struct client *client)
 /* Until `done` says so; at most a minute. */
 static inline void rig_run(struct rig *rig, struct client *clients, unsigned count, bool (*done)(const struct client *clients, unsigned count))
 {
-    const int64_t until = store_now_ns() + SECONDS(60);
+    const int64_t until = store_now_ns() + SECONDS(240);
     while (!done(clients, count)) {
         if (store_now_ns() > until)
             fail_msg("nothing more happens; the collector's log:\n%s", rig->log);

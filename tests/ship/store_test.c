@@ -250,6 +250,10 @@ static void check_disk_state(const struct place *place, const char *point, int e
     wait_for_state(store, wanted);
     assert_int_equal(store_room(store), 0);
     assert_true(feeder.durable < 30);
+    for (unsigned i = 0; i < 60000 && !strstr(events, store_state_text(wanted)); i++) {
+        store_dispatch(store);
+        usleep(1000);
+    }
     assert_non_null(strstr(events, store_state_text(wanted)));
     wait_for_state(store, STORE_ok); /* by itself */
     assert_int_equal(store_drain(store, SECONDS(60)), 0);
@@ -445,6 +449,10 @@ static void store__more_types_than_memory__are_left_out_and_counted(void **state
         assert_int_equal(store_drain(store, SECONDS(60)), 0);
     }
     assert_true(store->held < 8 << 20);
+    for (unsigned i = 0; i < 60000 && !strstr(events, "more event types and rings"); i++) {
+        store_dispatch(store);
+        usleep(1000);
+    }
     assert_non_null(strstr(events, "more event types and rings"));
     feeder_put(&feeder, 2, 4);
     assert_int_equal(store_drain(store, SECONDS(60)), 0);
