@@ -5,48 +5,16 @@
 #include "ship/wire.h"
 
 #include "file/crc32c.h"
+#include "file/get.h"
 
 #include <errno.h>
 #include <string.h>
-
-/* A cursor that gives zeros, and remembers it, when the bytes are at an end. */
-struct parser {
-    const uint8_t *at, *end;
-    bool bad;
-};
-
-static uint64_t get(struct parser *parser, unsigned bytes)
-{
-    uint64_t value = 0;
-    if (parser->bad || (size_t)(parser->end - parser->at) < bytes) {
-        parser->bad = true;
-        return 0;
-    }
-    memcpy(&value, parser->at, bytes);
-    parser->at += bytes;
-    return value;
-}
-
-static uint16_t get16(struct parser *parser)
-{
-    return (uint16_t)get(parser, 2);
-}
-
-static uint32_t get32(struct parser *parser)
-{
-    return (uint32_t)get(parser, 4);
-}
-
-static uint64_t get64(struct parser *parser)
-{
-    return get(parser, 8);
-}
 
 /* A text of at most size - 1 bytes into room[size]; longer ones, and those with a NUL inside, are none. */
 static void get_text(struct parser *parser, char *room, size_t size)
 {
     const size_t bytes = get16(parser);
-    if (parser->bad || (size_t)(parser->end - parser->at) < bytes || bytes >= size || memchr(parser->at, 0, bytes)) {
+    if (!has(parser, bytes) || bytes >= size || memchr(parser->at, 0, bytes)) {
         parser->bad = true;
         return;
     }

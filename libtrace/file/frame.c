@@ -4,9 +4,10 @@
  */
 #include "file/frame.h"
 
-#include "file/put.h"
 #include "file/codec.h"
 #include "file/crc32c.h"
+#include "file/get.h"
+#include "file/put.h"
 #include "layout.h"
 
 #include <string.h>
@@ -158,43 +159,15 @@ size_t evtrail_frame_put_index(uint8_t *out, uint64_t first, const struct evtrai
 
 /* ---- parsing ---------------------------------------------------------------------------------------------------- */
 
-/* A cursor that gives zeros, and remembers it, when the bytes are at an end. */
-struct parser {
-    const uint8_t *at, *end;
-    bool bad;
-};
-
 static struct parser begin(const uint8_t *at, size_t bytes)
 {
     return (struct parser){at + EVTRAIL_FRAME_PREFIX_BYTES, at + bytes, bytes < EVTRAIL_FRAME_PREFIX_BYTES};
 }
 
-static uint64_t get(struct parser *parser, unsigned bytes)
-{
-    uint64_t value = 0;
-    if (parser->bad || (size_t)(parser->end - parser->at) < bytes) {
-        parser->bad = true;
-        return 0;
-    }
-    memcpy(&value, parser->at, bytes);
-    parser->at += bytes;
-    return value;
-}
-
-static uint32_t get32(struct parser *parser)
-{
-    return (uint32_t)get(parser, 4);
-}
-
-static uint64_t get64(struct parser *parser)
-{
-    return get(parser, 8);
-}
-
 /* Text of `bytes` bytes into room[size], which is zero; longer text is cut. Control characters come as they are. */
 static void get_bytes(struct parser *parser, size_t bytes, char *room, size_t size)
 {
-    if (parser->bad || (size_t)(parser->end - parser->at) < bytes) {
+    if (!has(parser, bytes)) {
         parser->bad = true;
         return;
     }
