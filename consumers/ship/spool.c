@@ -175,7 +175,9 @@ static int lock_take(struct spool *spool, char **ret_error)
     spool_path(spool, "lock", path);
     spool->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (spool->lock_fd < 0)
-        return complain(ret_error, -errno, path, "%s; the spool must be writable for this user", strerror(errno));
+        return complain(ret_error, -errno, path, "%s; %s", strerror(errno),
+                        errno == EROFS ? "remount it writable, or name another place with --spool"
+                                       : "the spool must be writable for this user");
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         const int error = errno;
         if (error != EWOULDBLOCK)
