@@ -124,7 +124,8 @@ static void page_send(const struct server *server, struct connection *connection
 static void route(struct server *server, struct connection *connection, const struct request *request, bool head)
 {
     const bool data = strcmp(request->path, "/data") == 0, updates = strcmp(request->path, "/updates") == 0;
-    if ((data || updates) && !token_given(server->token, request))
+    connection->known = (data || updates) && token_given(server->token, request);
+    if ((data || updates) && !connection->known)
         answer_status(server, connection, 401);
     else if ((data || updates) && head) /* what would be sent is not known before it is */
         answer_status(server, connection, 405);

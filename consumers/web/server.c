@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * The loop: one poll() for all connections. Each has a deadline; when there are too many, the one whose request has been coming for longest
- * makes room for the next.
+ * The loop: one poll() for all connections. Each has a deadline; when there are too many, the oldest of those that have
+ * not shown the token makes room for the next.
  */
 #include "server.h"
 
@@ -84,6 +84,13 @@ static void connection_close(struct connection *connection)
     connection->state = STATE_FREE;
 }
 
+/* Whoever has no token must not hold a place against one who has, by a request that does not end nor by an answer that it does not read. */
+static bool may_go(const struct connection *connection)
+{
+    const enum connection_state state = connection->state;
+    return state == STATE_HEAD || state == STATE_DRAIN || (state == STATE_SEND && !connection->known);
+}
+
 static struct connection *room(struct server *server)
 {
     struct connection *oldest = NULL;
@@ -91,7 +98,7 @@ static struct connection *room(struct server *server)
         struct connection *const one = &server->connections[i];
         if (one->state == STATE_FREE)
             return one;
-        if ((one->state == STATE_HEAD || one->state == STATE_DRAIN) && (!oldest || one->begun_ns < oldest->begun_ns))
+        if (may_go(one) && (!oldest || one->begun_ns < oldest->begun_ns))
             oldest = one;
     }
     if (oldest)
@@ -115,6 +122,7 @@ static void take_connections(struct server *server)
         one->deadline_ns = now + HEAD_NS;
         one->in_used = one->out_used = one->out_sent = one->body_count = one->body_sent = one->drained = 0;
         one->snapshot = NULL;
+        one->known = false;
     }
     if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED) /* no descriptors: they come back, not at once */
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);

@@ -38,6 +38,7 @@ struct connection {
     enum connection_state state;
     int fd;
     int64_t begun_ns, deadline_ns, moved_ns;
+    bool known; /* it has shown the token */
     uint64_t after;
     struct facts told;
     size_t drained, in_used, out_used, out_sent, body_count, body_sent;

@@ -39,8 +39,10 @@ class Server:
             raise SystemExit(f"no address: {line!r} {self.process.stderr.read()}")
         self.host, self.port, self.token = found[1], int(found[2]), found[3]
 
-    def connect(self, receive=None):
+    def connect(self, receive=None, segment=None):
         s = socket.socket()
+        if segment:  # the server's buffer is small, too
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, segment)
         if receive:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive)
         s.settimeout(BOUND)
@@ -185,6 +187,18 @@ check("a port that is taken", (taken.returncode, f"port {server.port} of 127.0.0
 idle = [server.connect() for _ in range(150)]
 check("among idle connections", server.ask()[0], 200)
 for s in idle:
+    s.close()
+# As many as there is room for, which ask for the page and do not read it: neither do they hold up who has the token.
+full = [server.connect(receive=1, segment=536) for _ in range(64)]
+for s in full:
+    s.sendall(server.head().encode())
+    try:
+        s.recv(1, socket.MSG_PEEK)  # it is being answered
+    except ConnectionResetError:
+        pass
+for _ in range(3):
+    check("among those that do not read the page", server.ask("/data", token=server.token)[0], 200)
+for s in full:
     s.close()
 slow.setblocking(True)
 slow.settimeout(BOUND)
