@@ -24,35 +24,17 @@ struct binding {
     uint32_t count;
 };
 
-static int series_make(struct model *model)
-{
-    struct model_loop *const loop = &model->loop;
-    struct series **const sums[] = {&model->messages_at,  &model->created_at,    &model->closed_at,
-                                    &loop->operations_at, &loop->submissions_at, &loop->iterations_at,
-                                    &loop->busy_at,       &loop->idle_at};
-    struct series **const gauges[] = {&model->open_at, &model->active_at, &model->waiting_at, &model->out_at,
-                                      &model->others_at};
-    bool made = true;
-    for (unsigned i = 0; i < sizeof sums / sizeof sums[0]; i++)
-        made &= (*sums[i] = axis_series(&model->axis, false)) != NULL;
-    for (unsigned i = 0; i < sizeof gauges / sizeof gauges[0]; i++)
-        made &= (*gauges[i] = axis_series(&model->axis, true)) != NULL;
-    made &= (model->round_trip_at = axis_cells(&model->axis)) != NULL;
-    return made ? 0 : -ENOMEM;
-}
-
 int model_new(struct model **ret_model)
 {
     struct model *const model = calloc(1, sizeof *model);
     if (!model)
         return -ENOMEM;
-    axis_init(&model->axis);
     idtable_init(&model->ids, MODEL_ENTITIES_MAX);
     for (unsigned i = 0; i < MODEL_TIMES; i++)
         histogram_init(&model->times[i]);
     model->names = calloc(MODEL_NAMES_MAX, sizeof *model->names);
     model->addresses = calloc(MODEL_ADDRESSES_MAX, sizeof *model->addresses);
-    if (!model->names || !model->addresses || series_make(model) < 0) {
+    if (!model->names || !model->addresses) {
         model_free(model);
         return -ENOMEM;
     }
@@ -64,7 +46,6 @@ void model_free(struct model *model)
 {
     if (!model)
         return;
-    axis_fini(&model->axis);
     idtable_fini(&model->ids);
     for (unsigned i = 0; i < MODEL_TIMES; i++)
         histogram_fini(&model->times[i]);
@@ -143,6 +124,14 @@ static void feed_source(struct model *model, const struct evtrail_source *source
         snprintf(model->host, sizeof model->host, "%s", source->host);
 }
 
+static void time_seen(struct model *model, int64_t time_ns)
+{
+    if (model->events == 1)
+        model->first_ns = model->last_ns = time_ns;
+    if (time_ns > model->last_ns)
+        model->last_ns = time_ns;
+}
+
 void model_feed(struct model *model, const struct evtrail_event *event)
 {
     if (event->what == EVTRAIL_EVENT_LOST)
@@ -152,16 +141,14 @@ void model_feed(struct model *model, const struct evtrail_event *event)
     if (event->what != EVTRAIL_EVENT)
         return;
     const struct bound *const bound = event->type ? bound_of(model, event) : NULL;
-    if (!bound || !bound->handler) {
-        model->ignored++;
+    if (!bound || !bound->handler)
         return;
-    }
     struct step step = {.model = model, .event = event};
     for (unsigned i = 0; i < HANDLER_FIELDS && bound->handler->fields[i]; i++)
         if (evtrail_event_value(event, (unsigned)bound->field[i], &step.value[i]) < 0)
             step.value[i] = (struct evtrail_value){.null = true};
     model->events++;
-    step.place = axis_place(&model->axis, event->time);
+    time_seen(model, event->time);
     bound->handler->call(&step);
 }
 
@@ -245,8 +232,8 @@ uint64_t model_fair_wait_ns(const struct model *model)
 double model_seconds(const struct model *model)
 {
     const bool run = model->run_from_ns != 0 && model->run_to_ns > model->run_from_ns;
-    const double ns = run ? (double)model->run_to_ns - (double)model->run_from_ns
-                          : (double)model->axis.last_ns - (double)model->axis.start_ns;
+    const double ns =
+        run ? (double)model->run_to_ns - (double)model->run_from_ns : (double)model->last_ns - (double)model->first_ns;
     return ns > 0 ? ns / 1e9 : 0;
 }
 
@@ -276,7 +263,7 @@ const char *model_time_name(enum model_time time)
 
 uint64_t model_out_ns(const struct model *model, const struct model_address *address)
 {
-    const int64_t last = model->axis.last_ns, since = address->out_since_ns;
+    const int64_t last = model->last_ns, since = address->out_since_ns;
     return address->out_ns + (address->out && last > since ? (uint64_t)last - (uint64_t)since : 0);
 }
 

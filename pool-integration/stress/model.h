@@ -10,7 +10,6 @@
 
 #include "histogram.h"
 #include "idtable.h"
-#include "series.h"
 
 enum {
     MODEL_CODES = EVPOOL_CODES + 1, /* the last: one that this pool does not have */
@@ -19,10 +18,8 @@ enum {
     MODEL_OUTCOMES = 4,
     MODEL_NAMES_MAX = 1024,
     MODEL_ADDRESSES_MAX = 4096,
-    MODEL_ADDRESSES_DRAWN = 64, /* have a series of their own */
     MODEL_ENTITIES_MAX = 1 << 20,
     MODEL_LABEL_BYTES = 96,
-    MODEL_STORIES = 8,
 };
 enum model_time { TIME_round_trip, TIME_message, TIME_wait, TIME_connect, TIME_tls, TIME_resolve, TIME_use, TIME_turn, TIME_late };
 #define MODEL_TIMES 9
@@ -34,16 +31,8 @@ struct model_name {
 struct model_address {
     char label[MODEL_LABEL_BYTES];
     bool out;       /* ejected or probing */
-    uint32_t open;  /* connections now */
     uint64_t created, reused, closed, attempts, failures, ejections, use_ns, out_ns;
     int64_t out_since_ns; /* while it is left out */
-    struct series *connections; /* NULL: not drawn alone */
-};
-/* An error as it was told in full, and how often one of this code was. */
-struct model_story {
-    int code;
-    uint64_t count;
-    char text[512];
 };
 
 /* What the loop did, from its beginning until the pool was empty. */
@@ -51,17 +40,16 @@ struct model_loop {
     bool over;
     uint64_t iterations, operations, completions, submissions, submitted, wakeups, timers_fired, overflows, busy_ns, idle_ns;
     uint64_t by_opcode[MODEL_OPCODES]; /* operations; 0: an unknown one */
-    struct series *operations_at, *submissions_at, *iterations_at, *busy_at, *idle_at;
 };
 
 struct model {
-    struct axis axis;
+    int64_t first_ns, last_ns; /* of what it has been fed: since 1970 */
     /* what was run, if the stress program ran it */
     char preset[48], mode[16], backend[16], command[80], host[80];
     uint64_t clients, servers, size, seed;
     int64_t run_from_ns, run_to_ns; /* 0: not told */
     /* counts */
-    uint64_t events, ignored, lost[EVTRAIL_CAUSES_ALL];
+    uint64_t events, lost[EVTRAIL_CAUSES_ALL];
     uint64_t created, reused, released, retries, ejections, returned, leaks, health_ok, health_failed;
     uint64_t closed[MODEL_REASONS];      /* 0: an unknown one */
     uint64_t acquires[MODEL_CODES];      /* by result; 0: lent */
@@ -71,22 +59,15 @@ struct model {
     uint64_t messages[MODEL_OUTCOMES], begun, bytes, resent;
     uint64_t waiting_max, wait_max_ns; /* of one name */
     /* now and at most */
-    uint64_t open, active, idle, waiting, out;
+    uint64_t open, active, waiting;
     uint64_t open_max, active_max;
     struct model_loop loop;
     struct histogram times[MODEL_TIMES];
-    /* over time */
-    struct series *messages_at, *created_at, *closed_at, *open_at, *active_at, *waiting_at, *out_at, *others_at;
-    struct series *errors_at[MODEL_CODES], *failed_at[MODEL_CODES]; /* made when the first comes */
-    struct cells *round_trip_at;
     /* entities */
     struct idtable ids;
     struct model_name *names;
     struct model_address *addresses;
-    unsigned names_count, addresses_count, drawn;
-    uint64_t others_open;
-    struct model_story stories[MODEL_STORIES];
-    unsigned stories_count;
+    unsigned names_count, addresses_count;
     bool incomplete; /* a table was full: some figures by address lack something */
     /* how types of each source are understood */
     struct binding *bindings;

@@ -8,7 +8,6 @@
 #include <string.h>
 
 enum { CONN_idle = 1, CONN_active = 2, ADDRESS_ejected = 3, ADDRESS_probing = 4 };
-#define NOWHERE UINT64_MAX
 
 static uint32_t group_of(const struct step *step, enum entity_class class)
 {
@@ -40,15 +39,6 @@ struct model_name *entity_name(struct step *step, uint64_t id)
     return &model->names[entry->ticks - 1];
 }
 
-static void address_begin(struct model *model, struct model_address *address, uint64_t id)
-{
-    snprintf(address->label, sizeof address->label, "address %llu", (unsigned long long)id);
-    if (model->drawn < MODEL_ADDRESSES_DRAWN) {
-        address->connections = axis_series(&model->axis, true);
-        model->drawn++;
-    }
-}
-
 struct model_address *entity_address(struct step *step, uint64_t id)
 {
     struct model *const model = step->model;
@@ -61,59 +51,42 @@ struct model_address *entity_address(struct step *step, uint64_t id)
             return NULL;
         }
         entry->ticks = ++model->addresses_count;
-        address_begin(model, &model->addresses[entry->ticks - 1], id);
+        snprintf(model->addresses[entry->ticks - 1].label, MODEL_LABEL_BYTES, "address %llu", (unsigned long long)id);
     }
     return &model->addresses[entry->ticks - 1];
 }
 
 /* ---- connections ---- */
 
-static void open_by(struct step *step, struct model_address *address, int by)
+static void open_by(struct model *model, int by)
 {
-    struct model *const model = step->model;
     model->open += (uint64_t)by;
     if (model->open > model->open_max)
         model->open_max = model->open;
-    series_set(model->open_at, step->place, model->open);
-    if (address) {
-        address->open += (uint32_t)by;
-        series_set(address->connections, step->place, address->open);
-    }
-    if (!address || !address->connections) {
-        model->others_open += (uint64_t)by;
-        series_set(model->others_at, step->place, model->others_open);
-    }
 }
 
-static void state_by(struct step *step, uint32_t state, int by)
+static void state_by(struct model *model, uint32_t state, int by)
 {
-    struct model *const model = step->model;
-    if (state == CONN_idle)
-        model->idle += (uint64_t)by;
     if (state != CONN_active)
         return;
     model->active += (uint64_t)by;
     if (model->active > model->active_max)
         model->active_max = model->active;
-    series_set(model->active_at, step->place, model->active);
 }
 
-void entity_conn_state(struct step *step, uint64_t id, uint64_t address_id, uint32_t state)
+void entity_conn_state(struct step *step, uint64_t id, uint32_t state)
 {
-    struct model_address *const address = entity_address(step, address_id); /* first: entries move */
     struct idtable_entry *const entry = entry_put(step, ENTITY_conn, id);
     if (!entry)
         return;
     const uint32_t before = entry->state;
     entry->state = state ? state : CONN_idle;
-    if (before == 0)
-        entry->ticks = address ? (uint64_t)(address - step->model->addresses) : NOWHERE;
     const uint32_t now = entry->state;
     if (before == 0)
-        open_by(step, address, 1);
+        open_by(step->model, 1);
     if (before != now) {
-        state_by(step, before, -1);
-        state_by(step, now, 1);
+        state_by(step->model, before, -1);
+        state_by(step->model, now, 1);
     }
 }
 
@@ -123,10 +96,9 @@ void entity_conn_gone(struct step *step, uint64_t id)
     struct idtable_entry *const entry = idtable_find(&model->ids, group_of(step, ENTITY_conn), id);
     if (!entry)
         return;
-    const uint64_t index = entry->ticks;
-    state_by(step, entry->state, -1);
+    state_by(model, entry->state, -1);
     idtable_remove(&model->ids, entry);
-    open_by(step, index < model->addresses_count ? &model->addresses[index] : NULL, -1);
+    open_by(model, -1);
 }
 
 /* ---- addresses ---- */
@@ -138,7 +110,6 @@ static bool is_out(uint32_t state)
 
 void entity_address_state(struct step *step, uint64_t id, uint32_t state)
 {
-    struct model *const model = step->model;
     struct model_address *const address = entity_address(step, id);
     if (!address)
         return;
@@ -149,19 +120,11 @@ void entity_address_state(struct step *step, uint64_t id, uint32_t state)
         address->out_since_ns = step->event->time;
     else if (step->event->time > address->out_since_ns)
         address->out_ns += (uint64_t)step->event->time - (uint64_t)address->out_since_ns;
-    model->out += address->out ? 1 : UINT64_MAX;
-    series_set(model->out_at, step->place, model->out);
 }
 
 /* ---- requests ---- */
 
 enum { REQUEST_asked = 1, REQUEST_waits = 2 };
-
-static void waiting_by(struct step *step, int by)
-{
-    step->model->waiting += (uint64_t)by;
-    series_set(step->model->waiting_at, step->place, step->model->waiting);
-}
 
 void entity_request_begin(struct step *step, uint64_t span)
 {
@@ -176,7 +139,7 @@ void entity_request_wait(struct step *step, uint64_t span)
     if (!entry || entry->state == REQUEST_waits)
         return;
     entry->state = REQUEST_waits;
-    waiting_by(step, 1);
+    step->model->waiting++;
 }
 
 void entity_request_end(struct step *step, uint64_t span)
@@ -187,7 +150,7 @@ void entity_request_end(struct step *step, uint64_t span)
     const bool waited = entry->state == REQUEST_waits;
     idtable_remove(&step->model->ids, entry);
     if (waited)
-        waiting_by(step, -1);
+        step->model->waiting--;
 }
 
 /* What a string field holds, cut to fit, without bytes that a terminal would obey. */

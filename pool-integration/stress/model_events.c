@@ -28,13 +28,6 @@ static void time_add(struct step *step, enum model_time time, int64_t ns)
         histogram_add(&step->model->times[time], (uint64_t)ns, 1);
 }
 
-static void count_code(struct step *step, struct series **series, unsigned code)
-{
-    if (!series[code])
-        series[code] = axis_series(&step->model->axis, false);
-    series_add(series[code], step->place, 1);
-}
-
 /* What was given up because the pool closes, or another was faster, is no error. */
 static bool is_error(unsigned code)
 {
@@ -44,7 +37,6 @@ static bool is_error(unsigned code)
 static void error_add(struct step *step, unsigned code)
 {
     step->model->errors[code]++;
-    count_code(step, step->model->errors_at, code);
 }
 
 /* ---- names and addresses ---- */
@@ -144,7 +136,6 @@ static void on_created(struct step *step)
     struct model_name *const name = entity_name(step, number(step, 0));
     struct model_address *const address = entity_address(step, number(step, 1));
     step->model->created++;
-    series_add(step->model->created_at, step->place, 1);
     time_add(step, TIME_connect, (int64_t)number(step, 2));
     if (name)
         name->created++;
@@ -175,7 +166,6 @@ static void on_closed(struct step *step)
     struct model_address *const address = entity_address(step, number(step, 1));
     const uint64_t reason = number(step, 2);
     step->model->closed[reason < MODEL_REASONS ? reason : 0]++;
-    series_add(step->model->closed_at, step->place, 1);
     if (name)
         name->closed++;
     if (address)
@@ -184,7 +174,7 @@ static void on_closed(struct step *step)
 
 static void on_conn_state(struct step *step)
 {
-    entity_conn_state(step, number(step, 0), number(step, 1), (uint32_t)number(step, 2));
+    entity_conn_state(step, number(step, 0), (uint32_t)number(step, 1));
 }
 
 static void on_conn_gone(struct step *step)
@@ -222,9 +212,7 @@ static void on_acquire_end(struct step *step)
     const uint64_t wait = number(step, 2);
     entity_request_end(step, number(step, 3));
     model->acquires[code]++;
-    if (code != EVPOOL_OK)
-        count_code(step, model->failed_at, code);
-    else
+    if (code == EVPOOL_OK)
         time_add(step, TIME_wait, (int64_t)wait);
     if (code == EVPOOL_OK && wait > model->wait_max_ns)
         model->wait_max_ns = wait;
@@ -251,22 +239,6 @@ static void on_acquire_cancelled(struct step *step)
     step->model->acquire_cancelled++;
 }
 
-static void on_error(struct step *step)
-{
-    struct model *const model = step->model;
-    const int code = (int)code_at(step, 0);
-    for (unsigned i = 0; i < model->stories_count; i++)
-        if (model->stories[i].code == code) {
-            model->stories[i].count++;
-            return;
-        }
-    if (model->stories_count == MODEL_STORIES)
-        return;
-    struct model_story *const story = &model->stories[model->stories_count++];
-    *story = (struct model_story){.code = code, .count = 1};
-    value_text(&step->value[1], story->text, sizeof story->text);
-}
-
 /* ---- the loop ---- */
 
 static void on_iteration(struct step *step)
@@ -278,9 +250,6 @@ static void on_iteration(struct step *step)
     loop->iterations++;
     loop->busy_ns += busy;
     loop->idle_ns += idle;
-    series_add(loop->iterations_at, step->place, 1);
-    series_add(loop->busy_at, step->place, busy);
-    series_add(loop->idle_at, step->place, idle);
     time_add(step, TIME_turn, (int64_t)busy);
 }
 
@@ -291,7 +260,6 @@ static void on_submitted(struct step *step)
         return;
     loop->submissions++;
     loop->submitted += number(step, 0);
-    series_add(loop->submissions_at, step->place, 1);
 }
 
 static void on_op_begin(struct step *step)
@@ -302,7 +270,6 @@ static void on_op_begin(struct step *step)
         return;
     loop->operations++;
     loop->by_opcode[opcode < MODEL_OPCODES ? opcode : 0]++;
-    series_add(loop->operations_at, step->place, 1);
 }
 
 static void on_op_end(struct step *step)
@@ -361,12 +328,10 @@ static void on_message_begin(struct step *step)
 
 static void on_message_answered(struct step *step)
 {
-    struct model *const model = step->model;
     const bool whole = number(step, 1) == 0;
     if (!whole || step->event->duration < 0)
         return;
     time_add(step, TIME_round_trip, step->event->duration);
-    cells_add(model->round_trip_at, step->place, (uint64_t)step->event->duration);
 }
 
 static void on_message_end(struct step *step)
@@ -378,7 +343,6 @@ static void on_message_end(struct step *step)
     if (outcome != 1)
         return;
     model->bytes += bytes;
-    series_add(model->messages_at, step->place, 1);
     time_add(step, TIME_message, step->event->duration);
 }
 
@@ -405,7 +369,7 @@ const struct handler model_handlers[] = {
     ON("pool.conn.reused", instant, on_reused, "address"),
     ON("pool.conn.released", instant, on_released, "address", "use"),
     ON("pool.conn.closed", instant, on_closed, "name", "address", "reason"),
-    ON("pool.conn", state, on_conn_state, "conn", "parent", "state"),
+    ON("pool.conn", state, on_conn_state, "conn", "state"),
     ON("pool.conn", gone, on_conn_gone, "conn"),
     ON("pool.health.ok", instant, on_health_ok, "took"),
     ON("pool.health.failed", instant, on_health_failed, "took"),
@@ -415,7 +379,6 @@ const struct handler model_handlers[] = {
     ON("pool.acquire.wait", instant, on_acquire_wait, "depth", "span"),
     ON("pool.acquire.timeout", instant, on_acquire_timeout, "waited"),
     ON("pool.acquire.cancelled", instant, on_acquire_cancelled, "waited"),
-    ON("pool.error", instant, on_error, "code", "story"),
     ON("loop.iteration", instant, on_iteration, "busy", "idle"),
     ON("loop.submitted", instant, on_submitted, "count"),
     ON("loop.op", begin, on_op_begin, "opcode"),

@@ -15,7 +15,6 @@ enum entity_class { ENTITY_conn = 1, ENTITY_address = 2, ENTITY_name = 3, ENTITY
 struct step {
     struct model *model;
     const struct evtrail_event *event;
-    unsigned place;                            /* on the time axis */
     struct evtrail_value value[HANDLER_FIELDS]; /* of the handler's fields */
 };
 struct handler {
@@ -30,7 +29,7 @@ extern const unsigned model_handlers_count;
 /* NULL: the table is full (noted). Ids are those of the step's source. */
 struct model_name *entity_name(struct step *step, uint64_t id);
 struct model_address *entity_address(struct step *step, uint64_t id);
-void entity_conn_state(struct step *step, uint64_t id, uint64_t address, uint32_t state);
+void entity_conn_state(struct step *step, uint64_t id, uint32_t state);
 void entity_conn_gone(struct step *step, uint64_t id);
 void entity_address_state(struct step *step, uint64_t id, uint32_t state);
 /* A request begins, joins the queue, and ends. That it waits is known when its end has not been seen yet: threads tell in any order. */
