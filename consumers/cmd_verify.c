@@ -7,6 +7,7 @@
 
 #include <evtrail/file.h>
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include <unistd.h>
 
 #define FAULTS_SHOWN 100
+enum { DEPTH_MAX = 12 };
 
 /* ---- verify ------------------------------------------------------------------------------------------------------------ */
 
@@ -110,6 +112,89 @@ static int verify_one(struct verification *verification, const char *path, bool 
     return r > 0 ? CODE_damaged : fail_on_loss && lost_sum(report.lost) > 0 ? CODE_found : CODE_ok;
 }
 
+/* ---- trees ---- */
+
+struct tree_walk {
+    struct verification *verification;
+    bool fail_on_loss;
+    int code;
+    uint64_t files;
+    char path[4096];
+};
+
+static int worse(int code, int one)
+{
+    return code == CODE_ok || one == CODE_damaged ? one ? one : code : code;
+}
+
+static int visible(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
+static void visit_tree(struct tree_walk *walk, size_t used, unsigned depth);
+
+static void visit_entry(struct tree_walk *walk, size_t used, const char *name, unsigned depth)
+{
+    struct stat status;
+    const int bytes = snprintf(walk->path + used, sizeof(walk->path) - used, "/%s", name);
+    if (bytes < 0 || used + (size_t)bytes >= sizeof(walk->path) || lstat(walk->path, &status) < 0)
+        return;
+    const char *end = strrchr(name, '.');
+    if (S_ISDIR(status.st_mode) && depth < DEPTH_MAX) {
+        visit_tree(walk, used + (size_t)bytes, depth + 1);
+    } else if (S_ISREG(status.st_mode) && end && strcmp(end, ".evt") == 0) {
+        walk->files++;
+        walk->code = worse(walk->code, verify_one(walk->verification, walk->path, walk->fail_on_loss));
+    }
+}
+
+/* walk->path[0..used] is the directory: its files and those below it, in the order of their names. */
+static void visit_tree(struct tree_walk *walk, size_t used, unsigned depth)
+{
+    struct dirent **entries;
+    const int count = scandir(walk->path, &entries, visible, alphasort);
+    if (count < 0)
+        walk->code = worse(walk->code, fail(code_of(-errno), walk->path, "%s", strerror(errno)));
+    for (int i = 0; i < count; i++) {
+        if (signals_stops() == 0)
+            visit_entry(walk, used, entries[i]->d_name, depth);
+        walk->path[used] = 0;
+        free(entries[i]);
+    }
+    if (count >= 0)
+        free(entries);
+}
+
+static bool has_files(const char *path)
+{
+    bool found = false;
+    DIR *const directory = opendir(path);
+    for (const struct dirent *entry; !found && directory && (entry = readdir(directory));) {
+        const char *end = strrchr(entry->d_name, '.');
+        found = end && strcmp(end, ".evt") == 0;
+    }
+    if (directory)
+        closedir(directory);
+    return found;
+}
+
+/* A directory with files is a rotated set; any other is each trace file below it, as `evtrail collect` stores them: one that is damaged hides no other. */
+static int verify_operand(struct verification *verification, const char *path, bool fail_on_loss)
+{
+    struct tree_walk walk = {.verification = verification, .fail_on_loss = fail_on_loss};
+    struct stat status;
+    if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode) || has_files(path))
+        return verify_one(verification, path, fail_on_loss);
+    const int bytes = snprintf(walk.path, sizeof(walk.path), "%s", path);
+    if ((size_t)bytes >= sizeof(walk.path))
+        return fail(CODE_usage, path, "%s", strerror(ENAMETOOLONG));
+    visit_tree(&walk, (size_t)bytes, 0);
+    if (walk.files == 0 && walk.code == CODE_ok)
+        return fail(CODE_missing, path, "no trace files in this directory or below it");
+    return walk.code;
+}
+
 int run_verify(const struct args *args)
 {
     struct verification verification = {.json = args->set[OPT_json], .quiet = args->set[OPT_quiet]};
@@ -120,8 +205,7 @@ int run_verify(const struct args *args)
     if (output_init(&verification.out, STDOUT_FILENO) < 0)
         return fail(CODE_system, NULL, "out of memory");
     for (int i = 0; i < args->operands_count && signals_stops() == 0; i++) {
-        const int one = verify_one(&verification, args->operands[i], args->set[OPT_fail_on_loss]);
-        code = code == CODE_ok || one == CODE_damaged ? one ? one : code : code;
+        code = worse(code, verify_operand(&verification, args->operands[i], args->set[OPT_fail_on_loss]));
     }
     const int r = output_fini(&verification.out);
     return r < 0 && r != -EPIPE ? fail(CODE_io, "standard output", "%s", strerror(-r)) : code;

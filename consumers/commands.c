@@ -354,7 +354,8 @@ const struct subcommand subcommands[] = {
     {.name = "verify",
      .operands = "FILE...",
      .summary = "check trace files, every byte",
-     .text = "One line for each file, and one for each fault with its place.",
+     .text = "One line for each file, and one for each fault with its place. A directory is the rotated set in "
+             "it; or all files below it, as in the tree that `evtrail collect` stores.",
      .run = run_verify,
      .options = verify_options,
      .examples = verify_examples,

@@ -31,6 +31,19 @@ grep -q "$all events" "$work/err" || bad "convert: $(cat "$work/err")"
 "$evtrail" report -o "$work/out.html" "$work/store" >/dev/null || bad "report of the tree"
 "$evtrail" top --once "$work/store" | grep -q 'pool.step0' || bad "top of the tree"
 
+# Each file of it is verified, and one that is damaged hides no other.
+"$evtrail" verify "$work/store" >"$work/out" || bad "verify of the tree: exit code $?"
+[ "$(grep -c 'intact' "$work/out")" = 2 ] || bad "verify of the tree: $(cat "$work/out")"
+mkdir "$work/store/web0"
+cp "$golden" "$work/store/web0/torn.evt"
+printf 'x' | dd of="$work/store/web0/torn.evt" bs=1 seek=3000 conv=notrunc status=none
+"$evtrail" verify "$work/store" >"$work/out"
+code=$?
+[ $code = 5 ] || bad "verify of a tree with a damaged file: exit code $code"
+grep -q 'torn.evt: damaged' "$work/out" || bad "verify of a tree does not name the damaged file: $(cat "$work/out")"
+[ "$(grep -c 'intact' "$work/out")" = 2 ] || bad "a damaged file hides others: $(cat "$work/out")"
+rm -r "$work/store/web0"
+
 # Who follows it gets what appears later, too.
 timeout 100 "$evtrail" cat --json --follow --limit $((3 * one)) "$work/store" >"$work/follow" &
 follower=$!
@@ -43,6 +56,8 @@ wait $follower || bad "cat --follow of the tree: exit code $?"
 mkdir -p "$work/empty/a/b"
 "$evtrail" cat "$work/empty" 2>"$work/err" && bad "an empty tree is read"
 grep -q "no trace files in this directory or below it" "$work/err" || bad "an empty tree: $(cat "$work/err")"
+"$evtrail" verify "$work/empty" 2>"$work/err" && bad "an empty tree is verified"
+grep -q "no trace files in this directory or below it" "$work/err" || bad "verify of an empty tree: $(cat "$work/err")"
 
 # Names of collectors.
 if "$evtrail" send --help >/dev/null 2>&1; then :; fi
