@@ -286,6 +286,9 @@ int run_collect(const struct args *args)
     struct collect_options options;
     char *error = NULL;
     command.args = args;
+    if (args->operands_count > 0)
+        return fail(CODE_usage, NULL, "'%s': takes no operands; -l names where to listen, --store where to store",
+                    args->operands[0]);
     int r = read_options(&options, args);
     if (r == 0 && args->set[OPT_collect_status]) {
         r = show_status(&options, args->set[OPT_json]);

@@ -82,6 +82,9 @@ void send_setup_free(struct send_setup *setup)
 int run_send(const struct args *args)
 {
     struct send_setup setup;
+    if (args->operands_count > 0)
+        return fail(CODE_usage, NULL, "'%s': to send what a program does write -- before it; -c names the collector",
+                    args->operands[0]);
     int code = setup_read(args, &setup);
     if (code != 0)
         return code;

@@ -480,6 +480,8 @@ int collect_check(const struct collect_options *options, char **ret_error)
         r = -EPERM;
     }
     net_tls_free(tls);
+    if (r >= 0)
+        r = collect_places_check(options, addresses, (unsigned)count, &why);
     collect_store_options(&store, options);
     if (r >= 0)
         r = store_check(&store, ret_error);

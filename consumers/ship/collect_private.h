@@ -107,6 +107,9 @@ void collect_peer_drain(struct collect_peer *peer);
 void collect_peer_go_on(struct collect_peer *peer, struct ship_time now);
 
 /* ---- collect_serve.c: answers GET with one page, on a socket of its own ---- */
+/* Whether the metrics, and unix sockets, can be where they are wanted; -errno. */
+int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count,
+                         struct net_text *ret_why);
 int collect_serve_new(struct collect_serve **ret_serve, struct collect *collect, const char *address, bool local_only,
                       struct net_text *ret_why);
 void collect_serve_free(struct collect_serve *serve);

@@ -85,20 +85,56 @@ static void on_accepted(void *context, struct net_listener *listener, struct net
 
 static const struct net_listener_calls listener_calls = {.accepted = on_accepted};
 
+static int check_address(const char *address, bool local_only, struct net_address *ret_address,
+                         struct net_text *ret_why)
+{
+    const int r = net_address_parse(ret_address, address, NET_PORT + 1, ret_why);
+    if (r < 0 || !local_only || net_address_is_local(ret_address))
+        return r;
+    snprintf(ret_why->text, sizeof(ret_why->text),
+             "%s: metrics are served on this machine only: name localhost:PORT or unix:PATH, and let a proxy with "
+             "TLS carry them further",
+             address);
+    return -EPERM;
+}
+
+/* Whether a unix socket can be made there. */
+static int check_folder(const struct net_address *address, struct net_text *ret_why)
+{
+    char folder[NET_HOST_BYTES + 1];
+    const char *path = address->host + strlen("unix:");
+    if (!address->unix_socket || path[0] == '@')
+        return 0;
+    snprintf(folder, sizeof(folder), "%s", path);
+    char *const end = strrchr(folder, '/');
+    if (end)
+        end[end == folder] = '\0';
+    if (access(end ? folder : ".", W_OK | X_OK) == 0)
+        return 0;
+    const int error = errno;
+    snprintf(ret_why->text, sizeof(ret_why->text), "%s: its directory: %s", address->host, strerror(error));
+    return -error;
+}
+
+int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count,
+                         struct net_text *ret_why)
+{
+    struct net_address metrics;
+    int r = 0;
+    for (unsigned i = 0; r == 0 && i < count; i++)
+        r = check_folder(&addresses[i], ret_why);
+    if (r == 0 && options->metrics[0])
+        r = check_address(options->metrics, true, &metrics, ret_why);
+    return r == 0 && options->metrics[0] ? check_folder(&metrics, ret_why) : r;
+}
+
 int collect_serve_new(struct collect_serve **ret_serve, struct collect *collect, const char *address, bool local_only,
                       struct net_text *ret_why)
 {
     struct net_address parsed;
-    int r = net_address_parse(&parsed, address, NET_PORT + 1, ret_why);
+    int r = check_address(address, local_only, &parsed, ret_why);
     if (r < 0)
         return r;
-    if (local_only && !net_address_is_local(&parsed)) {
-        snprintf(ret_why->text, sizeof(ret_why->text),
-                 "%s: metrics are served on this machine only: name localhost:PORT or unix:PATH, and let a proxy with "
-                 "TLS carry them further",
-                 address);
-        return -EPERM;
-    }
     struct collect_serve *serve = calloc(1, sizeof(*serve));
     if (!serve)
         return -ENOMEM;

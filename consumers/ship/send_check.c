@@ -201,7 +201,12 @@ static unsigned reach_all(const struct send_options *options)
 int send_check(const struct send_options *options)
 {
     struct spool_options spool = options->spool;
+    struct net_address address;
+    struct net_text why = {""};
     char *error = NULL;
+    const int metrics = options->metrics ? send_serve_check(options->metrics, &address, &why) : 0;
+    if (metrics < 0)
+        warn(NULL, "%s", *why.text ? why.text : strerror(-metrics));
     const int r = spool_check(options->directory, &spool, &error);
     if (r < 0)
         warn(NULL, "%s", error ? error : strerror(-r));
@@ -212,5 +217,7 @@ int send_check(const struct send_options *options)
     fflush(stdout);
     if (r < 0)
         return (int)(r == -EBUSY ? CODE_system : code_of(r));
+    if (metrics < 0)
+        return (int)(metrics == -EINVAL ? CODE_usage : code_of(metrics));
     return reached < options->endpoints_count ? (int)CODE_io : (int)CODE_ok;
 }

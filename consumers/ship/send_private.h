@@ -71,6 +71,8 @@ int send_endpoints_new(struct net_endpoints **ret_endpoints, struct net_tls **re
 void send_hello_fill(struct wire_hello *hello, const struct send_options *options);
 void send_shipper_figures(struct send_shipper *shipper, struct send_figures *ret_figures, struct send_tail_figures *ret_tail);
 /* Who asks for status and metrics is answered. */
+/* What a start would refuse of --metrics; -errno. */
+int send_serve_check(const char *metrics, struct net_address *ret_address, struct net_text *why);
 int send_serve_start(struct send_shipper *shipper, const struct send_options *options, char **ret_error);
 void send_serve_stop(struct send_shipper *shipper);
 

@@ -96,7 +96,25 @@ static int listen_on(struct send_shipper *shipper, const struct net_address *add
                                                  .links_max = SEND_ASKERS_MAX,
                                                  .handshakes_max = SEND_ASKERS_MAX,
                                                  .link = {.idle_ns = 10000000000, .message_max = 16384}};
-    return net_listener_new(ret_listener, shipper->net, &options, &listener_calls, shipper, why);
+    int r;
+    for (unsigned tries = 0; tries < 60;
+         tries++) { /* a sender that was killed holds them until the kernel has closed its ring: a moment */
+        r = net_listener_new(ret_listener, shipper->net, &options, &listener_calls, shipper, why);
+        if (r != -EADDRINUSE)
+            break;
+        usleep(50000);
+    }
+    return r;
+}
+
+int send_serve_check(const char *metrics, struct net_address *ret_address, struct net_text *why)
+{
+    const int r = net_address_parse(ret_address, metrics, 0, why);
+    if (r < 0 || net_address_is_local(ret_address))
+        return r;
+    snprintf(why->text, sizeof why->text,
+             "--metrics %s: only on loopback or a unix socket; put a proxy before it for others", metrics);
+    return -EPERM;
 }
 
 int send_serve_start(struct send_shipper *shipper, const struct send_options *options, char **ret_error)
@@ -110,13 +128,7 @@ int send_serve_start(struct send_shipper *shipper, const struct send_options *op
              errno == ENOENT) /* one that was killed left it: the spool's lock is ours */
         r = listen_on(shipper, &address, &shipper->status, &why);
     if (r == 0 && options->metrics) {
-        r = net_address_parse(&address, options->metrics, 0, &why);
-        if (r == 0 && !net_address_is_local(&address)) {
-            r = -EPERM;
-            snprintf(why.text, sizeof why.text,
-                     "--metrics %s: only on loopback or a unix socket; put a proxy before it for others",
-                     options->metrics);
-        }
+        r = send_serve_check(options->metrics, &address, &why);
         if (r == 0)
             r = listen_on(shipper, &address, &shipper->metrics, &why);
     }

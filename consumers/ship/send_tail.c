@@ -290,9 +290,6 @@ static int consume(struct tail *tail)
 
 static int usage_check(const struct args *args)
 {
-    if (args->operands_count > 0)
-        return fail(CODE_usage, NULL, "'%s': to send what a program does write -- before it; -c names the collector",
-                    args->operands[0]);
     if (args->list[OPT_with].count > 0 && !args->program)
         return fail(CODE_usage, NULL, "--with is for a program that is started: -- PROGRAM");
     if (!args->program && !args->set[OPT_all] && args->list[OPT_process].count == 0)
