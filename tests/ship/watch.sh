@@ -28,7 +28,7 @@ lines() { [ "$(grep -c "$2" "$1")" -ge "$3" ]; }
 "$evtrail" collect --listen "unix:$work/socket" --store "$work/store" 2>"$work/collect.log" &
 pids+=($!)
 collector=$!
-until_true 'it listens' test -S "$work/socket"
+until_true 'it listens' lines "$work/collect.log" 'listening on' 1
 name=collector://unix:$work/socket
 
 timeout 200 "$evtrail" cat --json --limit 1002 "$name" >"$work/cat.json" 2>"$work/cat.log" &
