@@ -132,7 +132,7 @@ static int losses(struct import *import, struct stream *stream)
 
 static const struct tsdl_event *event_of(const struct tsdl_stream *class, uint64_t id)
 {
-    for (const struct tsdl_event *event = class->events; event; event = event->next)
+    for (const struct tsdl_event *event = class->by_id[id % TSDL_BUCKETS]; event; event = event->same)
         if (event->id == id)
             return event;
     return NULL;
@@ -175,7 +175,7 @@ static int packet_read(struct import *import, struct stream *stream, const char 
     if (stream->known.has_begin)
         stream->cycles = stream->known.begin;
     stream->begun = true;
-    while (r == 0 && !*ret_why && stream->bits.at < stream->bits.end) {
+    while (r == 0 && !*ret_why && stream->bits.at < stream->bits.end && signals_stops() == 0) {
         const uint64_t before = stream->bits.at;
         r = event_read(import, stream, &last, ret_why);
         if (r == 0 && !*ret_why && stream->bits.at == before)

@@ -11,6 +11,7 @@
 
 #define DEPTH_MAX 50
 #define LENGTH_MAX (UINT64_C(1) << 20) /* of an array */
+#define STREAMS_MAX 1024u /* classes of them: they are looked for one by one */
 
 /* ---- types ------------------------------------------------------------------------------------------------------------------- */
 
@@ -454,6 +455,8 @@ static void stream_block(struct parser *parser)
         else if (strcmp(statement.path, "event.context") == 0)
             stream->event_context = statement.type;
     }
+    if (++parser->streams > STREAMS_MAX)
+        tsdl_stop(parser, -EBADMSG, "more than %u classes of streams", STREAMS_MAX);
     if (stream_of(parser, stream->id))
         tsdl_stop(parser, -EBADMSG, "two streams have one id");
     stream->next = parser->trace->streams;
@@ -482,8 +485,11 @@ static void event_block(struct parser *parser)
     struct tsdl_stream *const stream = stream_of(parser, event->stream_id);
     if (!stream)
         tsdl_stop(parser, -EBADMSG, "an event of a stream that was not defined");
+    struct tsdl_event **const bucket_of = &stream->by_id[event->id % TSDL_BUCKETS];
     event->next = stream->events;
     stream->events = event;
+    event->same = *bucket_of;
+    *bucket_of = event;
 }
 
 static void skip_block(struct parser *parser)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 enum tsdl_kind { TSDL_integer, TSDL_float, TSDL_string, TSDL_enum, TSDL_struct, TSDL_variant, TSDL_array, TSDL_sequence };
+enum { TSDL_BUCKETS = 256 };
 
 struct tsdl_type;
 struct tsdl_field {
@@ -40,6 +41,7 @@ struct tsdl_type {
 };
 struct tsdl_event {
     struct tsdl_event *next; /* in its stream class */
+    struct tsdl_event *same; /* in its bucket there */
     uint64_t id, stream_id;
     const char *name;
     int64_t loglevel; /* -1: not said */
@@ -51,6 +53,7 @@ struct tsdl_stream {
     uint64_t id;
     const struct tsdl_type *packet_context, *event_header, *event_context; /* may be NULL */
     struct tsdl_event *events;
+    struct tsdl_event *by_id[TSDL_BUCKETS]; /* by the low bits of the id, the last that was defined first */
 };
 struct tsdl_env {
     struct tsdl_env *next;

@@ -24,7 +24,7 @@ struct alias {
 struct parser {
     struct tsdl_trace *trace;
     const char *at, *end;
-    unsigned line, depth;
+    unsigned line, depth, streams;
     struct token token; /* the one ahead */
     struct alias *aliases[256];
     bool big_endian;

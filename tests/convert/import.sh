@@ -53,6 +53,21 @@ run 5 import -o cut.evt cut
 says 'damaged in the packet at byte [0-9]*: its size is wrong, or it is cut off; the rest of it is left out'
 [ "$(events cut.evt)" -gt 1000 ] || flop "of a stream that is cut off what is whole is read"
 
+# many classes of events are told apart; so many streams that nobody has them are refused
+trace='/* CTF 1.8 */ typealias integer { size = 32; align = 8; signed = false; } := u32; trace { major = 1; byte_order = le; packet.header := struct { u32 magic; }; };'
+mkdir many
+{
+    echo "$trace stream { id = 0; event.header := struct { u32 id; }; };"
+    for ((i = 0; i < 1000; i++)); do echo "event { name = \"e$i\"; id = $i; stream_id = 0; fields := struct { u32 x; }; };"; done
+} >many/metadata
+printf '\301\037\374\301\001\001\0\0\7\0\0\0\001\0\0\0\010\0\0\0\001\003\0\0\011\0\0\0' >many/stream
+run 0 import -o many.evt many
+run 0 cat --json many.evt
+equal "$(sed -n 's/.*"name":"\(e[^"]*\)","fields":{"x":\([0-9]*\)}.*/\1 \2/p' out | tr '\n' ' ')" 'e257 7 e1 8 e769 9 ' "events whose ids have the same low bits"
+for ((i = 1; i < 1100; i++)); do echo "stream { id = $i; };"; done >>many/metadata
+run 5 import -o x.evt many
+says 'many/metadata: line [0-9]*: more than 1024 classes of streams'
+
 # ours, there and back
 run 0 convert -o trace.ctf trace.evt
 run 0 import -o back.evt trace.ctf
