@@ -5,6 +5,7 @@
  */
 #include "convert/convert.h"
 #include "convert/gzip.h"
+#include "select.h"
 
 #include <evtrail/file.h>
 
@@ -33,38 +34,6 @@ int convert_line(struct convert *convert)
     return r;
 }
 
-static bool same_file(const char *path, const struct stat *other)
-{
-    struct stat status;
-    return stat(path, &status) == 0 && status.st_dev == other->st_dev && status.st_ino == other->st_ino;
-}
-
-static bool among_files_of(const char *path, const struct stat *output)
-{
-    char **paths;
-    bool found = same_file(path, output);
-    const int count = found ? 0 : evtrail_file_list(path, &paths);
-    for (int i = 0; i < count && !found; i++)
-        found = same_file(paths[i], output);
-    if (count > 0)
-        evtrail_file_list_free(paths);
-    return found;
-}
-
-bool convert_is_input(const struct convert *convert, const char *path)
-{
-    const struct args *const args = convert->args;
-    struct stat status;
-    bool found = false;
-    if (stat(path, &status) < 0)
-        return false;
-    for (int i = 0; i < args->operands_count; i++)
-        found |= among_files_of(args->operands[i], &status);
-    for (size_t i = 0; i < args->list[OPT_read].count; i++)
-        found |= among_files_of(args->list[OPT_read].items[i], &status);
-    return found;
-}
-
 /* A descriptor. A pipe or a device is written to: nothing of it is replaced. */
 static int file_create(const struct convert *convert, const char *path)
 {
@@ -72,7 +41,7 @@ static int file_create(const struct convert *convert, const char *path)
     int flags = O_WRONLY | O_CLOEXEC | O_NOCTTY;
     if (stat(path, &status) < 0)
         flags |= O_CREAT | O_EXCL;
-    else if (S_ISREG(status.st_mode) && (!convert->args->set[OPT_force] || convert_is_input(convert, path)))
+    else if (S_ISREG(status.st_mode) && (!convert->args->set[OPT_force] || is_input(convert->args, path)))
         return -EEXIST;
     else if (S_ISREG(status.st_mode))
         flags |= O_TRUNC;
@@ -91,7 +60,7 @@ static int failed(struct convert *convert, int error)
     if (error == -EEXIST) {
         code = CODE_usage;
         fail(code, path,
-             convert_is_input(convert, path) ? "is one of the inputs; name another" : "exists; --force replaces it");
+             is_input(convert->args, path) ? "is one of the inputs; name another" : "exists; --force replaces it");
     } else if (error == -ENOMEM) {
         fail(code, NULL, "out of memory");
     } else if (error != -EPIPE) {

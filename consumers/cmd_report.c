@@ -4,6 +4,7 @@
  */
 #include "report/report.h"
 
+#include "select.h"
 #include "skeleton.h"
 
 #include <errno.h>
@@ -151,6 +152,8 @@ static int check(const struct args *args)
         return fail(CODE_usage, NULL, "a page is no text for a terminal; name a file: -o report.html");
     if (path && !args->set[OPT_force] && stat(path, &there) == 0 && S_ISREG(there.st_mode) && there.st_size > 0)
         return fail(CODE_io, path, "exists; --force replaces it");
+    if (path && is_input(args, path))
+        return fail(CODE_usage, path, "is one of the inputs; name another");
     if (!path && args->program)
         return fail(CODE_usage, NULL, "standard output is the program's; name a file: -o report.html");
     if (args->set[OPT_svg] && args->set[OPT_against])

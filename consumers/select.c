@@ -5,10 +5,13 @@
 #include "program.h"
 #include "select.h"
 
+#include <evtrail/file.h>
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 struct walk {
     const struct args *args;
@@ -114,4 +117,37 @@ int select_all(const struct args *args, const char *directory, selected_fn *visi
     sessions_directory(directory, path, sizeof path);
     return fail(code_of(r), path, "%s",
                 r == -EPERM ? "others may write there, so its sessions are not believed: chmod 700 it" : strerror(-r));
+}
+
+/* ---- files ---- */
+
+static bool same_file(const char *path, const struct stat *other)
+{
+    struct stat status;
+    return stat(path, &status) == 0 && status.st_dev == other->st_dev && status.st_ino == other->st_ino;
+}
+
+static bool among_files_of(const char *path, const struct stat *output)
+{
+    char **paths;
+    bool found = same_file(path, output);
+    const int count = found ? 0 : evtrail_file_list(path, &paths);
+    for (int i = 0; i < count && !found; i++)
+        found = same_file(paths[i], output);
+    if (count > 0)
+        evtrail_file_list_free(paths);
+    return found;
+}
+
+bool is_input(const struct args *args, const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) < 0)
+        return false;
+    bool found = args->set[OPT_against] && among_files_of(args->text[OPT_against], &status);
+    for (int i = 0; i < args->operands_count; i++)
+        found |= among_files_of(args->operands[i], &status);
+    for (size_t i = 0; i < args->list[OPT_read].count; i++)
+        found |= among_files_of(args->list[OPT_read].items[i], &status);
+    return found;
 }

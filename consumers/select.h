@@ -19,6 +19,8 @@ int select_named(const struct args *args, selected_fn *visit, void *context);
 int select_all(const struct args *args, const char *directory, selected_fn *visit, void *context);
 /* Whether `name` is the session's pid, command or program (its last part). */
 bool select_fits(const struct evtrail_session_info *info, const char *name);
+/* Whether `path` is a file that `args` name to be read: an operand, -r, --against, or one of such a set. */
+bool is_input(const struct args *args, const char *path);
 const char *policy_name(unsigned policy);
 
 #endif /* EVTRAIL_CONSUMERS_SELECT_H */

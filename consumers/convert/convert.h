@@ -60,8 +60,6 @@ struct convert {
     uint64_t shifted;    /* events put later, because time may not go back in a stream */
 };
 
-/* Whether a path is one of the files that are read. */
-bool convert_is_input(const struct convert *convert, const char *path);
 int convert_write(struct convert *convert, const void *bytes, size_t count);
 /* Writes what is in `line`, and empties it. */
 int convert_line(struct convert *convert);

@@ -11,7 +11,7 @@
 
 #define DEPTH_MAX 50
 #define LENGTH_MAX (UINT64_C(1) << 20) /* of an array */
-#define STREAMS_MAX 1024u /* classes of them: they are looked for one by one */
+#define STREAMS_MAX 1024u              /* classes of them: they are looked for one by one */
 
 /* ---- types ------------------------------------------------------------------------------------------------------------------- */
 

@@ -18,6 +18,16 @@ cmp -s first.html page.html || flop 'the same trace makes other bytes'
 run 0 report trace.evt
 cmp -s out first.html || flop 'standard output is not the file'
 run 3 report -o none.html missing.evt
+cp trace.evt kept.evt
+ln -s trace.evt link.evt
+run 0 record --quiet -o other.evt -- "$EMITTER" 200 1
+cp other.evt kept-other.evt
+run 2 report --force -o trace.evt trace.evt
+says 'trace.evt: is one of the inputs; name another'
+run 2 report --force -o link.evt --read trace.evt
+run 2 report --force -o other.evt --against other.evt trace.evt
+run 2 report --force --svg r.request -o trace.evt trace.evt
+cmp trace.evt kept.evt && cmp other.evt kept-other.evt || flop 'a trace was replaced by a page of it'
 printf 'no trace at all' >no.evt
 run 5 report -o none.html no.evt
 [ ! -e none.html ] || flop 'a page of nothing was written'
