@@ -453,7 +453,7 @@ static void unit_loss(struct evtrail_append *append, struct unit *unit, const st
     unit_account(unit, ring, &account);
 }
 
-/* What is left out before the batch is stored elsewhere: nothing of it is missing. */
+/* What is left out before the batch is stored elsewhere: nothing of it is missing. Or nobody has told of it: it is lost, and the file not damaged. */
 static void unit_cut(struct unit *unit, struct evtrail_append_ring *ring, const struct evtrail_chunk *chunk)
 {
     const uint64_t missed = chunk->missed < chunk->events_before ? chunk->missed : chunk->events_before;
@@ -463,6 +463,11 @@ static void unit_cut(struct unit *unit, struct evtrail_append_ring *ring, const 
                                             .ticks = ring->ticks};
     if (ring->elsewhere && ring_known(ring) && account.events > ring->events) {
         memcpy(account.lost, chunk->lost_before, sizeof(account.lost));
+        unit_account(unit, ring, &account);
+    } else if (ring_known(ring) && account.events > ring->events) { /* a gap did not say of which ring, or how many */
+        account.flags = 0;
+        account.torn = account.events - ring->events;
+        memcpy(account.lost, ring->lost, sizeof(account.lost));
         unit_account(unit, ring, &account);
     }
     ring->elsewhere = false;

@@ -560,6 +560,35 @@ static void store__gap_of_what_another_collector_has__is_no_loss(void **state)
     free(feed.bytes);
 }
 
+static void
+store__a_batch_of_which_nothing_is_known_is_missing__its_events_are_lost_and_no_file_is_damaged(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 10, 400);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 3);
+    assert_int_equal(store_missing(feeder.stream, 4, NULL), 0);
+    feeder_put(&feeder, 5, 7);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    close_store(store);
+    store = open_store(place); /* and where a file was read again */
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 7);
+    assert_int_equal(store_missing(feeder.stream, 8, NULL), 0);
+    feeder_put(&feeder, 9, 10);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 10);
+    feeder_close(&feeder);
+    close_store(store);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 8);
+    assert_int_equal(sum.lost[EVTRAIL_CAUSE_torn], sum.events / 4); /* all batches are alike */
+    free(feed.bytes);
+}
+
 /* ---- looking into batches ----------------------------------------------------------------------------------------------------- */
 
 static void checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded(void **state)
@@ -635,6 +664,7 @@ int main(void)
         TEST(store__garbage_in_the_tree__is_set_aside_and_named),
         TEST(store__gap__the_stored_stream_tells_the_loss_once),
         TEST(store__gap_of_what_another_collector_has__is_no_loss),
+        TEST(store__a_batch_of_which_nothing_is_known_is_missing__its_events_are_lost_and_no_file_is_damaged),
         TEST(checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded),
         TEST(store__opened_twice__the_second_is_told_why),
     };
