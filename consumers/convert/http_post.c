@@ -4,6 +4,9 @@
  */
 #include "http_post.h"
 
+#include "../skeleton.h"
+
+#include <ctype.h>
 #include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
@@ -13,7 +16,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#define TIMEOUT_S 10
+#define TIMEOUT_S 10                     /* without a byte */
+#define EXCHANGE_NS INT64_C(60000000000) /* for a request and its answer, however their bytes trickle */
 #define HEAD_MAX 16384
 
 int http_client_init(struct http_client *client, const char *url)
@@ -95,10 +99,12 @@ static int client_connect(struct http_client *client)
     return client->fd >= 0 ? 0 : r;
 }
 
-static int send_all(int fd, const char *bytes, size_t count)
+static int send_all(const struct http_client *client, const char *bytes, size_t count)
 {
     while (count > 0) {
-        const ssize_t n = send(fd, bytes, count, MSG_NOSIGNAL);
+        if (monotonic_ns() > client->deadline_ns)
+            return -ETIMEDOUT;
+        const ssize_t n = send(client->fd, bytes, count, MSG_NOSIGNAL);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -110,13 +116,15 @@ static int send_all(int fd, const char *bytes, size_t count)
 }
 
 /* More of the answer: how much came, 0 at its end. */
-static ssize_t receive(int fd, struct scratch *to)
+static ssize_t receive(const struct http_client *client, struct scratch *to)
 {
     char *const room = scratch_room(to, 4096);
     if (!room)
         return -ENOMEM;
     for (;;) {
-        const ssize_t n = recv(fd, room, 4096, 0);
+        if (monotonic_ns() > client->deadline_ns)
+            return -ETIMEDOUT;
+        const ssize_t n = recv(client->fd, room, 4096, 0);
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
@@ -147,11 +155,11 @@ static size_t head_end(const struct scratch *text)
 }
 
 /* Reads until the head is whole. Returns its length. */
-static ssize_t head_read(int fd, struct scratch *text)
+static ssize_t head_read(const struct http_client *client, struct scratch *text)
 {
     size_t end;
     while ((end = head_end(text)) == 0) {
-        const ssize_t n = text->used > HEAD_MAX ? -EMSGSIZE : receive(fd, text);
+        const ssize_t n = text->used > HEAD_MAX ? -EMSGSIZE : receive(client, text);
         if (n <= 0)
             return n < 0 ? n : -ECONNRESET;
     }
@@ -159,12 +167,13 @@ static ssize_t head_read(int fd, struct scratch *text)
 }
 
 /* The body of known length; *ret_keep: the connection can be used again. */
-static int body_read(int fd, struct scratch *text, size_t head, const char *length, bool *ret_keep)
+static int body_read(const struct http_client *client, struct scratch *text, size_t head, const char *length,
+                     bool *ret_keep)
 {
     const unsigned long long wanted = length ? strtoull(length, NULL, 10) : HTTP_BODY_MAX;
     const size_t most = head + (wanted < HTTP_BODY_MAX ? (size_t)wanted : HTTP_BODY_MAX);
     while (text->used < most) {
-        const ssize_t n = receive(fd, text);
+        const ssize_t n = receive(client, text);
         if (n < 0)
             return (int)n;
         if (n == 0)
@@ -180,7 +189,7 @@ static void unchunk(struct scratch *body)
     size_t from = 0, to = 0;
     while (from < body->used) {
         char *const eol = memmem(body->bytes + from, body->used - from, "\r\n", 2);
-        if (!eol)
+        if (!eol || !isxdigit((unsigned char)body->bytes[from])) /* nor spaces, behind which strtoull() would look on */
             break;
         const unsigned long long size = strtoull(body->bytes + from, NULL, 16);
         const size_t begin = (size_t)(eol - body->bytes) + 2;
@@ -198,7 +207,7 @@ static int answer_read(struct http_client *client, struct http_answer *answer)
     struct scratch *const text = &answer->body;
     bool keep = false;
     text->used = 0;
-    const ssize_t head = head_read(client->fd, text);
+    const ssize_t head = head_read(client, text);
     if (head < 0)
         return (int)head;
     text->bytes[head - 2] = '\0';
@@ -218,7 +227,7 @@ static int answer_read(struct http_client *client, struct http_answer *answer)
     const bool bodyless = answer->status == 204 || answer->status == 304;
     if (chunked) /* read to the end of the connection, which is asked for so */
         shutdown(client->fd, SHUT_WR);
-    const int r = body_read(client->fd, text, (size_t)head, chunked || (!length && !bodyless) ? NULL : digits, &keep);
+    const int r = body_read(client, text, (size_t)head, chunked || (!length && !bodyless) ? NULL : digits, &keep);
     text->used -= (size_t)head;
     memmove(text->bytes, text->bytes + head, text->used);
     if (chunked)
@@ -239,10 +248,11 @@ static int post_once(struct http_client *client, const char *path, const char *t
                                 client->prefix, path, v6 ? "[" : "", client->host, v6 ? "]" : "", client->port, type,
                                 count, client->gzip ? "Content-Encoding: gzip\r\n" : "");
     int r = client_connect(client);
+    client->deadline_ns = monotonic_ns() + EXCHANGE_NS;
     if (r == 0)
-        r = send_all(client->fd, head, (size_t)length);
+        r = send_all(client, head, (size_t)length);
     if (r == 0)
-        r = send_all(client->fd, bytes, count);
+        r = send_all(client, bytes, count);
     if (r == 0)
         r = answer_read(client, answer);
     if (r < 0)

@@ -12,6 +12,7 @@ struct http_client {
     char port[8];
     char prefix[1024]; /* path before ours, without the / at its end */
     int fd;            /* -1: none */
+    int64_t deadline_ns; /* of what is being exchanged */
     bool gzip;         /* bodies are */
 };
 struct http_answer {
@@ -25,7 +26,7 @@ enum { HTTP_BODY_MAX = 65536 };
 int http_client_init(struct http_client *client, const char *url);
 void http_client_fini(struct http_client *client);
 /* 0: an answer came, whatever its status. -ECONNREFUSED, -ETIMEDOUT, -ECONNRESET, ...: none did; the connection is closed. -EHOSTUNREACH:
- * the name has no address. Waits at most ten seconds for each step. */
+ * the name has no address. Waits at most ten seconds for each step, and a minute for all of an exchange. */
 int http_post(struct http_client *client, const char *path, const char *type, const void *bytes, size_t count,
               struct http_answer *answer);
 
