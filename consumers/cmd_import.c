@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -190,8 +191,28 @@ static void summary(const struct run *run, const char *path, const struct evtrai
          import->lost, text);
 }
 
+/* Whether `path` is a file in a directory of a trace: all of them are read. */
+static bool is_of_trace(const struct run *run, const char *path)
+{
+    struct stat file, folder;
+    char real[PATH_MAX];
+    if (stat(path, &file) < 0 || !S_ISREG(file.st_mode) || !realpath(path, real))
+        return false;
+    *strrchr(real, '/') = '\0';
+    if (stat(*real ? real : "/", &file) < 0)
+        return false;
+    for (const struct import_trace *trace = run->import.traces; trace; trace = trace->next)
+        if (stat(trace->path, &folder) == 0 && folder.st_dev == file.st_dev && folder.st_ino == file.st_ino)
+            return true;
+    return false;
+}
+
 static int output_create(struct run *run, const struct args *args, const char *path)
 {
+    if (is_of_trace(run, path)) {
+        run->code = fail(CODE_usage, path, "is one of the inputs; name another");
+        return -EEXIST;
+    }
     struct evtrail_file_options options = {.bytes = sizeof options, .force = args->set[OPT_force], .flush_ns = -1};
     options.level = (int)args->number[OPT_compression];
     const int r = evtrail_file_create(&run->import.file, path, &options);

@@ -30,6 +30,11 @@ says '-o FILE.evt'
 run 2 import -o x.evt
 run 2 import -o all.evt plain
 says 'all.evt: exists; --force replaces it'
+stream=$(find perpid -name 'ch_*' -size +0 | head -n 1)
+cp "$stream" kept
+run 2 import --force -o "$stream" perpid
+says 'is one of the inputs; name another'
+cmp "$stream" kept || flop 'a stream was replaced by what was to be made of it'
 run 3 import -o x.evt nosuch
 mkdir none
 run 5 import -o x.evt none
