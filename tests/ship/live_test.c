@@ -108,7 +108,8 @@ struct seat {
     FILE *out;
     char path[128];
     uint64_t got;
-    bool slow; /* does not say that it is done with anything */
+    bool granted; /* the reader said how much it takes: what came before is left out */
+    bool slow;    /* does not say that it is done with anything */
     unsigned welcomed, closed;
     struct wire_bye bye;
 };
@@ -169,6 +170,7 @@ static void on_reader(void *context, const struct wire_hello *hello, bool first)
         assert_int_equal(live_join(seat->live, seat->receiver, hello, &seat->reader), 0);
     else
         live_more(seat->reader);
+    seat->granted |= !first;
 }
 
 static void on_receiver_closed(void *context, const struct wire_bye *bye, bool by_peer)
@@ -446,7 +448,7 @@ static void accepted(void *context, struct net_listener *listener, struct net_li
 
 static void next_batch(struct evloop_timer *timer)
 {
-    if (server.seat.reader && !feed(server.seat.live, 1, golden(), &server.at, 1) && server.rounds++ == 200)
+    if (server.seat.granted && !feed(server.seat.live, 1, golden(), &server.at, 1) && server.rounds++ == 200)
         ship_receiver_drain(server.seat.receiver, now());
     evloop_timer_start(server.loop, timer, evloop_now_ns(server.loop) + 2000000, next_batch);
 }
