@@ -10,6 +10,7 @@
 #undef fail
 
 #include "top_private.h"
+#include "feed/feed_private.h"
 #include "views/log.h"
 
 #include "unit/file_gen.h"
@@ -135,6 +136,15 @@ static void moving__through_all__each_line_once(void **state)
     assert_string_equal(selected(), first);
 }
 
+/* A known fault: as long as there was time for some of the lines only, it went on searching though none was wanted. */
+static void moving__with_little_time__each_line_once(void **state)
+{
+    const int64_t slice = monitor.top.feed->lines_slice_ns;
+    monitor.top.feed->lines_slice_ns = 1;
+    moving__through_all__each_line_once(state);
+    monitor.top.feed->lines_slice_ns = slice;
+}
+
 static void search__both_ways__found_or_said_so(void **state)
 {
     char found[1000];
@@ -197,6 +207,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(first_and_last__gg_and_G__ends_of_what_is_held),
         cmocka_unit_test(moving__through_all__each_line_once),
+        cmocka_unit_test(moving__with_little_time__each_line_once),
         cmocka_unit_test(search__both_ways__found_or_said_so),
         cmocka_unit_test(marks__two__time_between),
         cmocka_unit_test(filter__of_the_feed__only_its_lines),

@@ -82,6 +82,7 @@ int feed_new(struct feed **ret_feed, const struct feed_options *options, char **
         feed->options.memory_bytes = MEMORY_BYTES;
     feed->replay.speed = options->live ? 0 : options->speed;
     feed->sample.one_in = 1;
+    feed->lines_slice_ns = FEED_SECOND / 80;
     feed->first_ns = INT64_MAX;
     feed->last_ns = INT64_MIN;
     const int r = open_all(feed);

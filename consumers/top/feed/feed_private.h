@@ -80,6 +80,7 @@ struct feed {
         bool lost_kept;
     } catch;
     struct feed_lines *lines; /* that read from it */
+    int64_t lines_slice_ns;   /* how long one call on them may take */
     uint32_t *gone;           /* sources that ended meanwhile */
     size_t gone_count, gone_room;
     struct {

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define SLICE_NS (FEED_SECOND / 80)
 #define LOOK_EVERY 64
 #define WINDOW_NS (FEED_SECOND / 100) /* the first window */
 #define WINDOW_MAX_NS (4000000 * FEED_SECOND)
@@ -330,19 +329,20 @@ static int visit_range(const struct feed_lines *lines, size_t first, size_t end,
 int feed_lines_last(struct feed_lines *lines, int64_t to_ns, unsigned count, const struct evtrail_filter *filter,
                     void (*visit)(void *context, const struct evtrail_event *event), void *context)
 {
-    const int64_t now = feed_monotonic(), until = now + SLICE_NS;
+    const int64_t now = feed_monotonic();
     int64_t from, to, held_to;
     count = count < COUNT_MAX ? count : COUNT_MAX;
     lines->searching = false;
     if (!lines->feed)
         return 0;
+    const int64_t until = now + lines->feed->lines_slice_ns;
     check(lines, filter);
     if (!held_range(lines->feed, &from, &held_to))
         return 0;
     to = to_ns < held_to ? to_ns : held_to;
     if (to < lines->from_ns - 1 || is_far(lines, to))
         start_at(lines, to + 1);
-    bool more = to > lines->to_ns && !forward(lines, to, SIZE_MAX, now + SLICE_NS / 2);
+    bool more = to > lines->to_ns && !forward(lines, to, SIZE_MAX, now + lines->feed->lines_slice_ns / 2);
     bool time = true;
     while (time && count_up_to(lines, to) < count && lines->from_ns > from)
         time = back(lines, from, to, until) && feed_monotonic() < until;
@@ -372,7 +372,7 @@ int feed_lines_from(struct feed_lines *lines, int64_t from_ns, unsigned count, c
         first = 0;
     }
     if (lines->store.count - first < count && to > lines->to_ns) {
-        lines->searching = !forward(lines, to, first + count, feed_monotonic() + SLICE_NS);
+        lines->searching = !forward(lines, to, first + count, feed_monotonic() + lines->feed->lines_slice_ns);
         limit(lines, to);
     }
     first = count_up_to(lines, from_ns - 1);

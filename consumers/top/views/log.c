@@ -114,11 +114,14 @@ static void clip(struct log *log)
 
 static void fetch_more(struct log *log)
 {
-    if (log->cursor < log->page && !log->rows.at_first) {
+    const bool before = log->cursor < log->page && !log->rows.at_first;
+    if (before) {
         const int moved = log_rows_more_before(&log->rows);
         log->cursor += moved;
         log->first += moved;
     }
+    if (!before && log->cursor + log->page < log->rows.count)
+        log->rows.searching = false; /* what time was too short for is not wanted yet */
     if (log->cursor + log->page >= log->rows.count) {
         const int moved = log_rows_more_behind(&log->rows, log_end(log));
         log->cursor += moved;
