@@ -59,8 +59,10 @@ static int failed(struct convert *convert, int error)
     convert->error = error;
     if (error == -EEXIST) {
         code = CODE_usage;
-        fail(code, path,
-             is_input(convert->args, path) ? "is one of the inputs; name another" : "exists; --force replaces it");
+        fail(code, path, "%s",
+             is_input(convert->args, path)   ? "is one of the inputs; name another"
+             : convert->args->set[OPT_force] ? "has something in it that evtrail convert did not write; name another"
+                                             : "exists; --force replaces it");
     } else if (error == -ENOMEM) {
         fail(code, NULL, "out of memory");
     } else if (error != -EPIPE) {

@@ -84,11 +84,14 @@ static int file_append(struct convert *convert, const struct ctf_trace *trace, c
     return r;
 }
 
-/* Whether `path`/metadata is of ours. */
+/* Whether `path` is a directory, not a link to one, and its metadata is of ours. */
 static bool is_ours(const char *path)
 {
     static const char head[] = "/* CTF 1.8 */\n/* written by evtrail convert */\n";
     char text[sizeof head] = "", name[4200];
+    struct stat status;
+    if (lstat(path, &status) < 0 || !S_ISDIR(status.st_mode))
+        return false;
     snprintf(name, sizeof name, "%s/metadata", path);
     const int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof head - 1);
@@ -128,7 +131,7 @@ static int directory_empty(const struct convert *convert, const char *path)
         snprintf(name, sizeof name, "%s/%s", path, entry->d_name);
         if (convert->args->set[OPT_force] && is_ours(name))
             trace_remove(name);
-        r = access(name, F_OK) == 0 ? -EEXIST : 0;
+        r = faccessat(AT_FDCWD, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ? -EEXIST : 0;
     }
     closedir(directory);
     return r;

@@ -11,8 +11,12 @@ run 2 convert -o trace.ctf trace.evt
 says 'trace.ctf: exists'
 touch trace.ctf/notes
 run 2 convert --force -o trace.ctf trace.evt
+says 'trace.ctf: has something in it that evtrail convert did not write'
 [ -e trace.ctf/notes ] || flop "--force removed what is not ours"
 rm trace.ctf/notes
+mkdir linked && cp -r trace.ctf elsewhere && ln -s ../elsewhere/first-42 linked/first-42
+run 2 convert --to ctf --force -o linked trace.evt
+[ -e elsewhere/first-42/metadata ] || flop "--force removed what a link leads to"
 run 0 convert --force -o trace.ctf trace.evt
 diff -r trace.ctf "$here/golden/trace.ctf" >&2 || flop "trace.ctf differs the second time"
 run 2 convert --to ctf trace.evt
