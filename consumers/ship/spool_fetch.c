@@ -436,15 +436,35 @@ void spool_segments_delete(struct spool *spool)
     spool->segments_count = kept;
 }
 
+/* The shipper reads a batch from its segment as soon as it is there, which may be before the writer counts it. */
+static void acked(struct spool *spool, unsigned lane, uint64_t sequence)
+{
+    const uint64_t before = spool_acked_now(spool, lane);
+    const uint64_t fetched = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
+    spool->lanes[lane].acked_ahead = 0;
+    if (sequence >= spool->next) {
+        spool->lanes[lane].acked_ahead = sequence < fetched ? sequence : fetched;
+        sequence = spool->next - 1;
+    }
+    if (sequence <= before)
+        return;
+    flight_acked(spool, before, sequence);
+    spool_acked_set(spool, lane, sequence);
+    spool_segments_delete(spool);
+    spool_lanes_end(spool);
+}
+
 void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence)
 {
     spool_lock(spool);
-    const uint64_t before = spool_acked_now(spool, lane);
-    if (spool->lanes[lane].used && sequence > before && sequence < spool->next) {
-        flight_acked(spool, before, sequence);
-        spool_acked_set(spool, lane, sequence);
-        spool_segments_delete(spool);
-        spool_lanes_end(spool);
-    }
+    if (spool->lanes[lane].used)
+        acked(spool, lane, sequence);
     spool_unlock(spool);
+}
+
+void spool_acked_ahead(struct spool *spool)
+{
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
+        if (spool->lanes[lane].used && spool->lanes[lane].acked_ahead)
+            acked(spool, lane, spool->lanes[lane].acked_ahead);
 }

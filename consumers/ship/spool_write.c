@@ -45,6 +45,7 @@ static void file_look(struct spool *spool)
     spool->file_raw = now.raw_bytes;
     spool->next = spool->base + now.batches;
     segment->next = spool->next;
+    spool_acked_ahead(spool);
 }
 
 /* All that was taken is in a segment. */
