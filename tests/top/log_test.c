@@ -202,6 +202,45 @@ static void filter__of_the_feed__only_its_lines(void **state)
     assert_non_null(strstr(look(), "pool.step"));
 }
 
+/* Traces of several machines, as a collector has them. */
+static void host__of_several__is_a_column(void **state)
+{
+    static struct gen_source sources[2];
+    static struct gen_ring rings[2];
+    static struct monitor other;
+    struct log *log;
+    struct evtrail_file *file;
+    (void)state;
+    char *const path = gen_path(directory, "hosts.evt");
+    assert_int_equal(evtrail_file_create(&file, path, NULL), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        gen_source_init(&sources[i], 20 + i);
+        sources[i].source.host = i ? "web2" : "web1";
+        gen_ring_init(&rings[i], &sources[i].source, 0, 1);
+        assert_int_equal(evtrail_file_write_chunk(file, gen_ring_next(&rings[i], 40)), 0);
+    }
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    assert_int_equal(feed_new(&other.top.feed, &(struct feed_options){0}, NULL), 0);
+    assert_int_equal(feed_add_path(other.top.feed, path), 0);
+    while (feed_run(other.top.feed, INT64_MAX) != -ENODATA)
+        ;
+    assert_int_equal(surface_resize(&other.top.surface, 40, 120), 0);
+    assert_int_equal(log_new(&log, &other.top, NULL), 0);
+    for (unsigned i = 0; i < 1000 && !(strstr(text, " host ") && strstr(text, "web1") && strstr(text, "web2")); i++) {
+        surface_clear(&other.top.surface);
+        log_draw(log, surface_area(&other.top.surface));
+        surface_text(&other.top.surface, text, sizeof text);
+    }
+    assert_non_null(strstr(text, " host "));
+    assert_non_null(strstr(text, "web1"));
+    assert_non_null(strstr(text, "web2"));
+    assert_null(strstr(look(), " host ")); /* of one: it is known */
+    log_free(log);
+    feed_free(other.top.feed);
+    surface_fini(&other.top.surface);
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -211,6 +250,7 @@ int main(void)
         cmocka_unit_test(search__both_ways__found_or_said_so),
         cmocka_unit_test(marks__two__time_between),
         cmocka_unit_test(filter__of_the_feed__only_its_lines),
+        cmocka_unit_test(host__of_several__is_a_column),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

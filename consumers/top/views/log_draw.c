@@ -22,10 +22,22 @@ static const struct {
 
 /* ---- cells ---- */
 
-bool log_several(const struct log *log)
+/* Who is told only if there are several. */
+static void look_who(struct log *log)
 {
     struct evtrail_source *const *sources;
-    return evtrail_reader_sources(feed_reader(log->top->feed), &sources) > 1;
+    const uint32_t count = evtrail_reader_sources(feed_reader(log->top->feed), &sources);
+    log->several = count > 1;
+    if (log->sources > count)
+        log->sources = log->several_hosts = 0;
+    for (; log->sources < count && !log->several_hosts; log->sources++)
+        log->several_hosts = strcmp(sources[log->sources]->host, sources[0]->host) != 0;
+}
+
+static bool is_told(const struct log *log, int index)
+{
+    return (log->columns[index] != LOG_process || log->several) &&
+           (log->columns[index] != LOG_host || log->several_hosts);
 }
 
 void log_cell(const struct log_row *row, enum log_column column, char *buffer, size_t size)
@@ -37,6 +49,9 @@ void log_cell(const struct log_row *row, enum log_column column, char *buffer, s
         buffer[bytes < size - 1 ? bytes : size - 1] = '\0';
         if (bytes > 15 && size > 15)
             buffer[15] = '\0';
+        break;
+    case LOG_host:
+        snprintf(buffer, size, "%s", row->host);
         break;
     case LOG_process:
         snprintf(buffer, size, "%s", row->process);
@@ -61,7 +76,7 @@ size_t log_row_text(const struct log *log, const struct log_row *row, char *buff
     char cell[512];
     size_t used = 0;
     for (int i = 0; i < log->columns_count; i++) {
-        if (log->columns[i] == LOG_process && !log_several(log))
+        if (!is_told(log, i))
             continue;
         log_cell(row, log->columns[i], cell, sizeof cell);
         const int n = snprintf(buffer + (used < size ? used : size), used < size ? size - used : 0, "%s%s",
@@ -113,10 +128,11 @@ static void draw_cell(const struct log *log, struct pen *pen, int index, enum st
 
 #define NARROW 60 /* columns: below, who it was is left out */
 
-static bool is_hidden(const struct log *log, int index, bool several)
+static bool is_hidden(const struct log *log, int index)
 {
-    const bool who = log->columns[index] == LOG_process || log->columns[index] == LOG_thread;
-    return index < log->left || (log->columns[index] == LOG_process && !several) || (who && log->narrow);
+    const enum log_column column = log->columns[index];
+    const bool who = column == LOG_host || column == LOG_process || column == LOG_thread;
+    return index < log->left || !is_told(log, index) || (who && log->narrow);
 }
 
 /* Columns are as wide as what was shown so far needs, within bounds: so the fields, which come last, have room at 80 columns, too. */
@@ -137,17 +153,17 @@ static void find_widths(struct log *log)
     }
 }
 
-static void draw_heading(const struct log *log, struct area area, bool several)
+static void draw_heading(const struct log *log, struct area area)
 {
     struct pen pen = {.area = area, .column = 2};
     for (int i = 0; i < log->columns_count; i++)
-        if (!is_hidden(log, i, several))
+        if (!is_hidden(log, i))
             draw_cell(log, &pen, i, STYLE_heading, looks[log->columns[i]].title);
     area_style(area, 0, STYLE_heading);
 }
 
 /* In the margin: '>' the cursor, '*' a mark. */
-static void draw_row(const struct log *log, struct area area, int line, int index, bool several)
+static void draw_row(const struct log *log, struct area area, int line, int index)
 {
     const struct log_row *row = &log->rows.rows[index];
     const enum style style = style_of(log, row);
@@ -155,7 +171,7 @@ static void draw_row(const struct log *log, struct area area, int line, int inde
     struct pen pen = {.area = area, .row = line, .column = 2};
     char cell[512];
     for (int i = 0; i < log->columns_count; i++) {
-        if (is_hidden(log, i, several))
+        if (is_hidden(log, i))
             continue;
         log_cell(row, log->columns[i], cell, sizeof cell);
         draw_cell(log, &pen, i, style, cell);
@@ -204,12 +220,12 @@ void log_draw(struct log *log, struct area area)
                       : log->cursor < log->first               ? log->cursor
                                                                : log->first;
     log->first = first > 0 ? first : 0;
-    const bool several = log_several(log);
+    look_who(log);
     log->narrow = area.columns < NARROW;
     find_widths(log);
-    draw_heading(log, area, several);
+    draw_heading(log, area);
     for (int i = 0; i < log->page && log->first + i < log->rows.count; i++)
-        draw_row(log, area, 1 + i, log->first + i, several);
+        draw_row(log, area, 1 + i, log->first + i);
     if (log->rows.count == 0)
         area_text(area, 1, 2, -1, STYLE_dim, log->rows.searching ? "searching ..." : "no events (yet)");
     if (described)

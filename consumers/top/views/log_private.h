@@ -13,6 +13,7 @@
 
 #define LOG_COLUMNS(X) \
     X(time, "time", 15, "when, to the microsecond") \
+    X(host, "host", 16, "of the process; only if there are several") \
     X(process, "process", 18, "command and pid; only if there are several") \
     X(thread, "thread", 18, "name and number of the thread") \
     X(level, "level", 8, "critical .. trace") \
@@ -41,6 +42,8 @@ struct log {
     uint8_t columns[LOG_COLUMNS_COUNT]; /* in this order */
     int columns_count;
     bool follow, describe, narrow;
+    uint32_t sources;               /* looked at, for: */
+    bool several_hosts, several;    /* hosts, processes */
     int64_t kept_ns;          /* where the cursor was before the model was another one */
     int64_t marks[MARKS_MAX]; /* times, oldest first */
     int marks_count;
@@ -56,7 +59,6 @@ const struct log_row *log_selected(const struct log *log);
 size_t log_row_text(const struct log *log, const struct log_row *row, char *buffer, size_t size);
 bool log_row_has(const struct log_row *row, const char *text);
 void log_cell(const struct log_row *row, enum log_column column, char *buffer, size_t size);
-bool log_several(const struct log *log);
 
 /* log_search.c: goes on with it, for some milliseconds */
 void log_search_on(struct log *log);

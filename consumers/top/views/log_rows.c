@@ -77,6 +77,7 @@ void log_row_make(struct log_row *row, const struct evtrail_event *event)
     static const char marks[EVTRAIL_KINDS] = {' ', '>', '<', '=', '@', '@', '-', '~'};
     const struct evtrail_event_type *type = event->type;
     *row = (struct log_row){.time_ns = event->time};
+    snprintf(row->host, sizeof row->host, "%.31s", event->source->host);
     snprintf(row->process, sizeof row->process, "%.24s[%u]", event->source->command, event->source->pid);
     snprintf(row->thread, sizeof row->thread, "%s:%u", event->thread_name ? event->thread_name : "", event->tid);
     if (event->what == EVTRAIL_EVENT_LOST) {

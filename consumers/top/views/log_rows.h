@@ -14,7 +14,7 @@ struct log_row {
     int64_t time_ns;
     uint8_t level; /* 1..6; 0: a loss or an event that is not in the schema */
     uint8_t is_loss;
-    char process[40], thread[32], name[96];
+    char host[32], process[40], thread[32], name[96];
     char fields[420];
     char doc[200]; /* "what it is (file.c:12 function)" */
 };

@@ -16,7 +16,7 @@
 bool log_row_has(const struct log_row *row, const char *text)
 {
     return *text && (strcasestr(row->name, text) || strcasestr(row->fields, text) || strcasestr(row->thread, text) ||
-                     strcasestr(row->process, text));
+                     strcasestr(row->host, text) || strcasestr(row->process, text));
 }
 
 static bool look(struct log *log, int from)
