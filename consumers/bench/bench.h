@@ -6,6 +6,8 @@
 #ifndef EVTRAIL_BENCH_H
 #define EVTRAIL_BENCH_H
 
+#include <evtrail/reader.h>
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -53,7 +55,7 @@ uint64_t cpu_ns(int pid); /* user + system time of a process so far; 0: this one
 /* A reader of this process's session, in a process of its own: attaches, drains, says what it got. */
 struct drain;
 struct drain_totals {
-    uint64_t delivered, lost[12], chunks;
+    uint64_t delivered, lost[EVTRAIL_CAUSES_ALL], chunks;
     double cpu_seconds;
 };
 /* what: "hold" waits for by drop, block and shed. Returns NULL if it could not be started. */

@@ -48,7 +48,8 @@ int link_queue(struct net_link *link, const struct iovec *parts, unsigned count)
     if (!chunk)
         return -ENOMEM;
     for (unsigned i = 0; i < count; i++) {
-        memcpy(chunk->bytes + chunk->end, parts[i].iov_base, parts[i].iov_len);
+        if (parts[i].iov_len)
+            memcpy(chunk->bytes + chunk->end, parts[i].iov_base, parts[i].iov_len);
         chunk->end += parts[i].iov_len;
     }
     link->queued += size;

@@ -36,7 +36,7 @@ static int record(struct evtrail_reader *reader, struct evtrail_file *file, int 
 {
     struct pollfd told = {.fd = stop, .events = POLLIN};
     struct totals totals = {0};
-    uint64_t lost[12] = {0};
+    uint64_t lost[EVTRAIL_CAUSES_ALL] = {0};
     int r = 0;
     while (r >= 0 && poll(&told, 1, 0) == 0) {
         r = take_all(reader, file);
@@ -46,7 +46,7 @@ static int record(struct evtrail_reader *reader, struct evtrail_file *file, int 
     if (r >= 0)
         r = take_all(reader, file);
     evtrail_reader_totals(reader, &totals.delivered, lost);
-    for (unsigned i = 0; i < 12; i++)
+    for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++)
         totals.lost += lost[i];
     return write(report, &totals, sizeof totals) == sizeof totals ? r : -EPIPE;
 }

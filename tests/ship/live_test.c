@@ -118,7 +118,8 @@ static int append(struct bytes *to, const struct iovec *parts, unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
         to->at = realloc(to->at, to->size + parts[i].iov_len + 1);
-        memcpy(to->at + to->size, parts[i].iov_base, parts[i].iov_len);
+        if (parts[i].iov_len)
+            memcpy(to->at + to->size, parts[i].iov_base, parts[i].iov_len);
         to->size += parts[i].iov_len;
     }
     return 0;

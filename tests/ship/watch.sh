@@ -7,6 +7,7 @@ emitter=$EMITTER
 work=$(mktemp -d /tmp/evt-watch.XXXXXX)
 EVTRAIL_DIR=$(mktemp -d /dev/shm/evt-watch.XXXXXX)
 export EVTRAIL_DIR
+export ASAN_OPTIONS=verify_asan_link_order=0${ASAN_OPTIONS:+:$ASAN_OPTIONS} # libevtrail is preloaded
 unset EVTRAIL
 pids=()
 leave() {
