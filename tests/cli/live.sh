@@ -154,7 +154,10 @@ run 0 prune
 start -l
 "$EVTRAIL_COMMAND" cat --json -p "$pid" >out 2>err &
 reader=$!
-sleep 0.3
+for _ in $(seq 600); do # until it has mapped the session
+    grep -q "$EVTRAIL_DIR" "/proc/$reader/maps" && break
+    sleep 0.1
+done
 kill -TERM "$pid"
 wait $reader
 equal $? 0 "exit code of cat"
