@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,21 +16,21 @@
 
 enum { THREADS = 2, BURST = 20 };
 
-static volatile sig_atomic_t stopped;
+static atomic_int stopped;
 static useconds_t pause_us;
 static uint64_t made[THREADS];
 
 static void on_stop(int number)
 {
     (void)number;
-    stopped = 1;
+    atomic_store_explicit(&stopped, 1, memory_order_relaxed);
 }
 
 static void *count(void *argument)
 {
     const uint64_t thread = (uint64_t)(uintptr_t)argument;
     uint64_t i = 0;
-    while (!stopped) {
+    while (!atomic_load_explicit(&stopped, memory_order_relaxed)) {
         for (unsigned n = 0; n < BURST; n++, i++)
             EVTRAIL(info, "n.number", EVTRAIL_AS(thread, thread), EVTRAIL_AS(value, i));
         usleep(pause_us);
