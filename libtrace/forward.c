@@ -103,7 +103,8 @@ void evtrail_forward_ask(uint32_t id)
     read_entry(entry, &type, types);
     forward.wanted[id] = receiver && receiver->wants(&type);
     if (point)
-        __atomic_store_n(&point->enabled, evtrail_forward_enabled(id), __ATOMIC_RELEASE);
+        __atomic_store_n(&point->enabled, evtrail_forward_enabled(id),
+                         __ATOMIC_RELEASE); /* T2; pairs with T1 in trace.h */
 }
 
 /* Whether the memory still holds a point that we know: a C++ object may have gone without a word, and another be in its place. */
@@ -129,7 +130,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *context)
             struct evtrail_point *point = forward.points[p];
             if ((uintptr_t)point - start <= phdr->p_memsz - sizeof(*point) && phdr->p_memsz >= sizeof(*point) &&
                 still_there(point))
-                __atomic_store_n(&point->enabled, evtrail_forward_enabled(point->head >> 6), __ATOMIC_RELEASE);
+                __atomic_store_n(&point->enabled, evtrail_forward_enabled(point->head >> 6), __ATOMIC_RELEASE); /* T2 */
         }
     }
     evtrail_registry_unlock();

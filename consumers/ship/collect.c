@@ -326,6 +326,7 @@ void collect_free(struct collect *collect)
         store_close(store, collect_now().monotonic_ns + stop_ns);
     collect->store = NULL;
     collect->wake->collect = NULL;
+    /* The acquire pairs with P6 in the loop: a call of the post is over. */
     if (!__atomic_load_n(&collect->wake->post.queued,
                          __ATOMIC_ACQUIRE)) /* else it frees itself; nobody posts any more */
         free(collect->wake);

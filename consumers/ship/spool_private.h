@@ -41,7 +41,8 @@ struct spool_segment {
     bool thinned;       /* has nothing left that may be dropped by level */
     uint8_t why;        /* enum wire_gap_cause if it only tells what was dropped, else 0 */
 };
-/* DIR/state, mapped: what is stored there is there after SIGKILL. */
+/* DIR/state, mapped: what is stored there is there after SIGKILL. The threads share numbers with nothing behind them that would have to be seen with
+ * them, so relaxed does; what is decided by several of them is decided under the spool's lock. */
 struct spool_state_file {
     uint64_t magic;
     _Atomic uint64_t acked[SPOOL_LANES_MAX];

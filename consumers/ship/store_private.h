@@ -21,6 +21,9 @@ struct store_source;
 struct store_record {
     uint8_t id[WIRE_STREAM_ID_BYTES];
     struct store_record *next; /* of its slot in the table */
+    /* Both threads', seq_cst (once a batch, beside a lock). The worker's store of `durable` after its sync pairs with the loads in store_dispatch() and
+     * store_stream_open(): what is told as durable is on disk. The caller's store of `owner` pairs with the worker's load when it writes a MARK.
+     * The caller adds to `jobs`, the worker takes away: 0 in the caller means that the worker has nothing of the record any more. */
     _Atomic uint64_t durable;
     _Atomic uint64_t owner; /* hash of a proven name; 0: none */
     _Atomic uint64_t jobs;  /* queued, or not yet durable */
@@ -140,6 +143,8 @@ struct store {
     struct store_options next_options;
     struct store_stats stats; /* the worker's figures, copied after each round */
 
+    /* Numbers that the caller looks at and nothing else hangs on; seq_cst as above. The caller adds to `queued_bytes`, the worker takes away; the worker
+     * stores `state` and `error`. */
     _Atomic uint64_t queued_bytes;
     _Atomic int state, error;
 
