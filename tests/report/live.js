@@ -44,12 +44,13 @@ async function until(what, test) {
     }
     throw new Error("never: " + what);
 }
-async function open(address, scheme) {
+// With `refused`, that it is told so is what is wanted: the console may say it before the page has loaded.
+async function open(address, scheme, refused) {
     const page = await context.newPage();
     await page.setViewportSize({width: 1280, height: 900});
     await page.emulateMedia({colorScheme: scheme || "light", reducedMotion: "reduce"});
     page.on("pageerror", (error) => faults.push("live: " + error.stack));
-    page.on("console", (message) => { if (!page.refused) faults.push("live: console: " + message.text()); });
+    page.on("console", (message) => { if (!refused) faults.push("live: console: " + message.text()); });
     page.on("request", (request) => { if (new URL(request.url()).origin !== new URL(address).origin) faults.push("live: request " + request.url()); });
     await page.goto(address);
     return page;
@@ -119,8 +120,7 @@ async function heldStill(page, scheme) {
     await updates(page, 1);
 }
 async function noToken(address) {
-    const page = await open(address.replace(/#.*/, "")); // another tab has its own storage
-    page.refused = true;
+    const page = await open(address.replace(/#.*/, ""), "light", true); // another tab has its own storage
     await page.waitForFunction(() => /token/.test(document.querySelector("#live").textContent), null, BOUND);
     equal("live: nothing is shown without a token", await page.evaluate(() => document.querySelector("#main").childElementCount), 0);
     await page.close();
