@@ -251,6 +251,8 @@ static int options_check(const struct convert *convert)
         return fail(CODE_usage, NULL, "%s is a directory; name one with -o", format->name);
     if (convert->part_size && !format->parts)
         return fail(CODE_usage, NULL, "--split-size: %s is not cut into parts", format->name);
+    if (convert->part_size && convert->part_size < 1024)
+        return fail(CODE_usage, NULL, "--split-size: a part has at least 1K");
     if (convert->part_size && !convert->path)
         return fail(CODE_usage, NULL, "--split-size needs -o FILE");
     if (convert->path && strlen(convert->path) > sizeof convert->part_path - 16)

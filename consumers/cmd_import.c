@@ -175,7 +175,7 @@ static void fault(void *context, const char *path, const char *line)
 static void summary(const struct run *run, const char *path, const struct evtrail_file_stats *stats)
 {
     const struct import *const import = &run->import;
-    char text[400] = "";
+    char text[600] = "";
     size_t used = 0;
     if (import->packets_missing)
         used +=
@@ -184,6 +184,11 @@ static void summary(const struct run *run, const char *path, const struct evtrai
     if (import->fields_left)
         used += (size_t)snprintf(text + used, sizeof text - used,
                                  "; %" PRIu64 " fields beyond 32 of an event are left out", import->fields_left);
+    if (import->unnumbered)
+        used += (size_t)snprintf(
+            text + used, sizeof text - used,
+            "; %" PRIu64 " events are left out: of classes beyond the first 16,368, which is all that a trace can have",
+            import->unnumbered);
     if (import->events_left)
         snprintf(text + used, sizeof text - used, "; %" PRIu64 " events of more than 512 KiB are left out",
                  import->events_left);

@@ -21,7 +21,8 @@ struct import_trace {
     struct tsdl_trace tsdl;
     const char *path;
     const struct evtrail_event_type **types; /* by id */
-    uint32_t types_count;
+    uint32_t types_count; /* so many have a number in a trace of ours */
+    uint32_t types_made;  /* those behind them are only there to be read past */
     struct import_process *processes;
     struct import_ring *rings;
     char *owned; /* the path */
@@ -31,7 +32,7 @@ struct import {
     struct import_trace *traces;
     uint32_t rings; /* in all */
     uint32_t sources;
-    uint64_t events, lost, packets_missing, fields_left, events_left;
+    uint64_t events, lost, packets_missing, fields_left, events_left, unnumbered;
     struct scratch text;
     struct scratch words; /* of the event that is being made */
     struct scratch tail;  /* its contexts' part */
@@ -39,7 +40,7 @@ struct import {
 
 /* What of an event's fields becomes what of ours. */
 struct import_plan {
-    uint32_t id; /* of our type */
+    uint32_t id; /* of our type; 0: there are more than a trace of ours can number */
     uint32_t payload; /* so many are of the payload, and come first; the contexts' come behind */
     uint32_t count;
     uint8_t types[32]; /* enum evtrail_field_type, by our field; what was read as text is a string */

@@ -164,8 +164,12 @@ static int event_read(struct import *import, struct stream *stream, const struct
         *ret_why = "an event's fields do not fit";
         return import->words.failed || import->text.failed ? -ENOMEM : 0;
     }
-    return import_event(import, stream->trace, stream->index, known, ((const struct import_plan *)(*last)->owner)->id,
-                        time_of(&stream->trace->tsdl, stream->cycles));
+    const uint32_t id = ((const struct import_plan *)(*last)->owner)->id;
+    if (id == 0) {
+        import->unnumbered++;
+        return 0;
+    }
+    return import_event(import, stream->trace, stream->index, known, id, time_of(&stream->trace->tsdl, stream->cycles));
 }
 
 static int packet_read(struct import *import, struct stream *stream, const char **ret_why)

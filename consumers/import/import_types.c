@@ -155,7 +155,7 @@ static int type_of(struct import *import, struct import_trace *trace, const stru
         free(name);
         return -ENOMEM;
     }
-    plan->id = id;
+    plan->id = id <= ID_MAX ? id : 0;
     event->owner = plan;
     *type =
         (struct evtrail_event_type){.id = id, .name = name, .doc = "", .file = "", .function = "", .fields = fields};
@@ -178,15 +178,15 @@ int import_types(struct import *import, struct import_trace *trace)
     int r = 0;
     for (const struct tsdl_stream *stream = trace->tsdl.streams; stream; stream = stream->next)
         for (const struct tsdl_event *event = stream->events; event; event = event->next)
-            count += count <= ID_MAX;
+            count++;
     trace->types = calloc(count, sizeof *trace->types);
     if (!trace->types)
         return -ENOMEM;
-    trace->types_count = count;
+    trace->types_made = count;
+    trace->types_count = count <= ID_MAX ? count : ID_MAX + 1;
     count = FIRST_ID;
     for (struct tsdl_stream *stream = trace->tsdl.streams; stream && r == 0; stream = stream->next)
-        for (struct tsdl_event *event = stream->events; event && r == 0 && count < trace->types_count;
-             event = event->next)
+        for (struct tsdl_event *event = stream->events; event && r == 0; event = event->next)
             r = type_of(import, trace, stream, event, count++);
     return r;
 }

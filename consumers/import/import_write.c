@@ -233,7 +233,7 @@ void import_trace_free(struct import_trace *trace)
         next = process->next;
         free(process);
     }
-    for (uint32_t i = 0; i < trace->types_count; i++) {
+    for (uint32_t i = 0; i < trace->types_made; i++) {
         const struct evtrail_event_type *const type = trace->types[i];
         for (unsigned f = 0; type && f < type->fields_count; f++) {
             free((void *)type->fields[f].name);

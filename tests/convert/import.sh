@@ -51,6 +51,23 @@ says "text/metadata: line 4: a number was expected"
 printf '\036{"type":"preamble","version":2}' >text/metadata
 run 5 import -o x.evt text
 says 'it is CTF 2; CTF 1.8 is read here'
+# 16,400 classes, an event of each: what cannot be numbered is read past and told
+mkdir classes && python3 - <<'E2' || flop "python3"
+with open("classes/metadata", "w") as out:
+    out.write("/* CTF 1.8 */\ntypealias integer { size = 32; align = 8; signed = false; } := u32;\n"
+              "trace { major = 1; minor = 8; byte_order = le; packet.header := struct { u32 magic; }; };\n"
+              "stream { event.header := struct { u32 id; u32 timestamp; }; };\n")
+    for i in range(16400):
+        out.write('event { id = %d; name = "many:e%d"; fields := struct { u32 value; }; };\n' % (i, i))
+words = [0xC1FC1FC1]
+for i in range(16400):
+    words += [i, i, i]
+with open("classes/stream", "wb") as out:
+    out.write(b"".join(word.to_bytes(4, "little") for word in words))
+E2
+run 0 import -o classes.evt classes
+says 'classes.evt: 16368 events in .*; lost 0; 32 events are left out: of classes beyond the first 16,368, which is all that a trace can have$'
+equal "$(events classes.evt)" 16368 'events of 16,400 classes'
 stream=$(find lossy -name 'ch_*' -size +20k | head -n 1)
 cp -r lossy cut
 truncate -s -100 "cut/${stream#lossy/}"

@@ -85,6 +85,8 @@ says 'add --to FORMAT'
 run 2 convert --to cvs trace.evt
 run 2 convert --to csv --split-size 1M trace.evt
 says 'needs -o'
+run 2 convert --to csv --split-size 1023 -o parts.csv trace.evt
+says 'a part has at least 1K'
 run 2 convert --to csv
 run 3 convert -o none.csv nosuch.evt
 [ ! -e none.csv ] || flop "an output was made for an input that is not there"
