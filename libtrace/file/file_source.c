@@ -22,12 +22,17 @@ static struct evtrail_clock_frame reading(uint32_t number, uint64_t ticks, uint6
         .source = number, .ticks = ticks, .monotonic_ns = monotonic_ns, .realtime_ns = realtime_ns};
 }
 
+/* A corrected clock goes back into the file as it was, beside the offset: who reads it subtracts that again. Modulo 2^64, as there. */
 void evtrail_file_source_update(struct evtrail_file *file, const struct evtrail_source *source, uint32_t number)
 {
     struct evtrail_file_source *known = file->sources[number];
     const struct evtrail_clock *clock = &source->clock;
-    known->first = reading(number, clock->first.ticks, clock->first.monotonic_ns, clock->first.realtime_ns);
-    known->last = reading(number, clock->last.ticks, clock->last.monotonic_ns, clock->last.realtime_ns);
+    const bool corrected = source->offset_bound_ns > 0;
+    const uint64_t offset_ns = corrected ? (uint64_t)source->offset_ns : 0;
+    known->first = reading(number, clock->first.ticks, clock->first.monotonic_ns, clock->first.realtime_ns + offset_ns);
+    known->last = reading(number, clock->last.ticks, clock->last.monotonic_ns, clock->last.realtime_ns + offset_ns);
+    if (corrected)
+        known->offset = (struct evtrail_offset_frame){number, 0, source->offset_ns, source->offset_bound_ns};
     known->gone |= source->gone;
 }
 
@@ -115,6 +120,25 @@ static void put_clock(struct evtrail_file *file, struct evtrail_file_source *kno
     evtrail_file_frame_done(file, evtrail_frame_put_clock(out, &clock), true);
 }
 
+/* Whether the part has to say it: once, and again where it became another, or is known much better. */
+static bool offset_is_news(const struct evtrail_file_source *known)
+{
+    const struct evtrail_offset_frame *now = &known->offset, *then = &known->written;
+    const uint64_t apart = now->offset_ns > then->offset_ns ? (uint64_t)now->offset_ns - (uint64_t)then->offset_ns
+                                                            : (uint64_t)then->offset_ns - (uint64_t)now->offset_ns;
+    return now->bound_ns > 0 &&
+           (then->bound_ns == 0 || apart > (uint64_t)then->bound_ns || now->bound_ns <= then->bound_ns / 4);
+}
+
+static void put_offset(struct evtrail_file *file, struct evtrail_file_source *known)
+{
+    uint8_t *out = evtrail_file_frame(file, EVTRAIL_HEADER_BYTES_MAX);
+    if (!out)
+        return;
+    known->written = known->offset;
+    evtrail_file_frame_done(file, evtrail_frame_put_offset(out, &known->offset), true);
+}
+
 static void put_source(struct evtrail_file *file, struct evtrail_file_source *known)
 {
     uint8_t *out = evtrail_file_frame(file, EVTRAIL_HEADER_BYTES_MAX);
@@ -122,6 +146,8 @@ static void put_source(struct evtrail_file *file, struct evtrail_file_source *kn
         return;
     evtrail_file_frame_done(file, evtrail_frame_put_source(out, &known->frame), true);
     known->described = true;
+    if (known->offset.bound_ns > 0)
+        put_offset(file, known);
     file->numbers_used[known->frame.number / 64] |= UINT64_C(1) << known->frame.number % 64;
     put_clock(file, known, known->first);
     if (known->last.ticks > known->first.ticks) /* who reads a stream needs two: the rate of the batches that follow */
@@ -224,6 +250,8 @@ int evtrail_file_describe(struct evtrail_file *file, uint32_t number, const uint
     struct evtrail_output_loss loss;
     if (!known->described)
         put_source(file, known);
+    if (offset_is_news(known))
+        put_offset(file, known);
     if (known->last.realtime_ns > known->written_realtime_ns + UINT64_C(1000000000))
         put_clock(file, known, known->last);
     put_types(&frame, known, ids, ids_count);

@@ -106,6 +106,7 @@ int evtrail_file_open_part(struct evtrail_file *file, bool force)
             continue;
         source->described = false;
         source->written_realtime_ns = 0;
+        source->written = (struct evtrail_offset_frame){0};
         source->modules_written = 0;
         memset(source->types_written, 0, sizeof(source->types_written));
     }

@@ -19,7 +19,9 @@
 /* A source as the open part knows it. */
 struct evtrail_file_source {
     struct evtrail_source_frame frame;
-    struct evtrail_clock_frame first, last; /* readings of the clock */
+    struct evtrail_clock_frame first, last; /* readings of the clock, as the source's own */
+    struct evtrail_offset_frame offset;     /* bound_ns 0: none is known */
+    struct evtrail_offset_frame written;    /* what this part says of it */
     uint64_t written_realtime_ns;           /* of the newest reading in this part */
     bool described;                         /* its SOURCE frame is in this part */
     bool gone;
