@@ -35,7 +35,7 @@ static int printer_open(struct sink *sink, struct consumer *consumer)
     printer->format = printer->json ? evtrail_format_json : evtrail_format_text;
     printer->options = (struct evtrail_format_options){
         .bytes = sizeof printer->options, .process = several, .human = true, .symbols = true};
-    printer->options.host = consumer->hosts;
+    printer->options.host = consumer->hosts || consumer->args->set[OPT_host];
     printer->options.lines = consumer->args->set[OPT_lines];
     printer->options.time = styles[consumer->args->number[OPT_time]];
     printer->options.color = consumer->out.color && !printer->json;
@@ -74,6 +74,7 @@ static int printer_event(struct sink *sink, struct consumer *consumer, const str
     struct printer *const printer = (struct printer *)sink;
     if (event->what == EVTRAIL_EVENT)
         printer->matches++;
+    printer->options.host |= consumer->hosts; /* another host's process may have joined */
     if (printer->count_only || (event->what == EVTRAIL_EVENT_SOURCE && !printer->sources_shown))
         return 0;
     return print(printer, &consumer->out, event);

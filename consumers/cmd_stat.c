@@ -24,6 +24,8 @@ static void show(struct counting *counting, struct consumer *consumer)
     struct evtrail_source *const *sources;
     const uint32_t count =
         consumer->reader ? evtrail_reader_sources(consumer->reader, &sources) : counting->model.sessions_count;
+    if (consumer->reader)
+        host_list_take_clocks(&counting->model.hosts, sources, count);
     stat_print(&counting->model, &consumer->out, consumer->args, count);
 }
 

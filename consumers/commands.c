@@ -30,9 +30,9 @@ LIST(send_options, OPT_send_collector, OPT_process, OPT_all, OPT_wait, OPT_direc
      OPT_send_crl, OPT_send_cert, OPT_send_key, OPT_send_server_name, OPT_send_psk_file, OPT_send_psk_id,
      OPT_send_insecure, OPT_send_name, OPT_send_rate, OPT_send_drain, OPT_send_metrics, OPT_send_check, OPT_send_status,
      OPT_json, OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_quiet);
-LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_lines, SHOWS);
-LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_lines, OPT_count_only, SHOWS);
-LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, SHOWS);
+LIST(cat_options, SOURCES, CHOICE, ENDS, OPT_time, OPT_host, OPT_lines, SHOWS);
+LIST(grep_options, SOURCES, OPT_from, OPT_to, ENDS, OPT_time, OPT_host, OPT_lines, OPT_count_only, SHOWS);
+LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, OPT_host, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
 LIST(gc_options, SOURCES, OPT_from, OPT_to, OPT_duration, OPT_json, OPT_color, OPT_fail_on_loss);
 LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_enable,

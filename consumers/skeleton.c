@@ -4,6 +4,7 @@
  */
 #include "skeleton.h"
 
+#include "host_list.h"
 #include "remote.h"
 
 #include <errno.h>
@@ -322,6 +323,14 @@ static void fault(struct consumer *consumer, int error)
     }
 }
 
+/* A process joins: of several hosts from here on, or as it was. */
+static void look_hosts(struct consumer *consumer)
+{
+    struct evtrail_source *const *sources;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    consumer->hosts = consumer->hosts || sources_of_several_hosts(sources, count, &consumer->hosts_looked);
+}
+
 static int read_one(struct consumer *consumer, struct sink *sink)
 {
     if (sink->block) {
@@ -333,6 +342,8 @@ static int read_one(struct consumer *consumer, struct sink *sink)
     const int r = evtrail_reader_next(consumer->reader, &event);
     if (r <= 0)
         return r;
+    if (event->what == EVTRAIL_EVENT_SOURCE)
+        look_hosts(consumer);
     if (sink->event(sink, consumer, event) != 0)
         return 2;
     if (event->what == EVTRAIL_EVENT && --consumer->limit == 0)

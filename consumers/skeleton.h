@@ -46,7 +46,8 @@ struct consumer {
     char preload_text[1200]; /* their files */
     int first_file;          /* operands from this one on are files */
     bool live;               /* processes are among the sources */
-    bool hosts;              /* sources may be of several hosts: a collector's, or a tree */
+    bool hosts;              /* sources are of several hosts, or may come to be: a collector's, or a tree */
+    uint32_t hosts_looked;   /* sources that are of one host */
     bool snapshot;           /* read what is there once */
     enum exit_code code;     /* the worst so far */
     uint64_t faults, faults_row;

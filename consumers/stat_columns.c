@@ -29,6 +29,7 @@ struct feed {
     struct evtrail_file_cursor *cursor;
     const struct evtrail_batch *batch;
     const struct evtrail_batch_view *view;
+    struct host *host; /* of the batch's source */
     struct lane lanes[256];
     uint64_t *arena; /* for columns */
     size_t arena_words, arena_used;
@@ -63,12 +64,19 @@ static struct ring_loss *ring_loss(struct feed *feed)
     return &bigger[feed->losses_count++];
 }
 
+static void lost(struct feed *feed, unsigned cause, uint64_t count)
+{
+    feed->model->lost[cause] += count;
+    if (feed->host)
+        feed->host->lost[cause] += count;
+}
+
 /* What a count has grown by since it was last seen; one that shrinks is a lie and changes nothing. */
 static void lost_until(struct feed *feed, struct ring_loss *loss, unsigned cause, uint64_t count)
 {
     if (count <= loss->counts[cause])
         return;
-    feed->model->lost[cause] += count - loss->counts[cause];
+    lost(feed, cause, count - loss->counts[cause]);
     loss->counts[cause] = count;
 }
 
@@ -76,7 +84,11 @@ static void take_losses(struct feed *feed)
 {
     const struct evtrail_chunk *const chunk = &feed->batch->chunk;
     struct ring_loss *const loss = ring_loss(feed);
-    feed->model->lost[EVTRAIL_CAUSE_overwritten] += chunk->missed;
+    lost(feed, EVTRAIL_CAUSE_overwritten, chunk->missed);
+    if (feed->host) { /* in all, the cursor counts them: also those that are before no batch */
+        feed->host->lost[EVTRAIL_CAUSE_torn] += feed->batch->torn;
+        feed->host->lost[EVTRAIL_CAUSE_spool] += feed->batch->spool;
+    }
     if (loss && feed->batch->based)
         memcpy(loss->counts, feed->batch->lost_base, sizeof loss->counts);
     for (unsigned i = 0; loss && i < EVTRAIL_CAUSES; i++)
@@ -150,6 +162,8 @@ static void count_record(struct feed *feed, struct plan *plan, uint32_t words, u
     plan->row->count += records;
     plan->row->bytes += bytes;
     feed->model->events += records;
+    if (feed->host)
+        feed->host->events += records;
     feed->model->bytes += bytes;
 }
 
@@ -260,6 +274,7 @@ static int take_batch(struct feed *feed)
     const struct evtrail_batch_view *const view = feed->view;
     if (arena_reserve(feed) < 0)
         return -ENOMEM;
+    feed->host = stat_model_host(feed->model, feed->batch->chunk.source);
     take_losses(feed);
     feed->ordered = view->misc_words > 0;
     feed->misc_at = 0;
@@ -333,6 +348,9 @@ int stat_columns(struct stat_model *model, struct consumer *consumer, const char
         evtrail_file_cursor_totals(feed->cursor, &torn, &faults, &closed);
         model->lost[EVTRAIL_CAUSE_torn] += torn;
         model->lost[EVTRAIL_CAUSE_spool] += evtrail_file_cursor_spool(feed->cursor);
+        struct evtrail_source *const *sources;
+        const uint32_t count = evtrail_file_cursor_sources(feed->cursor, &sources);
+        host_list_add_clocks(&model->hosts, sources, count);
         stat_model_forget(model);
         evtrail_file_cursor_close(feed->cursor);
     }

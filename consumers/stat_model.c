@@ -56,6 +56,7 @@ void stat_model_fini(struct stat_model *model)
     free(model->rows);
     free(model->index);
     free(model->sessions);
+    host_list_fini(&model->hosts);
     idtable_fini(&model->spans);
     idtable_fini(&model->entities);
 }
@@ -221,12 +222,26 @@ static struct plan *plans_block(struct source_plans *plans, uint32_t block)
     return plans->blocks[block];
 }
 
+static struct source_plans *source_get(struct stat_model *model, uint32_t number)
+{
+    const bool there = number < model->sources_count ||
+                       grow_zeroed(&model->sources, &model->sources_count, number + 1, sizeof *model->sources) == 0;
+    return there ? &model->sources[number] : NULL;
+}
+
+struct host *stat_model_host(struct stat_model *model, const struct evtrail_source *source)
+{
+    struct source_plans *const of = source_get(model, source->number);
+    if (of && of->host == 0)
+        of->host = host_list_number(&model->hosts, source->host) + 1;
+    model->out_of_memory |= !of || of->host == 0;
+    return of && of->host ? &model->hosts.list[of->host - 1] : NULL;
+}
+
 struct plan *stat_model_plan(struct stat_model *model, const struct evtrail_source *source, uint32_t id)
 {
-    int r = 0;
-    if (source->number >= model->sources_count)
-        r = grow_zeroed(&model->sources, &model->sources_count, source->number + 1, sizeof *model->sources);
-    struct plan *const block = r == 0 ? plans_block(&model->sources[source->number], id / PLANS_BLOCK) : NULL;
+    struct source_plans *const of = source_get(model, source->number);
+    struct plan *const block = of ? plans_block(of, id / PLANS_BLOCK) : NULL;
     struct plan *const plan = block ? &block[id % PLANS_BLOCK] : NULL;
     if (!plan || (!plan->row && plan_fill(model, plan, source, id) < 0)) {
         model->out_of_memory = true;
@@ -276,10 +291,16 @@ static void observe(struct stat_model *model, struct plan *plan, const struct ev
 
 void stat_model_event(struct stat_model *model, const struct evtrail_event *event)
 {
-    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL)
+    struct host *const host = stat_model_host(model, event->source);
+    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL) {
         model->lost[event->cause] += event->lost;
+        if (host)
+            host->lost[event->cause] += event->lost;
+    }
     if (event->what != EVTRAIL_EVENT)
         return;
+    if (host)
+        host->events++;
     struct plan *const plan = stat_model_plan(model, event->source, event->id);
     if (!plan)
         return;

@@ -7,6 +7,7 @@
 #define EVTRAIL_CONSUMERS_STAT_MODEL_H
 
 #include "histogram.h"
+#include "host_list.h"
 #include "idtable.h"
 
 #include <evtrail/reader.h>
@@ -63,6 +64,7 @@ struct plan {
 };
 struct source_plans {
     uint32_t session; /* its number among the model's sessions, + 1; 0: not yet known */
+    uint32_t host;    /* + 1; 0: not yet known */
     struct plan **blocks; /* of PLANS_BLOCK plans, which stay where they are; NULL: none yet */
     uint32_t count;
 };
@@ -75,6 +77,7 @@ struct stat_model {
     uint32_t sources_count;
     uint64_t *sessions; /* that were seen: the same one in two files is one source */
     uint32_t sessions_count;
+    struct host_list hosts;
     struct idtable spans, entities;
     uint64_t events, bytes;
     uint64_t lost[EVTRAIL_CAUSES_ALL];
@@ -92,6 +95,8 @@ void stat_model_forget(struct stat_model *model);
 /* One event of the reader's, in time order; spans by event->duration. */
 void stat_model_event(struct stat_model *model, const struct evtrail_event *event);
 void stat_model_time(struct stat_model *model, int64_t ns);
+/* Where events and losses of its host are counted; NULL: no memory. Valid until the next call. */
+struct host *stat_model_host(struct stat_model *model, const struct evtrail_source *source);
 
 /* Pieces for the columns: one record each. */
 void stat_span_begin(struct stat_model *model, const struct plan *plan, const struct evtrail_source *source,

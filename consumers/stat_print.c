@@ -270,6 +270,48 @@ static void print_losses(const struct page *page)
     }
 }
 
+/* ---- hosts ------------------------------------------------------------------------------------------------------------- */
+
+static void host_json(const struct page *page, const struct host *host)
+{
+    const char *separator = "";
+    output_text(page->out, "{\"what\":\"host\",\"name\":");
+    output_json_text(page->out, host->name);
+    output_print(page->out, ",\"processes\":%u,\"events\":%" PRIu64 ",\"lost\":{", host->processes, host->events);
+    for (unsigned i = 0; i < EVTRAIL_CAUSES_ALL; i++) {
+        if (host->lost[i] == 0)
+            continue;
+        output_print(page->out, "%s\"%s\":%" PRIu64, separator, evtrail_cause_name(i), host->lost[i]);
+        separator = ",";
+    }
+    output_text(page->out, "}");
+    if (host->bound_ns > 0)
+        output_print(page->out, ",\"clock_ahead_ns\":%" PRId64 ",\"clock_bound_ns\":%" PRId64, host->ahead_ns,
+                     host->bound_ns);
+    output_text(page->out, "}\n");
+}
+
+static void host_line(const struct page *page, const struct host *host)
+{
+    char clock[80];
+    host_clock_text(host, "+-", clock, sizeof clock);
+    output_print(page->out, "%12" PRIu64 "  %9u  %10" PRIu64 "  %-22s  ", host->events, host->processes,
+                 lost_sum(host->lost), *clock ? clock : "-");
+    name_end(page, *host->name ? host->name : "(not told)");
+}
+
+/* Where there is something to say: of several, or of one whose clock was measured. */
+static void print_hosts(const struct page *page, bool always)
+{
+    const struct host_list *const hosts = &page->model->hosts;
+    if (hosts->count < 2 && host_list_worst_bound(hosts) == 0 && !always)
+        return;
+    if (!page->json && hosts->count > 0)
+        head(page, "\n      EVENTS  PROCESSES        LOST  CLOCK AHEAD             HOST");
+    for (uint32_t i = 0; i < hosts->count; i++)
+        (page->json ? host_json : host_line)(page, &hosts->list[i]);
+}
+
 static void print_total(const struct page *page, uint32_t sources)
 {
     const struct stat_model *const model = page->model;
@@ -302,6 +344,7 @@ void stat_print(const struct stat_model *model, struct output *out, const struct
     print_counters(&page);
     print_entities(&page);
     print_losses(&page);
+    print_hosts(&page, args->set[OPT_host]);
     print_total(&page, sources);
     free(page.rows);
     output_flush(out);

@@ -9,7 +9,7 @@
 /* In DuckDB: select name, fields->>'port' from read_csv('trace.csv', types={'fields': 'JSON'}) */
 static const char header[] =
     "time,ns,pid,process,tid,thread,what,level,kind,name,dur_ns,fields,cpu,caller,stack,labels,"
-    "cut,signal,lost,cause,since_ns\n";
+    "cut,signal,lost,cause,since_ns,host\n";
 
 /* One cell: quoted where it must be. The text is untrusted. */
 static void cell(struct scratch *line, const char *text, size_t bytes)
@@ -112,6 +112,15 @@ static void context(struct scratch *line, struct scratch *made, const struct evt
     scratch_text(line, event->meta & META_signal ? "true," : "false,");
 }
 
+/* The last one. */
+static void host_cell(struct scratch *line, struct scratch *made, const char *host)
+{
+    made->used = 0;
+    scratch_utf8(made, host, strlen(host), true);
+    cell(line, made->bytes, made->used);
+    scratch_char(line, '\n');
+}
+
 static void event_cells(struct scratch *line, struct scratch *made, const struct evtrail_event *event)
 {
     const struct evtrail_event_type *const type = event->type;
@@ -127,7 +136,7 @@ static void event_cells(struct scratch *line, struct scratch *made, const struct
     scratch_char(line, ',');
     cell_fields(line, made, event);
     context(line, made, event);
-    scratch_text(line, ",,\n");
+    scratch_text(line, ",,,");
 }
 
 static void loss_cells(struct scratch *line, const struct evtrail_event *event)
@@ -138,7 +147,7 @@ static void loss_cells(struct scratch *line, const struct evtrail_event *event)
     scratch_text(line, evtrail_cause_name(event->cause));
     scratch_char(line, ',');
     scratch_signed(line, event->lost_since);
-    scratch_char(line, '\n');
+    scratch_char(line, ',');
 }
 
 static void time_cells(struct scratch *line, struct scratch *made, const struct evtrail_event *event)
@@ -176,8 +185,9 @@ static int csv_event(struct convert *convert, const struct evtrail_event *event)
         loss_cells(line, event);
     } else {
         scratch_text(line, event->source->gone ? "ended," : "joined,");
-        scratch_text(line, ",,,,,,,,,,,,,\n");
+        scratch_text(line, ",,,,,,,,,,,,,,");
     }
+    host_cell(line, made, event->source->host);
     if (made->failed)
         line->failed = true;
     return convert_line(convert);

@@ -126,6 +126,10 @@ static int put_span(struct convert *convert, const struct timeline_process *proc
     if (how == SPAN_unended)
         return 0;
     path->used = 0;
+    if (convert->consumer->hosts) {
+        frame(path, process->source->host);
+        scratch_char(path, '/');
+    }
     frame(path, process->source->command);
     scratch_char(path, ';');
     frame(path, span->thread->name);

@@ -10,7 +10,8 @@
 
 static int line(struct convert *convert, const struct evtrail_event *event)
 {
-    const struct evtrail_format_options options = {.bytes = sizeof options, .symbols = true};
+    const struct evtrail_format_options options = {
+        .bytes = sizeof options, .symbols = true, .host = convert->consumer->hosts};
     struct scratch *const scratch = &convert->line;
     size_t room = 4096;
     for (;;) {

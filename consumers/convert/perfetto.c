@@ -42,6 +42,8 @@ static int put_process(struct convert *convert, const struct timeline_process *p
     pb_string(packet, PROCESS_process_name, process->source->command);
     if (process->source->start_realtime_ns)
         pb_uint(packet, PROCESS_start_timestamp_ns, process->source->start_realtime_ns);
+    if (*process->source->host)
+        pb_string(packet, PROCESS_process_labels, process->source->host);
     pb_end(packet, descriptor);
     pb_end(packet, track);
     return perfetto_packet_end(convert, begin);

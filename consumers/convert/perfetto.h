@@ -33,6 +33,7 @@ enum {
     PROCESS_pid = 1,
     PROCESS_process_name = 6,
     PROCESS_start_timestamp_ns = 7,
+    PROCESS_process_labels = 8,
     THREAD_pid = 1,
     THREAD_tid = 2,
     THREAD_thread_name = 5,

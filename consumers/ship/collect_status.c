@@ -4,6 +4,7 @@
  */
 #include "ship/collect_private.h"
 
+#include "host_list.h"
 #include "outbuf.h"
 
 #include <inttypes.h>
@@ -45,15 +46,22 @@ static void print_line(FILE *out, const char *text)
         fputc((unsigned char)*text < ' ' || (unsigned char)*text == 0x7f ? '?' : *text, out);
 }
 
+/* "+1.203ms +- 150us": how far the sender's clock is ahead of ours, and how wrong that may be. */
+static const char *clock_text(const struct collect_peer *peer, char *buffer, size_t size)
+{
+    struct host host = {.ahead_ns = peer->offset_ns, .bound_ns = peer->offset_known ? peer->bound_ns : 0};
+    return *host_clock_text(&host, "+-", buffer, size) ? buffer : "-";
+}
+
 static void text_row(FILE *out, const struct row *row)
 {
-    char host[40];
+    char host[40], clock[80];
     snprintf(host, sizeof(host), "%s", row->peer->host);
     print_line(out, host);
-    fprintf(out, "%*s %10s/s %10s/s %10s %8s %10" PRIu64 " %8" PRIu64 "  ",
+    fprintf(out, "%*s %10s/s %10s/s %10s %8s %10" PRIu64 " %8" PRIu64 "  %-22s  ",
             strlen(host) < 24 ? (int)(24 - strlen(host)) : 0, "", human_count(row->peer->events_rate),
             human_bytes(row->peer->bytes_rate), human_bytes((double)row->figures.unacked_bytes),
-            human_ns(row->lag * 1e9), row->lost, row->refused);
+            human_ns(row->lag * 1e9), row->lost, row->refused, clock_text(row->peer, clock, sizeof(clock)));
     print_line(out, row->peer->name);
     fprintf(out, "%s%s%s\n", row->peer->reader ? " reader" : "", row->peer->held ? " " : "", held_text(row->peer));
 }
@@ -76,8 +84,8 @@ static void print_text(const struct collect *collect, FILE *out)
             collect->totals.connections);
     if (!collect->peers)
         return;
-    fprintf(out, "\n%-24s %12s %12s %10s %8s %10s %8s  %s\n", "HOST", "EVENTS", "BYTES", "UNACKED", "LAG", "LOST",
-            "REFUSED", "FROM");
+    fprintf(out, "\n%-24s %12s %12s %10s %8s %10s %8s  %-22s  %s\n", "HOST", "EVENTS", "BYTES", "UNACKED", "LAG",
+            "LOST", "REFUSED", "CLOCK AHEAD", "FROM");
     for (const struct collect_peer *peer = collect->peers; peer; peer = peer->next) {
         const struct row row = row_of(peer, now);
         text_row(out, &row);

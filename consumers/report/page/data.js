@@ -120,6 +120,7 @@ function open(bytes) {
     model.spans = model.rows.filter(row => row.span);
     model.counters = model.rows.filter(row => row.counter);
     model.classes = model.rows.filter(row => row.entity);
+    model.hosts = new Set(model.processes.map(p => p.host)).size;
     return model;
 }
 // Stretches in which something was lost, whose ever it was.
@@ -136,5 +137,5 @@ function trackName(model, number) {
     var track = model.tracks[number];
     if (!track) return "–";
     var process = model.processes[track.process], many = model.processes.length > 1;
-    return (many && process ? process.command + ":" + process.pid + " " : "") + (track.name || "thread") + ":" + track.tid;
+    return (many && process ? (model.hosts > 1 ? process.host + "/" : "") + process.command + ":" + process.pid + " " : "") + (track.name || "thread") + ":" + track.tid;
 }

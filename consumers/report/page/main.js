@@ -60,7 +60,7 @@ function show(model, other) {
     }
     var title = document.title.replace(/: evtrail \w+$/, "");
     by("title").textContent = title;
-    by("when").textContent = clock(model.start, 0) + ", " + ns(model.length) + (model.processes.length ? " on " + clean(model.processes[0].host) : "");
+    by("when").textContent = clock(model.start, 0) + ", " + ns(model.length) + (model.hosts > 1 ? " on " + model.hosts + " hosts" : model.hosts ? " on " + clean(model.processes[0].host) : "");
     empty(by("verdict"));
     fill(by("verdict"), null, verdicts(model).map(one => h("p", {class: "verdict " + one[0]}, h("span", {"aria-hidden": "true"}, one[0] === "good" ? "✓" : "!"), one[1])));
     var main = empty(by("main")), bar = empty(by("bar")), sections = [["summary", "Summary", summaryView]];
