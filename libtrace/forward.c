@@ -72,8 +72,29 @@ static void skip_string(const uint8_t **at)
     *at += bytes;
 }
 
+struct texts {
+    size_t used;
+    char bytes[4096];
+};
+
+/* A copy that ends with a NUL; "": there is no room for more. */
+static const char *read_string(const uint8_t **at, struct texts *texts)
+{
+    const uint64_t bytes = read_number(at, 2);
+    char *const text = texts->bytes + texts->used;
+    const uint8_t *const from = *at;
+    *at += bytes;
+    if (bytes == 0 || bytes >= sizeof(texts->bytes) - texts->used)
+        return "";
+    memcpy(text, from, bytes);
+    text[bytes] = '\0';
+    texts->used += bytes + 1;
+    return text;
+}
+
 /* Our own entry, as registry.c made it: layout.h has its parts. */
-static void read_entry(const struct evtrail_meta_header *entry, struct evtrail_forward_type *type, uint8_t *types)
+static void read_entry(const struct evtrail_meta_header *entry, struct evtrail_forward_type *type,
+                       struct evtrail_field_desc *fields, struct texts *texts)
 {
     const uint8_t *at = (const uint8_t *)(entry + 1);
     type->id = (uint32_t)read_number(&at, 4);
@@ -81,13 +102,16 @@ static void read_entry(const struct evtrail_meta_header *entry, struct evtrail_f
     type->level = (uint8_t)read_number(&at, 1);
     type->kind = (uint8_t)read_number(&at, 1);
     type->fields_count = (uint16_t)read_number(&at, 2);
-    type->types = types;
+    type->fields = fields;
     for (int i = 0; i < 4; i++)
         skip_string(&at);
     for (unsigned i = 0; i < type->fields_count; i++) {
-        types[i] = (uint8_t)read_number(&at, 4);
-        for (int j = 0; j < 4; j++)
-            skip_string(&at);
+        fields[i].type = (uint8_t)read_number(&at, 4);
+        fields[i].name = read_string(&at, texts);
+        fields[i].unit = read_string(&at, texts);
+        skip_string(&at);
+        fields[i].doc = "";
+        fields[i].enums = read_string(&at, texts);
     }
 }
 
@@ -96,11 +120,13 @@ void evtrail_forward_ask(uint32_t id)
     const struct evtrail_forward *receiver = atomic_load_explicit(&evtrail_forward_receiver, memory_order_relaxed);
     struct evtrail_forward_type type;
     struct evtrail_point *point;
-    uint8_t types[EVTRAIL_FIELDS_MAX];
+    struct evtrail_field_desc fields[EVTRAIL_FIELDS_MAX];
+    static struct texts texts; /* under the registry's lock */
     const struct evtrail_meta_header *entry = evtrail_registry_entry(id, &type.name, &point);
     if (!entry)
         return;
-    read_entry(entry, &type, types);
+    texts.used = 0;
+    read_entry(entry, &type, fields, &texts);
     forward.wanted[id] = receiver && receiver->wants(&type);
     if (point)
         __atomic_store_n(&point->enabled, evtrail_forward_enabled(id),

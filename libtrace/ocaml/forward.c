@@ -26,6 +26,8 @@ struct target {
     _Atomic uint32_t state; /* as << 16 | index + 1; index part NO_EVENT: refused */
     struct payload_type type;
     const char *name;
+    const char *fields; /* of AS_BYTES: ocaml_fields_text() */
+    uint32_t described; /* the event that they were told for, + 1 */
 };
 #define NO_EVENT 0xffffu
 #define STATE(as, part) ((uint32_t)(as) << 16 | (part))
@@ -42,6 +44,7 @@ static _Atomic uint32_t registering;
 static unsigned registered;
 static _Atomic uint32_t lost_event; /* "evtrail.lost" in OCaml: its index + 1 */
 static _Atomic uint64_t waited, lost_waiting, lost_refused, lost_all, lost_told;
+static _Atomic uint32_t ended; /* the program: nobody will take what waits */
 static __thread bool inside;
 
 /* ---- rules ---- */
@@ -123,14 +126,14 @@ static bool is_integer(uint8_t type)
 static int first_integer(const struct evtrail_forward_type *type)
 {
     for (unsigned i = 0; i < type->fields_count; i++)
-        if (is_integer(type->types[i]))
+        if (is_integer(type->fields[i].type))
             return (int)i;
     return -1;
 }
 
 static enum ocaml_as as_by_kind(const struct evtrail_forward_type *type)
 {
-    const bool integer = type->fields_count > 0 && is_integer(type->types[0]);
+    const bool integer = type->fields_count > 0 && is_integer(type->fields[0].type);
     switch (type->kind) {
     case EVTRAIL_KIND_begin:
         return AS_BEGIN;
@@ -174,7 +177,10 @@ static int wants(const struct evtrail_forward_type *type)
     target->type.level = type->level;
     target->type.fields_count = (uint8_t)type->fields_count;
     target->type.int_field = (uint8_t)(field < 0 ? 0 : field);
-    memcpy(target->type.types, type->types, type->fields_count);
+    for (unsigned i = 0; i < type->fields_count; i++)
+        target->type.types[i] = type->fields[i].type;
+    if (as == AS_BYTES && !target->fields)
+        target->fields = ocaml_fields_text(type);
     if (type->id >= atomic_load_explicit(&targets_end, memory_order_relaxed))
         atomic_store_explicit(&targets_end, type->id + 1, memory_order_relaxed); /* `pending` is what tells of it */
     /* E1 (release): the type before the state; pairs with E2. */
@@ -211,6 +217,20 @@ static unsigned register_one(const char *name, enum ocaml_as as)
     return index < 0 ? NO_EVENT : (unsigned)index + 1;
 }
 
+static bool register_name(const char *name)
+{
+    return register_one(name, AS_UNIT) != NO_EVENT;
+}
+
+/* Once for each event: rules that change bring a type here again. */
+static void describe(struct target *target, unsigned event)
+{
+    if (event == NO_EVENT || target->described == event || !target->fields)
+        return;
+    target->described = event;
+    ocaml_fields_register(event - 1, target->type.kind, target->fields, register_name);
+}
+
 /* The lock is held, allocation allowed. */
 static int register_pending(void)
 {
@@ -227,6 +247,8 @@ static int register_pending(void)
         if (AS_OF(state) == AS_NONE || EVENT_OF(state) != 0)
             continue;
         const unsigned event = register_one(targets[id].name, AS_OF(state));
+        if (AS_OF(state) == AS_BYTES)
+            describe(&targets[id], event);
         count += atomic_compare_exchange_strong_explicit(&targets[id].state, &state, STATE(AS_OF(state), event),
                                                          memory_order_release, memory_order_relaxed);
     }
@@ -284,7 +306,8 @@ static bool take_waiting(const struct queued *event, const void *domain)
 static void wait_in_queue(uint32_t id, uint32_t state, const struct evtrail_arg *args)
 {
     uint64_t ticket;
-    struct queued *event = ocaml_queue_reserve(&ticket);
+    const bool late = atomic_load_explicit(&ended, memory_order_relaxed);
+    struct queued *event = late ? NULL : ocaml_queue_reserve(&ticket);
     if (!event) {
         lost(&lost_waiting);
         return;
@@ -356,6 +379,31 @@ void ocaml_lock_kept(void)
         ocaml_hooks_install();
     drain();
     inside = false;
+}
+
+/* ---- the end ---- */
+
+static bool give_up(const struct queued *event, const void *domain)
+{
+    (void)event;
+    (void)domain;
+    lost(&lost_waiting);
+    return true;
+}
+
+/* Who ends the program from OCaml holds the lock still, and our mapping of the ring outlives OCaml's. What cannot be written is lost, and that
+ * is told where it can be. `inside` stays: destructors after this one may have trace points, and are in nobody's ring. */
+__attribute__((destructor(104))) static void end(void)
+{
+    const void *const domain = ocaml_runtime_here() && !inside ? ocaml_lock_held() : NULL;
+    atomic_store_explicit(&ended, 1, memory_order_relaxed);
+    inside = true;
+    if (domain)
+        ocaml_queue_drain(take_waiting, domain);
+    ocaml_queue_drain(give_up, NULL);
+    if (domain &&
+        atomic_load_explicit(&lost_all, memory_order_relaxed) != atomic_load_explicit(&lost_told, memory_order_relaxed))
+        tell_lost(domain, ocaml_monotonic_ns());
 }
 
 /* ---- API ---- */

@@ -24,6 +24,8 @@ enum ocaml_as { AS_NONE, AS_AUTO, AS_UNIT, AS_INT, AS_BEGIN, AS_END, AS_BYTES };
 
 /* Looks for the runtime; true once it is there. */
 bool ocaml_runtime_find(void);
+/* Whether it has been found. */
+bool ocaml_runtime_here(void);
 /* The OCaml domain whose lock this thread holds, or NULL. (signal) */
 const void *ocaml_lock_held(void);
 /* Whether runtime events are started and not paused. */
@@ -63,6 +65,13 @@ struct payload_type {
 /* Encodes an event as `as` says; strings are cut to what `words_max` leaves. Returns the words. */
 uint32_t ocaml_payload_put(enum ocaml_as as, const struct payload_type *type, uint64_t now, const struct evtrail_arg *args,
                            uint32_t words_max, uint64_t *to);
+
+/* ---- field_names.c ---- */
+
+/* The fields of a type as text, kept for good; NULL: no room. Under the registry's lock. */
+const char *ocaml_fields_text(const struct evtrail_forward_type *type);
+/* Tells readers of the ring of them, by names that `add` registers; false: there is no room for more. */
+void ocaml_fields_register(unsigned event, unsigned kind, const char *text, bool (*add)(const char *name));
 
 /* ---- queue.c: events that wait for a thread with the lock ---- */
 

@@ -71,6 +71,11 @@ bool ocaml_runtime_find(void)
     return runtime.found;
 }
 
+bool ocaml_runtime_here(void)
+{
+    return runtime.found;
+}
+
 const void *ocaml_lock_held(void)
 {
     return *(void *volatile *)(void *)(thread_pointer() + runtime.state_offset);

@@ -32,6 +32,7 @@ void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder)
 {
     evtrail_schema_fini(&decoder->schema);
     evtrail_eio_free(decoder->eio);
+    evtrail_ocaml_forwarded_free(decoder);
     free(decoder->users);
     decoder->users = NULL;
     decoder->eio = NULL;
@@ -44,16 +45,18 @@ void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum e
     memset(decoder->counters, 0, sizeof(decoder->counters));
 }
 
-static uint8_t field_type(const char *name, size_t length)
+uint8_t evtrail_ocaml_field_type(const char *name, size_t length)
 {
-    static const struct {
-        const char *name;
-        uint8_t type;
-    } types[] = {{"u64", EVTRAIL_TYPE_u64},     {"i64", EVTRAIL_TYPE_i64},   {"string", EVTRAIL_TYPE_string},
-                 {"bytes", EVTRAIL_TYPE_bytes}, {"enum", EVTRAIL_TYPE_enum}, {"f64", EVTRAIL_TYPE_f64}};
-    for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
-        if (strlen(types[i].name) == length && memcmp(types[i].name, name, length) == 0)
-            return types[i].type;
+    static const char *const names[] = {
+        [EVTRAIL_TYPE_bool] = "bool",   [EVTRAIL_TYPE_i8] = "i8",     [EVTRAIL_TYPE_i16] = "i16",
+        [EVTRAIL_TYPE_i32] = "i32",     [EVTRAIL_TYPE_i64] = "i64",   [EVTRAIL_TYPE_u8] = "u8",
+        [EVTRAIL_TYPE_u16] = "u16",     [EVTRAIL_TYPE_u32] = "u32",   [EVTRAIL_TYPE_x8] = "x8",
+        [EVTRAIL_TYPE_x16] = "x16",     [EVTRAIL_TYPE_x32] = "x32",   [EVTRAIL_TYPE_x64] = "x64",
+        [EVTRAIL_TYPE_f32] = "f32",     [EVTRAIL_TYPE_f64] = "f64",   [EVTRAIL_TYPE_string] = "string",
+        [EVTRAIL_TYPE_bytes] = "bytes", [EVTRAIL_TYPE_enum] = "enum", [EVTRAIL_TYPE_pointer] = "pointer"};
+    for (uint8_t i = 0; i < sizeof(names) / sizeof(*names); i++)
+        if (names[i] && strlen(names[i]) == length && memcmp(names[i], name, length) == 0)
+            return i;
     return EVTRAIL_TYPE_u64;
 }
 
@@ -70,16 +73,16 @@ static void field_parse(struct evtrail_field *field, char *text)
     }
     *field = (struct evtrail_field){
         .name = parts[0], .unit = parts[2] ? parts[2] : "", .doc = "", .enums = parts[3] ? parts[3] : ""};
-    field->type = field_type(parts[1] ? parts[1] : "u64", strlen(parts[1] ? parts[1] : "u64"));
+    field->type = evtrail_ocaml_field_type(parts[1] ? parts[1] : "u64", strlen(parts[1] ? parts[1] : "u64"));
 }
 
 uint16_t evtrail_ocaml_type_new(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind, unsigned level,
                                 const char *const *fields, unsigned count, const char *doc)
 {
-    struct evtrail_field made[8];
-    char texts[8][96];
-    _Alignas(8) uint8_t entry[2048];
-    if (decoder->next_id >= EVTRAIL_EVENT_TYPES_MAX || count > 8)
+    struct evtrail_field made[EVTRAIL_FIELDS_MAX];
+    char texts[EVTRAIL_FIELDS_MAX][EVTRAIL_OCAML_NAME_BYTES];
+    _Alignas(8) uint8_t entry[8192];
+    if (decoder->next_id >= EVTRAIL_EVENT_TYPES_MAX || count > EVTRAIL_FIELDS_MAX)
         return 0;
     for (unsigned i = 0; i < count; i++) {
         snprintf(texts[i], sizeof(texts[i]), "%s", fields[i]);
@@ -422,6 +425,13 @@ static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_
     }
 }
 
+/* `type`: of one that nobody knows more about. */
+static int decode_custom(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, uint16_t type)
+{
+    const int result = evtrail_ocaml_forwarded(step, item);
+    return result ? (result > 0 ? 0 : result) : put_custom(step, type, item);
+}
+
 static int decode_user(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     struct evtrail_ocaml_decoder *const decoder = step->decoder;
@@ -444,7 +454,7 @@ static int decode_user(struct evtrail_ocaml_step *step, const struct evtrail_oca
     case EVTRAIL_OCAML_SPAN_END:
         return evtrail_ocaml_span_end(step, user->type);
     default:
-        return put_custom(step, user->type, item);
+        return decode_custom(step, item, user->type);
     }
 }
 

@@ -44,6 +44,7 @@ struct evtrail_eio_entity {
     uint16_t spans[EVTRAIL_OCAML_FIBER_SPANS_MAX]; /* types of their ends */
 };
 struct evtrail_eio;
+struct evtrail_ocaml_forwarded;
 
 struct evtrail_ocaml_lane { /* one domain's ring */
     uint32_t index, gap;    /* gap: how many there were */
@@ -79,6 +80,8 @@ struct evtrail_ocaml_decoder {
     uint32_t next_id;
     uint16_t fixed[64]; /* of decoders: enum evtrail_ocaml_fixed */
     struct evtrail_eio *eio;
+    struct evtrail_ocaml_forwarded *forwarded; /* shapes of C events' payloads, a list */
+    uint32_t forwarded_count;
 };
 
 /* What is being translated. */
@@ -107,6 +110,8 @@ int evtrail_ocaml_gap(struct evtrail_ocaml_step *step, uint64_t words, uint64_t 
 /* `count` fields: "name:type:unit:enums", the last two may be missing. The type's id, or 0: there is no room for more. */
 uint16_t evtrail_ocaml_type_new(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind, unsigned level,
                                 const char *const *fields, unsigned count, const char *doc);
+/* enum evtrail_field_type by its name; u64: none is called so. */
+uint8_t evtrail_ocaml_field_type(const char *name, size_t length);
 /* A type of a name that an event carries: `prefix` and the text, with what names do not have replaced. 0: no room. */
 uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_decoder *decoder, const char *prefix, const void *text,
                                      size_t bytes, unsigned kind, const char *const *fields, unsigned count);
@@ -130,6 +135,10 @@ struct evtrail_ocaml_library { /* a row of a library's table */
     int (*decode)(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
 };
 extern const struct evtrail_ocaml_library evtrail_ocaml_libraries[]; /* ended by a NULL name; ocaml_libraries.c */
+
+/* ocaml_forwarded.c: 1: it was an event of C and is put; 0: it is none, or its fields are not known; -ENOMEM. */
+int evtrail_ocaml_forwarded(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
+void evtrail_ocaml_forwarded_free(struct evtrail_ocaml_decoder *decoder);
 
 /* ocaml_eio.c */
 #define EVTRAIL_EIO_DECODERS(X) \

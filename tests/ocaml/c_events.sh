@@ -35,6 +35,14 @@ for i in 1 2 3; do
 done | diff - "$work/seen" >&2 || fail "not the events that were sent"
 grep -qx 'words=0' "$work/out" || fail "an event allocated: $(cat "$work/out")"
 
+# With their fields in evtrail itself; the names are in the file, whatever became of the events.
+send 'c.*:info@bytes' kinds 1
+"$EVTRAIL_COMMAND" cat "$OCAML_RUNTIME_EVENTS_DIR"/*.events | sed -n 's/^.* domain 0:[0-9]* *info *\([^ ].*\) tid=[0-9]* delay=0ns\(.*\)/\1\2/p' |
+    sed 's/6c\(00\)*/6c../; s/ dur=.*//' >"$work/fields"
+printf '%s\n' "> c.work i=1 uint64_t=0" "c.unit" "c.int value=-1" "= c.level i=10" "= c.ratio ratio=0.5" \
+    'c.many small=200 yes=true ratio=0.5 none=(null) text="café" arg6=<010203>' '@ c.conn i=1 uint64_t=7 state="open"' \
+    "c.long long_text=<6c..> small=200 cut=true" "< c.work i=1" | diff - "$work/fields" >&2 || fail "not the fields that were sent"
+
 # As it was asked for; the last rule counts; a level; what is not a rule.
 names=(c.conn c.work c.unit)
 send 'c.*:info@bytes,c.int@unit;-c.long c.many@int -c.ratio -c.level' kinds 1
@@ -99,6 +107,13 @@ OCAMLRUNPARAM=d=16,e=19 send 'c.*' unlocked 10000
 told=$(sed -n 's/^int evtrail.lost //p' "$work/seen" | tail -n 1)
 got=$(grep -c 'c.number' "$work/seen")
 [ $((${told:-0} + got)) = 10001 ] || fail "$got events and ${told:-0} lost are not 10001"
+
+# What waits when the program ends is written then; what cannot wait is told.
+send 'c.*' leaving 1000
+count 'int c.foreign' 1001
+send 'c.*' leaving 5000
+count 'int c.foreign' 4097
+count 'int evtrail.lost 904' 1
 
 # The smallest rings: what does not fit is left out, OCaml goes on.
 for e in 4 6 8; do

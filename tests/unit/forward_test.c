@@ -33,6 +33,7 @@ static struct got {
     char text[256];
     struct evtrail_forward_type type;
     uint8_t types[EVTRAIL_FIELDS_MAX];
+    char names[EVTRAIL_FIELDS_MAX][64];
 } got;
 
 static const char *wanted = "t.";
@@ -43,7 +44,11 @@ static int wants(const struct evtrail_forward_type *type)
     if (strncmp(type->name, wanted, strlen(wanted)) != 0)
         return 0;
     got.type = *type;
-    memcpy(got.types, type->types, type->fields_count);
+    for (unsigned i = 0; i < type->fields_count; i++) {
+        got.types[i] = type->fields[i].type;
+        snprintf(got.names[i], sizeof(got.names[i]), "%s,%s,%s", type->fields[i].name, type->fields[i].unit,
+                 type->fields[i].enums);
+    }
     return 1;
 }
 
@@ -80,6 +85,8 @@ RUN(forward__types_off__arguments_arrive_and_nothing_is_recorded)
     memcpy(&ratio, &got.words[1], sizeof(ratio));
     CHECK(ratio == 0.5);
     CHECK(strcmp(got.text, "a note") == 0);
+    CHECK(strcmp(got.names[0], "number,,") == 0 && strcmp(got.names[1], "ratio,,") == 0);
+    CHECK(strcmp(got.names[2], "note,,") == 0);
     struct trail *t = trail_open(evtrail_session_path());
     CHECK(t != NULL);
     CHECK_EQ(trail_count(t, "t.some"), 0);

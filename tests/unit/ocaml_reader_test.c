@@ -205,6 +205,101 @@ static void libraries__lwt_and_trace__decoded(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* As libtrace/ocaml/payload.c does: level info, thread 7, emitted 5 ns before the first item's stamp. */
+static unsigned payload_head(uint8_t *at, uint8_t kind, uint8_t fields, uint64_t time)
+{
+    const uint8_t head[8] = {1, kind, 4, fields, 7};
+    memcpy(at, head, 8);
+    memcpy(at + 8, &time, 8);
+    return 16;
+}
+static unsigned payload_word(uint8_t *at, uint8_t type, uint64_t word)
+{
+    at[0] = type;
+    memcpy(at + 1, &word, 8);
+    return 9;
+}
+static unsigned payload_text(uint8_t *at, const char *text)
+{
+    const uint32_t bytes = text ? (uint32_t)strlen(text) : EVTRAIL_NULL;
+    at[0] = EVTRAIL_TYPE_string;
+    memcpy(at + 1, &bytes, 4);
+    memcpy(at + 5, text ? text : "", text ? bytes : 0);
+    return 5 + (text ? bytes : 0);
+}
+
+static void c_events__fields_named_in_the_table__decoded(void **state)
+{
+    struct ocaml_builder b;
+    uint8_t bytes[256];
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "c.some");
+    ocaml_name(&b, 1, "evtrail.fields 0 0 0 port:u16 state:enum::0=idle,1=open");
+    ocaml_name(&b, 2, "evtrail.fields 3 0 0 other:u16");
+    ocaml_name(&b, 3, "c.other");
+    ocaml_name(&b, 4, "evtrail.fields 0 0 2 host:string");
+    ocaml_name(&b, 5, "evtrail.fields 0 2 0 id:u64");
+    ocaml_name(&b, 6, "evtrail.fields 0 0 0 stale:u16 stale:enum stale:string"); /* of who had the file before */
+    const uint64_t time = b.time + 5;
+    unsigned used = payload_head(bytes, EVTRAIL_KIND_instant, 3, time);
+    used += payload_word(bytes + used, EVTRAIL_TYPE_u16, 443);
+    used += payload_word(bytes + used, EVTRAIL_TYPE_enum, 1);
+    used += payload_text(bytes + used, "example.org");
+    ocaml_custom(&b, 0, 0, bytes, used);
+    bytes[1] |= 0x80;
+    ocaml_custom(&b, 0, 0, bytes, used);
+    used = payload_head(bytes, EVTRAIL_KIND_end, 1, time);
+    used += payload_word(bytes + used, EVTRAIL_TYPE_u64, 9);
+    ocaml_custom(&b, 0, 0, bytes, used);
+    ocaml_custom(&b, 0, 3, bytes, used);     /* no names for this kind */
+    ocaml_custom(&b, 0, 0, bytes, used - 1); /* shorter than it says */
+    ocaml_custom(&b, 0, 9, bytes, used);     /* nobody's name */
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, "c.some port=443 state=1 host=example.org tid=7 delay=5\n"
+                                    "c.some port=443 state=1 host=example.org tid=7 delay=15 cut=1\n"
+                                    "<c.some id=9 tid=7 delay=25\n"
+                                    "c.other data[25] text=...........;.............\n"
+                                    "c.some data[24] text=...........;............\n"
+                                    "ocaml.user.9 data[25] text=...........;.............\n");
+    assert_int_equal(seen->faults, 0);
+    ocaml_builder_fini(&b);
+}
+
+/* Payloads of ever new shapes, each looked for in a full table: an end is reached all the same. */
+static void c_events__names_that_lie__read_to_an_end(void **state)
+{
+    static const char *const names[] = {
+        "evtrail.fields",
+        "evtrail.fields 0",
+        "evtrail.fields 0 0 0",
+        "evtrail.fields 0 0 0 ",
+        "evtrail.fields 0 0 0 a",
+        "evtrail.fields 0 0 0 :u8",
+        "evtrail.fields 0 0 0  a:u8",
+        "evtrail.fields 0 0 9 a:u8",
+        "evtrail.fields 0 9 0 a:",
+        "evtrail.fields 0 -1 0 a:u8",
+        "evtrail.fields 0 0 0 a:string::::",
+    };
+    struct ocaml_builder b;
+    uint8_t bytes[400];
+    (void)state;
+    ocaml_builder_init(&b, 14);
+    for (unsigned id = 0; id < 8192; id++)
+        ocaml_name(&b, id, names[id % (sizeof(names) / sizeof(*names))]);
+    for (unsigned i = 0; i < 400; i++) {
+        unsigned used = payload_head(bytes, (uint8_t)(i % 8), (uint8_t)(i % 32), b.time);
+        for (unsigned field = 0; field < i % 32; field++)
+            used += payload_word(bytes + used, (uint8_t)(1 + (i / 32 + field) % 16), i);
+        ocaml_custom(&b, 0, 0, bytes, used);
+    }
+    struct seen *const seen = read_file(&b, NULL);
+    assert_int_equal(seen->events, 400);
+    assert_int_equal(seen->faults, 0);
+    ocaml_builder_fini(&b);
+}
+
 static void no_names__ocaml_5_0__read_by_numbers(void **state)
 {
     struct ocaml_builder b;
@@ -568,6 +663,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items__of_every_kind__events),
         cmocka_unit_test(libraries__lwt_and_trace__decoded),
+        cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
+        cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
         cmocka_unit_test(versions__minor_in_its_place__table_found),
         cmocka_unit_test(versions__tables__numbers_where_they_were),

@@ -64,7 +64,8 @@ struct evtrail_forward_type {
     uint8_t level;    /* enum evtrail_level */
     uint8_t kind;     /* enum evtrail_kind */
     uint16_t fields_count;
-    const uint8_t *types; /* enum evtrail_field_type [fields_count]; the callee's until it returns */
+    /* [fields_count], without docs; texts that make more than 4 KiB together are "". The callee's until it returns */
+    const struct evtrail_field_desc *fields;
 };
 struct evtrail_forward {
     size_t bytes; /* sizeof(struct evtrail_forward) */

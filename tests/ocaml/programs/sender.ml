@@ -7,6 +7,7 @@ external ints : int -> unit = "sender_ints" [@@noalloc]
 external ints_allocating : int -> unit = "sender_ints"
 external pairs : int -> unit = "sender_pairs" [@@noalloc]
 external thread_start : int -> unit = "sender_thread_start" [@@noalloc]
+external thread_wait : unit -> unit = "sender_thread_wait" [@@noalloc]
 external thread_join : unit -> unit = "sender_thread_join"
 external without_lock : int -> unit = "sender_without_lock"
 
@@ -67,6 +68,15 @@ let threads count =
   List.iter Thread.join all;
   thread_join ()
 
+(* Ends while events wait: those of a thread that C made, which ends while this one keeps the lock. *)
+let leaving count =
+  ints 1;
+  thread_start 1;
+  thread_join ();
+  thread_start count;
+  thread_wait ();
+  exit 0
+
 (* ns of CPU of one event written by OCaml, and by C into the same ring, in turn: the medians of 31 rounds of COUNT. *)
 type Runtime_events.User.tag += Pair
 
@@ -111,6 +121,7 @@ let run command count =
   | "forks" -> forks count
   | "domains" -> domains count
   | "threads" -> threads count
+  | "leaving" -> leaving count
   | "inside" -> inside count
   | "measure" -> ints 1; print_endline "measuring"; measure count
   | _ -> exit 2

@@ -72,6 +72,12 @@ value sender_thread_start(value count)
     return Val_unit;
 }
 
+value sender_thread_wait(value unit)
+{
+    pthread_join(thread, NULL);
+    return unit;
+}
+
 value sender_thread_join(value unit)
 {
     CAMLparam1(unit);
