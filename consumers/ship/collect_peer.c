@@ -255,8 +255,8 @@ static int on_gap(void *context, uint32_t number, uint64_t first, const struct w
         events += lost;
     }
     if (gap->cause == WIRE_GAP_elsewhere) {
-        collect_log(peer->collect, LOG_INFO, "%s: %llu batches are at another collector", peer->name,
-                    (unsigned long long)(gap->last - first + 1));
+        collect_log(peer->collect, LOG_INFO, "%s: %llu batches are in another stream, or at another collector",
+                    peer->name, (unsigned long long)(gap->last - first + 1));
         return 0;
     }
     collect_log(peer->collect, LOG_WARNING,

@@ -305,6 +305,16 @@ static int gap_until(struct spool *spool, unsigned lane, uint64_t last, unsigned
     return give_gap(unit, last, why);
 }
 
+/* What was acknowledged, and is asked for all the same, is on the disk of the collector that did. */
+static int give_missing(struct spool *spool, unsigned lane, uint64_t sequence, const struct place *place,
+                        struct ship_unit *unit)
+{
+    const uint64_t acked = spool_acked_now(spool, lane);
+    if (sequence > acked)
+        return gap_until(spool, lane, place->gap_last, place->why, unit);
+    return gap_until(spool, lane, acked < place->gap_last ? acked : place->gap_last, WIRE_GAP_elsewhere, unit);
+}
+
 /* 1: a unit; 0: nothing; -EAGAIN: look again; -EIO, -ENOMEM. */
 static int fetch(struct spool *spool, unsigned lane, uint64_t sequence, const struct place_at *at,
                  struct ship_unit *ret_unit)
@@ -336,14 +346,16 @@ int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct sh
     struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     struct place_at at;
     int r, missing = 0;
-    if (!spool->lanes[lane].used || sequence < spool->lanes[lane].from || sequence >= spool->lanes[lane].to)
-        return 0; /* a backlog that is at its end */
+    if (!spool->lanes[lane].used || sequence >= spool->lanes[lane].to)
+        return 0;                           /* a backlog that is at its end */
+    if (sequence < spool->lanes[lane].from) /* a collector that has nothing of a stream asks for its first */
+        return gap_until(spool, lane, spool->lanes[lane].from - 1, WIRE_GAP_elsewhere, ret_unit);
     do {
         *ret_unit = (struct ship_unit){0};
         if (!locate(spool, lane, sequence, &at))
             return 0;
         if (at.place.gap_last)
-            return gap_until(spool, lane, at.place.gap_last, at.place.why, ret_unit);
+            return give_missing(spool, lane, sequence, &at.place, ret_unit);
         r = 0;
         if (cursor->first != at.place.first || cursor->walk.fd < 0) {
             spool_lock(spool);

@@ -38,7 +38,7 @@ struct rig {
     uint64_t *words;
     int store_fd;
     uint64_t stored; /* the collector has all up to it */
-    uint64_t gap_batches, gap_cause[SPOOL_CAUSES];
+    uint64_t gap_batches, gap_cause[WIRE_GAP_elsewhere + 1];
     char last_note[1500];
     unsigned notes;
     int (*refuse)(struct rig *rig, uint64_t sequence); /* NULL: nothing is refused */
@@ -202,7 +202,7 @@ static inline uint64_t rig_ship(struct rig *rig, uint64_t most, bool ack)
             break;
         if (unit.kind == SHIP_UNIT_GAP) {
             assert_true(unit.gap.last > rig->stored);
-            assert_in_range(unit.gap.cause, 1, SPOOL_CAUSES - 1);
+            assert_in_range(unit.gap.cause, 1, WIRE_GAP_elsewhere);
             rig->gap_batches += unit.gap.last - rig->stored;
             rig->gap_cause[unit.gap.cause]++;
             rig->stored = unit.gap.last;
