@@ -54,6 +54,7 @@ struct send_shipper {
     struct evloop_post ready_post, wake_post;
     struct wire_hello hello;
     uint64_t rate_bytes;
+    bool quiet; /* only what is wrong is said */
     bool drained;
     int64_t rates_ns; /* the reader's thread: when rates were taken, and of what */
     uint64_t rated_written, rated_acked, rated_sent;

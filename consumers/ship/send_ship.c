@@ -110,8 +110,9 @@ static void on_welcomed(void *context, const struct wire_welcome *welcome)
     snprintf(shipper->figures.identity, sizeof shipper->figures.identity, "%s", peer->identity);
     snprintf(shipper->figures.collector, sizeof shipper->figures.collector, "%s", peer->address);
     pthread_mutex_unlock(&shipper->lock);
-    send_log("connected to %s (%s%s%s, %s)", peer->address, peer->tls ? peer->version : "plain",
-             *peer->identity ? ", " : "", peer->identity, *welcome->host ? welcome->host : welcome->agent);
+    if (!shipper->quiet)
+        send_log("connected to %s (%s%s%s, %s)", peer->address, peer->tls ? peer->version : "plain",
+                 *peer->identity ? ", " : "", peer->identity, *welcome->host ? welcome->host : welcome->agent);
 }
 
 static void on_opened(void *context, uint32_t channel, uint64_t resume)
@@ -426,6 +427,7 @@ int send_shipper_new(struct send_shipper **ret_shipper, const struct send_option
     pthread_cond_init(&shipper->answered, NULL);
     shipper->figures.state = "connecting";
     shipper->rate_bytes = options->rate_bytes;
+    shipper->quiet = options->quiet;
     send_hello_fill(&shipper->hello, options);
     int r = evloop_new(&shipper->loop, NULL);
     if (r == 0)
@@ -472,6 +474,7 @@ static void reload_do(struct send_shipper *shipper)
         shipper->endpoints = endpoints;
         shipper->tls = tls;
         shipper->rate_bytes = options->rate_bytes;
+        shipper->quiet = options->quiet;
         net_endpoints_start(endpoints);
     }
     pthread_mutex_lock(&shipper->lock);

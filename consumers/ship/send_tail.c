@@ -100,7 +100,8 @@ static void reload(struct tail *tail)
     tail->fresh = setup;
     tail->reloaded = true;
     tail->options = &tail->fresh.options;
-    send_log("configuration and certificates were read again");
+    if (!tail->options->quiet)
+        send_log("configuration and certificates were read again");
 }
 
 /* ---- the sink ---- */

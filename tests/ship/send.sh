@@ -103,7 +103,8 @@ run 2 send -c "$address" --spool "$spool" --spool-full bug=block --all
 says 'no such level'
 run 3 send --status --spool "$spool"
 collector_start
-run 0 send -c "$address" --spool "$spool" -- true
+run 0 send -c "$address" --spool "$spool" --quiet -- true
+equal "$(cat err)" "" "what --quiet says when nothing is wrong"
 read -r after more <<<"$(stored)"
 equal "$((after - events))" 10020
 
