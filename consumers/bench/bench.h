@@ -76,6 +76,19 @@ bool bench_record_pool(const char *path, uint64_t events, struct recorded *ret_r
 struct evtrail_chunk;
 bool bench_each_chunk(uint64_t events, int (*take)(void *context, const struct evtrail_chunk *chunk), void *context);
 
+/* A process that emits, once it is told to, and ends: "bench.light", 200 a second, each with the time at which it was emitted; or "bench.pool.*", those
+ * of a simulated pool, as fast as it goes. They are off until a reader switches them on. */
+enum bench_load { BENCH_LOAD_light, BENCH_LOAD_pool };
+enum { BENCH_LIGHT_HZ = 200 };
+struct bench_emitter {
+    int pid, down;
+};
+bool bench_emitter_start(struct bench_emitter *emitter, enum bench_load load, uint64_t count);
+void bench_emitter_go(const struct bench_emitter *emitter);
+void bench_emitter_stop(const struct bench_emitter *emitter); /* now */
+/* Waits for its end. True: it has emitted all. */
+bool bench_emitter_end(struct bench_emitter *emitter);
+
 void bench_emission(struct bench *bench);
 void bench_processes(struct bench *bench);
 void bench_files(struct bench *bench);

@@ -19,6 +19,7 @@ void bench_net(struct bench *bench)
 
 void bench_ship(struct bench *bench)
 {
-    static const char *const names[] = {"ship/plain", "ship/tls", NULL};
+    static const char *const names[] = {
+        "ship/plain", "ship/tls", "ship/latency", "ship/end-to-end", "ship/end-to-end-tls", "ship/backlog", NULL};
     skip_all(bench, names);
 }

@@ -187,11 +187,11 @@ static void json(const struct status *status)
             "\"repeated_events\":%" PRIu64 ",\"refused_batches\":%" PRIu64 ",\"sent_bytes\":%" PRIu64
             ",\"in_flight_bytes\":%" PRIu64 ",",
             spool->repeated_events, spool->refused_batches, figures->sent_bytes, figures->in_flight_bytes);
-    fprintf(
-        out,
-        "\"written_rate\":%.1f,\"acked_rate\":%.1f,\"sent_rate\":%.1f,\"latency_p50_s\":%.6f,\"latency_p99_s\":%.6f,",
-        figures->written_rate, figures->acked_rate, figures->sent_rate, latency_at(figures, 0.5),
-        latency_at(figures, 0.99));
+    fprintf(out,
+            "\"written_rate\":%.1f,\"acked_rate\":%.1f,\"sent_rate\":%.1f,\"latency_p50_s\":%.6f,\"latency_p99_s\":%."
+            "6f,\"latency_max_s\":%.6f,",
+            figures->written_rate, figures->acked_rate, figures->sent_rate, latency_at(figures, 0.5),
+            latency_at(figures, 0.99), latency_at(figures, 1));
     fprintf(out,
             "\"sources\":%u,\"sources_ended\":%u,\"lag_ns\":%" PRId64 ",\"ring_fill\":%u,\"read_events\":%" PRIu64 ",",
             status->tail->sources, status->tail->sources_gone, status->tail->lag_ns, status->tail->fill,
