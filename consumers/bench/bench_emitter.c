@@ -71,7 +71,8 @@ static void emit_pool(uint64_t count)
         switch (type) {
 #define X(number, name) \
     case number: \
-        EVTRAIL(info, "bench.pool." name, EVTRAIL_AS(connection, connection), EVTRAIL_AS(value, number % 4 ? number : few * 64)); \
+        EVTRAIL(info, "bench.pool." name, EVTRAIL_AS(connection, connection), \
+                EVTRAIL_AS(value, number % 4 ? number : few * 64)); \
         break;
             POOL_TYPES(X)
 #undef X

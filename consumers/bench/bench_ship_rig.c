@@ -148,8 +148,8 @@ static bool find_port(struct ship *ship)
 bool ship_collect(struct ship *ship)
 {
     char *arguments[] = {
-        "evtrail", "collect", "--listen", "localhost:0", "--store", ship->store, ship->tls ? "--psk-file" : NULL,
-        ship->keys,  NULL};
+        "evtrail",  "collect", "--listen", "localhost:0", "--store", ship->store, ship->tls ? "--psk-file" : NULL,
+        ship->keys, NULL};
     ship->collector = ship_spawn(ship, -1, arguments);
     for (unsigned ms = 0; ship->collector > 0 && ms < PATIENCE_MS; ms += 5) {
         if (find_port(ship))
@@ -161,8 +161,8 @@ bool ship_collect(struct ship *ship)
 
 pid_t ship_send(const struct ship *ship, char *const *more)
 {
-    char *arguments[SHIP_ARGUMENTS] = {
-        "evtrail", "send", "-c", (char *)ship->address, "--spool", (char *)ship->spool, "--drain-time", "60s"};
+    char *arguments[SHIP_ARGUMENTS] = {"evtrail",           "send",         "-c", (char *)ship->address, "--spool",
+                                       (char *)ship->spool, "--drain-time", "60s"};
     unsigned count = 8;
     if (ship->tls) {
         arguments[count++] = "--psk-file";

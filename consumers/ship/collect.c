@@ -96,6 +96,8 @@ static void on_wake(struct evloop_post *post)
         return;
     store_dispatch(collect->store);
     go_on_all(collect);
+    if (collect->watch_changed)
+        collect_watch_tell(collect);
 }
 
 /* ---- the timer ------------------------------------------------------------------------------------------------------------ */
@@ -313,6 +315,7 @@ void collect_free(struct collect *collect)
 {
     if (!collect)
         return;
+    collect->ending = true;
     evloop_timer_stop(collect->loop, &collect->timer);
     net_listener_free(collect->listener);
     collect_serve_free(collect->status);

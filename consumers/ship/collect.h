@@ -107,6 +107,7 @@ struct collect_tap {
     /* A reader came (its receiver takes ship_receiver_trace()), may take more, and is gone. */
     void (*reader)(struct collect_tap *tap, struct ship_receiver *receiver, const struct wire_hello *hello, bool first);
     void (*reader_gone)(struct collect_tap *tap, struct ship_receiver *receiver);
+    bool (*watched)(struct collect_tap *tap, const char *host); /* whether a reader wants what comes from there; may be NULL */
 };
 void collect_set_tap(struct collect *collect, struct collect_tap *tap);
 

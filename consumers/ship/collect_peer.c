@@ -132,6 +132,8 @@ static int on_open(void *context, uint32_t number, const struct wire_open *open,
         return r;
     channel->put = channel->durable = position;
     *ret_resume = position + 1;
+    if (collect_is_watched(peer))
+        collect_watch_changed(peer->collect);
     return 0;
 }
 
@@ -282,6 +284,8 @@ static void on_reader(void *context, const struct wire_hello *hello, bool first)
 {
     struct collect_peer *peer = context;
     struct collect_tap *tap = peer->collect->tap;
+    if (first)
+        collect_watch_changed(peer->collect);
     if (tap && tap->reader && peer->collect->options.live)
         tap->reader(tap, peer->receiver, hello, first);
     else if (first)
@@ -398,6 +402,8 @@ static void free_peer(struct collect_peer *peer)
         peer->next->prev = peer->prev;
     collect->peers_count--;
     collect->held_count -= peer->held;
+    if (peer->reader)
+        collect_watch_changed(collect);
     ship_receiver_free(peer->receiver);
     free(peer->channels);
     free(peer);

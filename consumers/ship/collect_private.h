@@ -78,6 +78,7 @@ struct collect {
     struct live *live;
     struct collect_tap *tap; /* live's, unless a test has set another */
     struct collect_wake *wake;
+    bool watch_changed; /* who watches whom: senders are to be told */
     struct evloop_timer timer;
     struct collect_peer *peers;
     unsigned peers_count, held_count;
@@ -89,7 +90,7 @@ struct collect {
     int64_t log_second_ns;
     unsigned log_count[2], log_dropped; /* warnings, and what is less */
     int64_t started_ns, rates_ns, certificate_warned_ns;
-    bool stopping;
+    bool stopping, ending;
     int64_t stop_until_ns;
     void (*stopped)(void *context);
     void *stopped_context;
@@ -105,6 +106,12 @@ void collect_peer_free(struct collect_peer *peer);
 void collect_peer_drain(struct collect_peer *peer);
 /* There is room again. */
 void collect_peer_go_on(struct collect_peer *peer, struct ship_time now);
+
+/* ---- collect_watch.c ---- */
+bool collect_is_watched(const struct collect_peer *peer);
+/* A reader came or went, or a sender that is watched: senders are told from the loop. */
+void collect_watch_changed(struct collect *collect);
+void collect_watch_tell(struct collect *collect);
 
 /* ---- collect_serve.c: answers GET with one page, on a socket of its own ---- */
 /* Whether the metrics, and unix sockets, can be where they are wanted; -errno. */

@@ -41,6 +41,8 @@ int live_join(struct live *live, struct ship_receiver *receiver, const struct wi
 /* Its limit was raised. */
 void live_more(struct live_reader *reader);
 void live_leave(struct live_reader *reader); /* NULL is accepted */
+/* Whether a reader wants what comes from this host. */
+bool live_watched(const struct live *live, const char *host);
 
 
 struct collect_tap;

@@ -57,6 +57,14 @@ int live_join(struct live *live, struct ship_receiver *receiver, const struct wi
     return 0;
 }
 
+bool live_watched(const struct live *live, const char *host)
+{
+    bool watched = false;
+    for (unsigned i = 0; i < LIVE_READERS_MAX && !watched; i++)
+        watched = live->readers[i] && live_fits(live->readers[i]->hello.host_pattern, host);
+    return watched;
+}
+
 static void forget(struct live_source **sources, uint32_t count, unsigned place)
 {
     for (uint32_t i = 0; i < count; i++) {

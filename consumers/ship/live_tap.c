@@ -53,9 +53,18 @@ static void on_reader_gone(struct collect_tap *tap, struct ship_receiver *receiv
     live_leave(reader_of(of(tap), receiver));
 }
 
+static bool on_watched(struct collect_tap *tap, const char *host)
+{
+    return live_watched(of(tap), host);
+}
+
 struct collect_tap *live_tap(struct live *live)
 {
-    live->tap = (struct collect_tap){
-        .frames = on_frames, .offset = on_offset, .gone = on_gone, .reader = on_reader, .reader_gone = on_reader_gone};
+    live->tap = (struct collect_tap){.frames = on_frames,
+                                     .offset = on_offset,
+                                     .gone = on_gone,
+                                     .reader = on_reader,
+                                     .reader_gone = on_reader_gone,
+                                     .watched = on_watched};
     return &live->tap;
 }

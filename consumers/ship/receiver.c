@@ -470,6 +470,18 @@ void ship_receiver_drain(struct ship_receiver *receiver, struct ship_time now)
     check_link(receiver);
 }
 
+void ship_receiver_watch(struct ship_receiver *receiver, uint32_t hold_us, struct ship_time now)
+{
+    uint8_t out[WIRE_OUT_BYTES];
+    if (!receiver_alive(receiver) || receiver->state == SHIP_RECEIVER_WAITING || receiver->reader ||
+        receiver->told_hold_us == hold_us)
+        return;
+    receiver->side.now = now;
+    receiver->told_hold_us = hold_us;
+    wire_side_put(&receiver->side, out, wire_put_watch(out, &(struct wire_watch){hold_us}));
+    check_link(receiver);
+}
+
 int64_t ship_receiver_tick(struct ship_receiver *receiver, struct ship_time now)
 {
     int64_t next_ns = INT64_MAX;

@@ -101,6 +101,9 @@ void ship_receiver_start(struct ship_receiver *receiver, struct ship_time now);
 size_t ship_receiver_input(struct ship_receiver *receiver, const uint8_t *bytes, size_t size, struct ship_time now, size_t *ret_wanted);
 /* All of the channel up to `sequence` is on disk: ACK, and the window moves. Not from a callback. */
 void ship_receiver_durable(struct ship_receiver *receiver, uint32_t channel, uint64_t sequence, struct ship_time now);
+/* To a sender: somebody watches live what it sends, and wants events to be held no longer than this; 0: nobody does. What it knows is not said again. Not
+ * from a callback. */
+void ship_receiver_watch(struct ship_receiver *receiver, uint32_t hold_us, struct ship_time now);
 /* Pings, timeouts. Returns the monotonic time of the next call. */
 int64_t ship_receiver_tick(struct ship_receiver *receiver, struct ship_time now);
 /* The collector ends: DRAIN to the peer, which stops sending; what arrived is acknowledged as it becomes durable, then BYE shutdown. */

@@ -44,6 +44,7 @@ struct ship_receiver {
     uint64_t trace_limit; /* that a live reader told us */
     int64_t told_offset_ns, told_bound_ns;
     bool told_clock;
+    uint32_t told_hold_us;
     struct ship_receiver_figures figures;
     struct receiver_channel channels[WIRE_CHANNELS_MAX];
 };

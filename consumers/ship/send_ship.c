@@ -15,6 +15,7 @@
 
 enum { QUEUE_BYTES = 2 << 20, FLIGHT = SEND_FLIGHT };
 #define RATE_NS INT64_C(10000000)
+#define WATCH_LEAST_NS INT64_C(500000)
 #define HOLD_NS UINT64_C(30000000000) /* after a refusal that only a person can cure */
 
 static int64_t clock_ns(clockid_t id)
@@ -168,6 +169,12 @@ static void on_stream_refused(void *context, uint32_t channel, const struct wire
     conn->hold_ns = refuse->code == WIRE_REFUSE_owner || refuse->code == WIRE_REFUSE_denied ? HOLD_NS : 0;
 }
 
+static void on_watched(void *context, int64_t hold_ns)
+{
+    struct conn *const conn = context;
+    spool_watched(conn->shipper->spool, hold_ns > WATCH_LEAST_NS || hold_ns == 0 ? hold_ns : WATCH_LEAST_NS);
+}
+
 static void on_closed(void *context, const struct wire_bye *bye, bool by_peer)
 {
     struct conn *const conn = context;
@@ -194,6 +201,7 @@ static const struct ship_sender_calls sender_calls = {
     .acked = on_acked,
     .refused = on_refused,
     .stream_refused = on_stream_refused,
+    .watched = on_watched,
     .closed = on_closed,
 };
 

@@ -193,9 +193,10 @@ static void json(const struct status *status)
             figures->written_rate, figures->acked_rate, figures->sent_rate, latency_at(figures, 0.5),
             latency_at(figures, 0.99), latency_at(figures, 1));
     fprintf(out,
-            "\"sources\":%u,\"sources_ended\":%u,\"lag_ns\":%" PRId64 ",\"ring_fill\":%u,\"read_events\":%" PRIu64 ",",
-            status->tail->sources, status->tail->sources_gone, status->tail->lag_ns, status->tail->fill,
-            status->tail->delivered);
+            "\"hold_ms\":%.3f,\"sources\":%u,\"sources_ended\":%u,\"lag_ns\":%" PRId64
+            ",\"ring_fill\":%u,\"read_events\":%" PRIu64 ",",
+            (double)spool->hold_ns / 1e6, status->tail->sources, status->tail->sources_gone, status->tail->lag_ns,
+            status->tail->fill, status->tail->delivered);
     if (figures->offset_known)
         fprintf(out, "\"clock_offset_ns\":%" PRId64 ",\"clock_bound_ns\":%" PRId64 ",", figures->offset_ns,
                 figures->bound_ns);

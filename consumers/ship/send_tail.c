@@ -160,7 +160,7 @@ static int tail_block(struct sink *sink, struct consumer *consumer, const struct
     }
     if (tail->idle_at_ns == 0 || monotonic_ns() >= tail->idle_at_ns)
         idle(tail, consumer);
-    else if (tail->idle_at_ns > monotonic_ns() + tail->options->spool.flush_ns)
+    else if (tail->idle_at_ns > monotonic_ns() + spool_hold(tail->spool))
         tail->idle_at_ns = 0; /* there is something to flush now */
     return 0;
 }

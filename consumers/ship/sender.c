@@ -234,6 +234,15 @@ static const char *on_refuse(struct ship_sender *sender, const struct wire_heade
     return NULL;
 }
 
+static const char *on_watch(struct ship_sender *sender, const uint8_t *payload, size_t bytes)
+{
+    struct wire_watch watch;
+    const char *const why = wire_parse_watch(payload, bytes, &watch);
+    if (!why && sender->calls->watched)
+        sender->calls->watched(sender->context, (int64_t)watch.hold_us * 1000);
+    return why;
+}
+
 /* ---- what comes ------------------------------------------------------------------------------------------------------- */
 
 static const char *on_bye(struct ship_sender *sender, const uint8_t *payload, size_t bytes)
@@ -265,6 +274,8 @@ static const char *on_message(struct ship_sender *sender, const struct wire_head
         return wire_side_pinged(&sender->side, payload, header->payload_bytes);
     case WIRE_pong:
         return wire_side_ponged(&sender->side, payload, header->payload_bytes, &better);
+    case WIRE_watch:
+        return on_watch(sender, payload, header->payload_bytes);
     case WIRE_drain:
         sender->stopped = true;
         return NULL;

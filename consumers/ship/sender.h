@@ -61,6 +61,9 @@ struct ship_sender_calls {
     void (*refused)(void *context, uint32_t channel, uint64_t sequence, const struct wire_refuse *refuse);
     /* The collector will not take this stream in this connection; other channels go on. WIRE_REFUSE_ahead: begin a new stream. */
     void (*stream_refused)(void *context, uint32_t channel, const struct wire_refuse *refuse);
+    /* Somebody watches live what this sender sends: no event is to be held for longer than this for others to come into its batch. 0: nobody does
+     * any more. May be NULL. */
+    void (*watched)(void *context, int64_t hold_ns);
     /* The end, once: a BYE came, or was sent, or the caller closed. Nothing is called after it. */
     void (*closed)(void *context, const struct wire_bye *bye, bool by_peer);
 };

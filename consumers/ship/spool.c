@@ -432,5 +432,7 @@ void spool_stats(struct spool *spool, struct spool_stats *ret_stats)
     ret_stats->max_bytes = spool->options.max_bytes;
     ret_stats->disk_free_bytes = known ? (uint64_t)disk.f_bavail * disk.f_frsize : 0;
     unacked(spool, ret_stats);
+    const int64_t watch = atomic_load_explicit(&spool->watch_ns, memory_order_relaxed);
+    ret_stats->hold_ns = watch > 0 && watch < spool->options.flush_ns ? watch : spool->options.flush_ns;
     spool_unlock(spool);
 }

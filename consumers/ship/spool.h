@@ -102,6 +102,8 @@ int spool_source_gone(struct spool *spool, const struct evtrail_source *source);
 /* Writes what has waited for flush_ns, applies the cap by age, tries again after a full disk. ns until it wants to be called again
  * (INT64_MAX: not by itself). */
 int64_t spool_idle(struct spool *spool);
+/* Events that are taken now are held so long at most. */
+int64_t spool_hold(const struct spool *spool);
 /* What was taken can be fetched when this returns. */
 int spool_flush(struct spool *spool);
 
@@ -117,7 +119,10 @@ int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct sh
 void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence);
 /* Sets a batch aside in refused/, and counts its events. It is not fetched again (but as a GAP). */
 void spool_refused(struct spool *spool, uint64_t sequence, const struct wire_refuse *refuse);
-/* No connection: what is under way may be lost, and may be dropped to make room. */
+/* Somebody watches: what was taken is readable after so long if that is sooner than flush_ns (and longer where many rings are busy, at most flush_ns); 0: nobody
+ * does any more. */
+void spool_watched(struct spool *spool, int64_t hold_ns);
+/* No connection, nobody watches: what is under way may be lost, and may be dropped to make room. */
 void spool_link_lost(struct spool *spool);
 /* The collector knows more of the stream than there is here (the spool was restored from a copy): what is left goes on as another stream. */
 int spool_renew_stream(struct spool *spool, unsigned lane);
@@ -155,6 +160,7 @@ struct spool_stats {
     uint64_t dropped[SPOOL_CAUSES][SPOOL_LEVELS]; /* events, since open; [damaged] and [disk]: level 0 */
     uint64_t refused_batches, repaired_bytes, aside_files;
     uint64_t blocks;         /* times that it began to block */
+    int64_t hold_ns;         /* events are held so long at most, for others to come into their batch */
 };
 void spool_stats(struct spool *spool, struct spool_stats *ret_stats);
 /* What to do about a state; "" if there is nothing. */

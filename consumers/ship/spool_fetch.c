@@ -399,6 +399,7 @@ void spool_link_lost(struct spool *spool)
     spool_lock(spool);
     spool->link = false;
     spool->part_wanted = false;
+    spool_watched(spool, 0);
     for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
         spool->lanes[lane].cursor_first = 0; /* the cursors are placed anew by spool_opened() */
     spool_unlock(spool);

@@ -178,6 +178,7 @@ struct spool {
     uint64_t *refused;        /* [L] in order */
     size_t refused_count, refused_room;
     bool link;  /* [L] a collector may have got what was fetched */
+    _Atomic int64_t watch_ns; /* somebody watches, and wants events so soon; 0: nobody. A number alone: relaxed does */
     uint64_t changes;         /* [L] times that there was more to fetch */
     bool ready; /* [L] the shipper waits to be told */
 
@@ -188,6 +189,7 @@ struct spool {
     uint64_t reserved_bytes;   /* [W] of the file, on the disk */
     uint64_t unflushed_bytes;  /* [W] records that may still have to be written */
     int64_t flush_due_ns;      /* [W] 0: nothing waits */
+    uint64_t flushed_batches;  /* [W] that the last flush brought about */
     int64_t begun_ns;          /* [W] the open segment, monotonic */
     int64_t retry_ns;          /* [W] no look at a full disk before */
     int64_t age_looked_ns;     /* [W] */

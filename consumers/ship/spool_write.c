@@ -14,6 +14,7 @@
 
 enum { EXTRA_BYTES = 3 << 19, TELL_BYTES = 256 << 10 }; /* the largest chunk, should it not be compressible */
 #define AGE_LOOK_NS INT64_C(1000000000)
+#define WATCHED_BATCH_NS INT64_C(250000) /* for those who watch there are no more than 4,000 batches a second */
 
 /* ---- what is in segments ---- */
 
@@ -151,12 +152,27 @@ static void segment_failed(struct spool *spool, int error)
     spool_unlock(spool);
 }
 
+/* ---- how long events are held ---- */
+
+void spool_watched(struct spool *spool, int64_t hold_ns)
+{
+    atomic_store_explicit(&spool->watch_ns, hold_ns, memory_order_relaxed);
+}
+
+int64_t spool_hold(const struct spool *spool)
+{
+    const int64_t watch = atomic_load_explicit(&spool->watch_ns, memory_order_relaxed);
+    const int64_t busy = (int64_t)spool->flushed_batches * WATCHED_BATCH_NS, hold = watch > busy ? watch : busy;
+    return watch > 0 && hold < spool->options.flush_ns ? hold : spool->options.flush_ns;
+}
+
 /* ---- segments ---- */
 
 int spool_flush(struct spool *spool)
 {
     if (!spool->file)
         return 0;
+    const uint64_t batches = spool->file_batches;
     const int r = evtrail_file_flush(spool->file);
     if (r < 0) {
         segment_failed(spool, r);
@@ -168,6 +184,7 @@ int spool_flush(struct spool *spool)
     spool->unflushed_bytes = 0;
     spool->flush_due_ns = 0;
     spool->told_bytes = spool->file_bytes;
+    spool->flushed_batches = spool->file_batches - batches;
     spool_tell(spool);
     spool_unlock(spool);
     spool_at(SPOOL_AT_flushed);
@@ -400,7 +417,7 @@ static int put(struct spool *spool, struct spool_ring *ring, struct evtrail_chun
     }
     spool->unflushed_bytes += chunk->words_count * 9 + 1024;
     if (spool->flush_due_ns == 0)
-        spool->flush_due_ns = spool_monotonic() + spool->options.flush_ns;
+        spool->flush_due_ns = spool_monotonic() + spool_hold(spool);
     if (r < 0) { /* of this chunk alone */
         spool_lock(spool);
         spool->stats.dropped[WIRE_GAP_disk][0] += chunk->events;

@@ -52,7 +52,8 @@ enum {
     X(pong, 11, "the answer to a ping") \
     X(drain, 12, "no more will come from here; acknowledge what there is") \
     X(bye, 13, "the end of the connection, and why") \
-    X(trace, 14, "to a live reader: bytes of a trace file")
+    X(trace, 14, "to a live reader: bytes of a trace file") \
+    X(watch, 15, "to a sender: whether somebody watches live what it sends")
 
 enum wire_type {
 #define X(name, number, text) WIRE_##name = number,
@@ -224,6 +225,9 @@ struct wire_pong {
     int64_t sent_ns;                 /* of the ping, as it said */
     int64_t received_ns, answered_ns; /* realtime of who answers */
 };
+struct wire_watch {
+    uint32_t hold_us; /* no longer than this is an event to be held for others to come into its batch; 0: nobody watches, as the sender likes */
+};
 struct wire_bye {
     uint32_t code;     /* enum wire_bye_code */
     uint32_t retry_ms; /* not before; 0: as you like */
@@ -241,6 +245,7 @@ size_t wire_put_refuse(uint8_t *out, uint32_t channel, uint64_t sequence, const 
 size_t wire_put_ping(uint8_t *out, const struct wire_ping *ping);
 size_t wire_put_pong(uint8_t *out, const struct wire_pong *pong);
 size_t wire_put_drain(uint8_t *out);
+size_t wire_put_watch(uint8_t *out, const struct wire_watch *watch);
 size_t wire_put_bye(uint8_t *out, const struct wire_bye *bye);
 /* The header alone (WIRE_HEADER_BYTES) of a message whose payload is elsewhere: FRAMES, DATA, TRACE. payload_crc is the CRC-32C of the
  * payload, by wire_crc(). header_bytes is filled in. */
@@ -268,6 +273,7 @@ const char *wire_parse_ack(const uint8_t *at, size_t bytes, struct wire_ack *ret
 const char *wire_parse_refuse(const uint8_t *at, size_t bytes, struct wire_refuse *ret_refuse);
 const char *wire_parse_ping(const uint8_t *at, size_t bytes, struct wire_ping *ret_ping);
 const char *wire_parse_pong(const uint8_t *at, size_t bytes, struct wire_pong *ret_pong);
+const char *wire_parse_watch(const uint8_t *at, size_t bytes, struct wire_watch *ret_watch);
 const char *wire_parse_bye(const uint8_t *at, size_t bytes, struct wire_bye *ret_bye);
 /* Entry `index` (< count) of a parsed gap. */
 void wire_gap_entry_at(const struct wire_gap *gap, uint32_t index, struct wire_gap_entry *ret_entry);

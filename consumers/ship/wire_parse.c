@@ -258,6 +258,16 @@ const char *wire_parse_pong(const uint8_t *at, size_t bytes, struct wire_pong *r
     return NULL;
 }
 
+const char *wire_parse_watch(const uint8_t *at, size_t bytes, struct wire_watch *ret_watch)
+{
+    struct parser parser = {at, at + bytes, false};
+    const struct wire_watch watch = {.hold_us = get32(&parser)};
+    if (parser.bad)
+        return "WATCH is cut";
+    *ret_watch = watch;
+    return NULL;
+}
+
 const char *wire_parse_bye(const uint8_t *at, size_t bytes, struct wire_bye *ret_bye)
 {
     struct parser parser = {at, at + bytes, false};

@@ -22,13 +22,18 @@ size_t wire_put_header(uint8_t *out, const struct wire_header *header)
     return WIRE_HEADER_BYTES;
 }
 
+static bool ignorable(enum wire_type type)
+{
+    return type == WIRE_ping || type == WIRE_pong || type == WIRE_watch;
+}
+
 /* The header, once the payload stands between it and `end`. */
 static size_t seal(uint8_t *out, enum wire_type type, uint32_t channel, uint64_t sequence, const uint8_t *end)
 {
     const uint8_t *const payload = out + WIRE_HEADER_BYTES;
     const uint32_t bytes = (uint32_t)(end - payload);
     const struct wire_header header = {.type = type,
-                                       .flags = type == WIRE_ping || type == WIRE_pong ? WIRE_FLAG_IGNORE : 0,
+                                       .flags = ignorable(type) ? WIRE_FLAG_IGNORE : 0,
                                        .payload_bytes = bytes,
                                        .payload_crc = evtrail_crc32c(0, payload, bytes),
                                        .channel = channel,
@@ -129,6 +134,11 @@ size_t wire_put_pong(uint8_t *out, const struct wire_pong *pong)
 size_t wire_put_drain(uint8_t *out)
 {
     return seal(out, WIRE_drain, 0, 0, out + WIRE_HEADER_BYTES);
+}
+
+size_t wire_put_watch(uint8_t *out, const struct wire_watch *watch)
+{
+    return seal(out, WIRE_watch, 0, 0, put32(out + WIRE_HEADER_BYTES, watch->hold_us));
 }
 
 size_t wire_put_bye(uint8_t *out, const struct wire_bye *bye)

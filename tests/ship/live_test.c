@@ -357,9 +357,12 @@ static void patterns__choose_hosts(void **state)
     assert_false(live_fits("web*", "db1") || live_fits("a", "") || live_fits("?", "") || live_fits("a*b", "acd"));
     assert_true(live_fits("a*b*c", "axxbyyc") && !live_fits("a*b*c", "axxbyy"));
     assert_int_equal(live_new(&live), 0);
-    sit_down(&seat, live, "no-such-host", 8 << 20);
+    sit_down(&seat, live, "no-such-*", 8 << 20);
+    assert_true(live_watched(live, "no-such-host"));
+    assert_false(live_watched(live, "web1"));
     feed(live, 1, golden(), &at, UINT32_MAX);
     get_up(&seat);
+    assert_false(live_watched(live, "no-such-host"));
     live_stats(live, &stats);
     assert_int_equal(stats.batches, 0);
     live_free(live);

@@ -228,6 +228,25 @@ static void a_collector_that_leaves__acknowledges_what_it_has(void **state)
     pair_free(pair);
 }
 
+static void who_watches__is_told_to_the_sender_when_it_changes(void **state)
+{
+    struct pair *const pair = pair_new();
+    ship_receiver_watch(pair->receiver, 3000, collector_time(pair)); /* not before the handshake */
+    pair_run(pair);
+    assert_int_equal(pair->watches, 0);
+    for (unsigned i = 0; i < 3; i++)
+        ship_receiver_watch(pair->receiver, 3000, collector_time(pair));
+    pair_run(pair);
+    assert_int_equal(pair->watches, 1);
+    assert_int_equal(pair->hold_ns, 3000000);
+    ship_receiver_watch(pair->receiver, 0, collector_time(pair));
+    pair_run(pair);
+    assert_int_equal(pair->watches, 2);
+    assert_int_equal(pair->hold_ns, 0);
+    assert_false(pair->sender_closed || pair->receiver_closed);
+    pair_free(pair);
+}
+
 static void bytes_one_by_one__are_the_same(void **state)
 {
     struct pair *const pair = pair_new();
@@ -599,6 +618,7 @@ static void a_collector_that_lies__is_left(void **state)
     lie_down(WIRE_data, 0, 1, numbers, 8);
     lie_down(WIRE_welcome, 0, 0, numbers, 8);
     lie_down(WIRE_hello, 0, 0, numbers, 8);
+    lie_down(WIRE_watch, 0, 0, numbers, 3);
     lie_down(99, 0, 0, numbers, 8);
 }
 
@@ -620,6 +640,7 @@ int main(void)
         cmocka_unit_test(draining__ends_when_all_is_acknowledged),
         cmocka_unit_test(draining_without_acknowledgements__ends_at_its_deadline),
         cmocka_unit_test(a_collector_that_leaves__acknowledges_what_it_has),
+        cmocka_unit_test(who_watches__is_told_to_the_sender_when_it_changes),
         cmocka_unit_test(bytes_one_by_one__are_the_same),
         cmocka_unit_test(the_link_is_full__units_wait),
         cmocka_unit_test(a_broken_link__is_told_once),

@@ -79,7 +79,8 @@ struct pair {
     uint32_t content;             /* bytes of each */
     bool context_sent;            /* SUPER, SOURCE, CLOCK are out */
     uint64_t acked, set_aside[16];
-    unsigned set_aside_count, opened, stream_refusals;
+    unsigned set_aside_count, opened, stream_refusals, watches;
+    int64_t hold_ns; /* that who watches would have */
     uint64_t resumed;
     struct wire_refuse refuse; /* the last that came */
     /* the store */
@@ -192,6 +193,13 @@ static inline void spool_stream_refused(void *context, uint32_t channel, const s
     pair->refuse = *refuse;
 }
 
+static inline void spool_watched(void *context, int64_t hold_ns)
+{
+    struct pair *const pair = context;
+    pair->watches++;
+    pair->hold_ns = hold_ns;
+}
+
 static inline void sender_closed(void *context, const struct wire_bye *bye, bool by_peer)
 {
     struct pair *const pair = context;
@@ -296,7 +304,8 @@ static inline void receiver_closed(void *context, const struct wire_bye *bye, bo
 
 static const struct ship_sender_calls spool_calls = {.send = up_send, .room = up_room, .opened = spool_opened, .fetch = spool_fetch,
                                                      .acked = spool_acked, .refused = spool_refused,
-                                                     .stream_refused = spool_stream_refused, .closed = sender_closed};
+                                                     .stream_refused = spool_stream_refused, .watched = spool_watched,
+                                                     .closed = sender_closed};
 static const struct ship_receiver_calls store_calls = {.send = down_send, .hello = store_hello, .open = store_open, .frame = store_frame,
                                                        .batch = store_batch, .gap = store_gap, .missing = store_missing,
                                                        .clock = store_clock, .reader = store_reader, .drained = store_drained,

@@ -58,10 +58,20 @@ wait $filtered || bad "cat with patterns ended with $?"
 grep -q "$(uname -n)/emitter:.* t.number " "$work/cat.txt" || bad "cat with patterns shows no host"
 [ -s "$work/other.txt" ] && bad "another host's reader got something: $(head -n 1 "$work/other.txt")"
 
+# A sender hears that it is watched, and no longer.
+hold() { "$evtrail" send --status --json --spool "$work/spool3" | grep -q "\"hold_ms\":$1"; }
+"$evtrail" send --all -c "unix:$work/socket" --spool "$work/spool3" 2>"$work/send.log" &
+sender=$!
+pids+=($sender)
+until_true 'it is watched' hold 3.000
+
 # Both stores have the same: that of the collector, and what was recorded live.
 until_true 'all is recorded' sh -c "'$evtrail' cat '$work/live.evt' | grep -c ' t.number ' | grep -qx 200"
 kill -INT $recorder
 wait $recorder || bad "record ended with $?: $(cat "$work/record.log")"
+until_true 'nobody watches it' hold 10.000
+kill -TERM $sender
+wait $sender || bad "send ended with $?: $(cat "$work/send.log")"
 for trace in "$work/store" "$work/live.evt"; do
     "$evtrail" stat "$trace" | tail -n 1 | grep -q '^1,\?002 events .* lost 0$' || bad "$trace: $("$evtrail" stat "$trace" | tail -n 1)"
 done

@@ -85,6 +85,11 @@ static void every_message__is_what_was_put(void **state)
     at = next(out, wire_put_bye(out, &bye), &header);
     assert_null(wire_parse_bye(at, header.payload_bytes, &bye_back));
     assert_string_equal(bye_back.reason, "too much");
+    struct wire_watch watch_back;
+    at = next(out, wire_put_watch(out, &(struct wire_watch){3000}), &header);
+    assert_null(wire_parse_watch(at, header.payload_bytes, &watch_back));
+    assert_true(header.type == WIRE_watch && header.flags == WIRE_FLAG_IGNORE && watch_back.hold_us == 3000);
+    assert_non_null(wire_parse_watch(at, 3, &watch_back));
     next(out, wire_put_drain(out), &header);
     assert_true(header.type == WIRE_drain && header.payload_bytes == 0);
 }

@@ -14,7 +14,7 @@ local evtrail = Proto("evtrail", "evtrail collector protocol")
 
 local types = {
     [1] = "HELLO", [2] = "WELCOME", [3] = "OPEN", [4] = "OPENED", [5] = "FRAMES", [6] = "DATA", [7] = "GAP", [8] = "ACK", [9] = "REFUSE",
-    [10] = "PING", [11] = "PONG", [12] = "DRAIN", [13] = "BYE", [14] = "TRACE",
+    [10] = "PING", [11] = "PONG", [12] = "DRAIN", [13] = "BYE", [14] = "TRACE", [15] = "WATCH",
 }
 local roles = { [1] = "sender", [2] = "reader" }
 local byes = {
@@ -70,6 +70,7 @@ local f = {
     ring = ProtoField.uint32("evtrail.ring", "Ring"),
     lost = ProtoField.uint64("evtrail.lost", "Events lost"),
     limit = ProtoField.uint64("evtrail.limit", "Limit (bytes)"),
+    hold = ProtoField.uint32("evtrail.hold_us", "Hold events for (us)"),
     received = ProtoField.uint64("evtrail.received", "Received"),
     refusal = ProtoField.uint32("evtrail.refusal", "Refusal", base.DEC, refusals),
     reason = ProtoField.string("evtrail.reason", "Reason"),
@@ -240,6 +241,10 @@ payloads[13] = function(p, info)
     local code = p:number(f.bye, 4)
     p:number(f.retry, 4)
     info(" %s: %s", byes[code] or "?", p:text(f.reason) or "?")
+end
+
+payloads[15] = function(p, info)
+    info(" %d us", p:number(f.hold, 4) or 0)
 end
 
 -- ---- the trace file's frames ------------------------------------------------------------------------------------------------------
