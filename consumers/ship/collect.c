@@ -64,8 +64,8 @@ static void on_store_event(void *context, const struct store_event *event)
 {
     struct collect *collect = context;
     const int priority = event->kind == STORE_EVENT_state ? (event->error ? LOG_ERR : LOG_NOTICE)
-                         : event->kind == STORE_EVENT_garbage || event->kind == STORE_EVENT_crowded ? LOG_WARNING
-                                                                                                    : LOG_INFO;
+                         : event->kind == STORE_EVENT_repaired || event->kind == STORE_EVENT_deleted ? LOG_INFO
+                                                                                                     : LOG_WARNING;
     collect_log(collect, priority, "%s: %s", event->path ? event->path : collect->options.store, event->text);
 }
 

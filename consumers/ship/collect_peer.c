@@ -56,6 +56,16 @@ static void on_taken(void *context)
             "give each a spool of its own");
 }
 
+static void on_astray(void *context)
+{
+    struct collect_channel *channel = context;
+    struct collect_peer *peer = channel->peer;
+    if (!peer->closing)
+        ship_receiver_close(
+            peer->receiver, WIRE_BYE_stream,
+            "a file that said what its batches are was deleted or damaged at the collector; come again");
+}
+
 /* ---- the receiver's callbacks ------------------------------------------------------------------------------------------ */
 
 static int on_send(void *context, const struct iovec *parts, unsigned count)
@@ -110,8 +120,12 @@ static int on_open(void *context, uint32_t number, const struct wire_open *open,
     if (!peer->channels)
         return -ENOMEM;
     struct collect_channel *channel = &peer->channels[number];
-    struct store_stream_options options = {
-        .owner = peer->owner, .address = peer->address, .durable = on_durable, .taken = on_taken, .context = channel};
+    struct store_stream_options options = {.owner = peer->owner,
+                                           .address = peer->address,
+                                           .durable = on_durable,
+                                           .taken = on_taken,
+                                           .astray = on_astray,
+                                           .context = channel};
     uint64_t position;
     memcpy(options.id, open->stream, sizeof(options.id));
     *channel = (struct collect_channel){.peer = peer, .number = number};

@@ -354,7 +354,12 @@ int store_dispatch(struct store *store)
     for (size_t i = 0; i < count; i++) {
         struct store_record *record = records[i];
         const uint64_t durable = atomic_load(&record->durable);
-        if (record->open && durable > record->told) {
+        const unsigned strayed = atomic_load(&record->strayed);
+        if (record->open && strayed != record->told_strayed) {
+            record->told_strayed = strayed;
+            record->open->options.astray(record->open->options.context); /* closes it, or will */
+            called++;
+        } else if (record->open && durable > record->told) {
             record->told = durable;
             record->open->options.durable(record->open->options.context, durable);
             called++;
@@ -501,6 +506,7 @@ int store_stream_open(struct store *store, const struct store_stream_options *op
     if (stream->owner[0])
         atomic_store(&record->owner, hash_owner(stream->owner));
     record->open = stream;
+    record->told_strayed = atomic_load(&record->strayed);
     record->told = atomic_load(&record->durable);
     store->streams++;
     *ret_position = record->told;

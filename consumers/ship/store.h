@@ -48,6 +48,7 @@ enum store_event_kind {
     STORE_EVENT_state,    /* state changed: `text` says what and what to do */
     STORE_EVENT_garbage,  /* something in the tree is no trace file of ours: set aside, see `path` */
     STORE_EVENT_repaired, /* a file's torn end was cut: `number` bytes */
+    STORE_EVENT_damaged,  /* `number` bytes in the middle of a file are no frames */
     STORE_EVENT_crowded,  /* all processes together have more types and rings than there is memory for: `path` has many of them */
     STORE_EVENT_deleted,  /* retention deleted `path`, of `number` bytes */
 };
@@ -127,6 +128,8 @@ struct store_stream_options {
     void (*durable)(void *context, uint64_t sequence);
     /* Another connection of the same peer has opened the stream; close this one. */
     void (*taken)(void *context);
+    /* What was said of its processes is gone with the file that had it: nothing more is taken of the stream until it is opened, and all is said, again. */
+    void (*astray)(void *context);
     void *context;
 };
 /* *ret_position: the last sequence that is on disk, 0 for a stream never seen. -EPERM: another owner's; -EBUSY: open by an unnamed peer of another

@@ -128,14 +128,17 @@ static int process_frame(struct store *store, struct store_job *job)
 static int append(struct store *store, struct store_source *source, const struct evtrail_append_item *item,
                   size_t bytes)
 {
+    const bool full = store_source_full(store, source, bytes);
     int r = 0;
-    if (store_source_full(store, source, bytes)) {
+    if (full) {
         r = store_commit(store); /* so that what its last mark says is true of all of it */
         if (r == 0 && !source->closed)
             r = store_source_close(store, source);
     }
     if (r == 0)
         r = store_source_open(store, source);
+    if (full && r >= 0)
+        store_keep(store, source->set); /* what it says again was read */
     if (r >= 0)
         r = store_point("before-append");
     if (r >= 0)
@@ -155,6 +158,11 @@ static int process_batch(struct store *store, struct store_job *job)
         return 0;
     }
     struct store_source *source = resolve(job, job->header->source);
+    if (source && evtrail_append_has(&source->append, job->header)) {
+        store->figures.duplicates++;
+        store_record_reach(record, job->sequence);
+        return 0;
+    }
     if (!source || store_source_heavy(store, source)) {
         store->figures.lost_events += job->header->chunk.events;
         store_record_reach(record, job->sequence);
@@ -252,13 +260,25 @@ static int process_gap(struct store *store, struct store_job *job)
     return 0;
 }
 
+/* Somebody has deleted the file that had what was said of a process: its sender says it again when it comes again. What is not taken is not acknowledged. */
+static int go_astray(struct store *store, struct store_record *record)
+{
+    record->astray = true;
+    atomic_fetch_add(&record->strayed, 1);
+    change(store, record);
+    return 0;
+}
+
 int store_process(struct store *store, struct store_job *job)
 {
     int r = 0;
+    if (job->record->astray && job->kind > JOB_detach)
+        return 0;
     switch (job->kind) {
     case JOB_attach:
     case JOB_detach:
         job->record->attached = job->kind == JOB_attach;
+        job->record->astray = false;
         forget_numbers(job->record);
         break;
     case JOB_frame:
@@ -270,6 +290,8 @@ int store_process(struct store *store, struct store_job *job)
         r = process_gap(store, job);
         break;
     }
+    if (r == -ENODATA)
+        return go_astray(store, job->record);
     if (r == 0)
         change(store, job->record);
     return r;

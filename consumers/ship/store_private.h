@@ -27,9 +27,11 @@ struct store_record {
     _Atomic uint64_t durable;
     _Atomic uint64_t owner; /* hash of a proven name; 0: none */
     _Atomic uint64_t jobs;  /* queued, or not yet durable */
+    _Atomic unsigned strayed; /* how often it went astray: the worker counts, the caller tells */
     /* the caller's */
     struct store_stream *open;
     uint64_t told;
+    unsigned told_strayed;
     /* the worker's */
     uint64_t appended;           /* all up to it is in files, or needs not to be */
     uint64_t *ahead;             /* sorted: beyond it, and found in files after a crash */
@@ -40,11 +42,12 @@ struct store_record {
     uint32_t sources_count;
     struct store_source *last; /* that was stored to */
     bool attached, changed;
+    bool astray; /* nothing more is taken until it is attached again */
     struct store_record *next_changed;
     /* under the mutex */
     struct store_record *next_done;
     bool is_done;
-    bool orphan; /* stands in ROOT/.positions */
+    bool orphan; /* none of its files may be left: ROOT/.positions has it for sure */
 };
 
 struct store_stream {
@@ -159,6 +162,7 @@ struct store {
     unsigned descriptors, dirty_count, sources_count;
     size_t held; /* by all sources */
     bool crowded_told;
+    bool positions_due; /* files were closed since ROOT/.positions was written */
     int64_t retry_ns, swept_ns;
     struct store_tree tree;
     struct store_stats figures;
@@ -207,7 +211,7 @@ int store_process(struct store *store, struct store_job *job);
 struct store_source *store_source_get(struct store *store, struct store_record *record,
                                       const struct evtrail_source_frame *frame, int *ret_error);
 void store_source_free(struct store *store, struct store_source *source);
-/* The descriptor of its part, for writing; opened or made if need be. */
+/* The descriptor of its part, for writing; opened or made if need be. -ENODATA: the part before, that has what is to be said again, is gone. */
 int store_source_open(struct store *store, struct store_source *source);
 void store_source_release(struct store *store, struct store_source *source); /* the descriptor */
 /* Counts anew what memory it has. */
@@ -227,7 +231,7 @@ void store_sweep(struct store *store, bool all);
 int store_recover(struct store *store, char **ret_error);
 int store_tree_add(struct store *store, const char *path, uint64_t bytes, int64_t written_ns);
 void store_tree_free(struct store_tree *tree);
-/* ROOT/.positions, in one step. */
+/* ROOT/.positions, in one step: whatever becomes of closed files, what was acknowledged stays so. */
 int store_positions_write(struct store *store);
 
 /* ---- store_keep.c ---- */

@@ -111,9 +111,13 @@ int store_source_open(struct store *store, struct store_source *source)
         const int r = evtrail_append_next(&source->append, fd, source->append.part + 1);
         if (fd >= 0)
             close(fd);
-        if (r < 0)
+        if (r == -ENODATA)
+            evtrail_append_forget(&source->append, source->append.part + 1);
+        if (r < 0 && r != -ENODATA)
             return r;
         source->closed = source->exists = false;
+        if (r < 0)
+            return r;
     }
     const int fd = open_part(store, source);
     if (fd < 0)
@@ -192,10 +196,10 @@ int store_source_close(struct store *store, struct store_source *source)
         return r;
     const uint64_t bytes = fstat(source->fd, &status) == 0 ? (uint64_t)status.st_size : source->append.offset;
     source->closed = true;
+    store->positions_due = true;
     store_source_release(store, source);
     part_path(path, source);
     store_tree_add(store, path, bytes, store_realtime_ns());
-    store_keep(store, source->set);
     return store_point("after-close");
 }
 
@@ -236,14 +240,14 @@ static void resume(struct store *store, struct store_source *source)
     const uint32_t part = source->append.part;
     part_path(path, source);
     const int fd = openat(store->root_fd, path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-    const int r = fd < 0 ? -errno : evtrail_append_scan(&source->append, fd, false, NULL, NULL, &report);
+    const int r = fd < 0 ? -errno : evtrail_append_scan(&source->append, fd, false, UINT64_MAX, NULL, NULL, &report);
     source->append.part = part;
     source->exists = true;
     source->begun_ns = store_now_ns();
-    if (r == 0 && !report.closed && report.torn)
+    if (r == 0 && !report.closed && report.torn && !report.damaged)
         while (ftruncate(fd, (off_t)report.bytes) < 0 && errno == EINTR)
             ;
-    source->closed = r < 0 || report.closed;
+    source->closed = r < 0 || report.closed || report.damaged;
     if (r < 0) { /* unreadable: begin behind it */
         evtrail_append_fini(&source->append);
         source->append.part = part + 1;
@@ -336,10 +340,14 @@ void store_sweep(struct store *store, bool all)
         if (!all && !source->ended && !idle)
             continue;
         r = store_source_close(store, source);
+        if (r == 0)
+            store_keep(store, source->set);
         if (r == 0 && !source->references)
             store_source_free(store, source);
     }
     store->tree.open_bytes = open_bytes;
+    if (store->positions_due)
+        store_positions_write(store); /* else with the next sweep */
     if (r < 0 && !all)
         store_set_state(store, r);
     if (!all)

@@ -16,9 +16,10 @@
 
 enum { DEPTH = 3, POSITIONS_MAX = 1 << 16 }; /* HOST/PROGRAM/START-PID below the root */
 
-/* One that has more than what its stream's position says for sure. */
+/* One that has more than what its stream's position says for sure; what of it counts is known once all are read. */
 struct later {
     struct later *next;
+    bool open; /* it was never closed, and is damaged */
     char path[];
 };
 struct found {
@@ -59,6 +60,14 @@ static void take_mark(void *context, const struct evtrail_mark_frame *mark)
         recovery->failed |= !store_record_ahead(record, mark->sequence);
 }
 
+/* Of a file that is no good otherwise: what was acknowledged stays so. */
+static void take_through(void *context, const struct evtrail_mark_frame *mark)
+{
+    const struct recovery *recovery = context;
+    if (!memcmp(mark->stream, recovery->record->id, sizeof(mark->stream)))
+        reach(recovery->record, mark->through, mark->owner);
+}
+
 /* ---- files ------------------------------------------------------------------------------------------------------------ */
 
 static void set_aside(struct recovery *recovery, const char *path, const char *why)
@@ -97,42 +106,72 @@ static int keep_found(struct recovery *recovery, const char *path, const struct 
     return 0;
 }
 
-static int look_later(struct recovery *recovery, const char *path)
+static int look_later(struct recovery *recovery, const char *path, bool open)
 {
     struct later *later = malloc(sizeof(*later) + strlen(path) + 1);
     if (!later)
         return -ENOMEM;
     memcpy(later->path, path, strlen(path) + 1);
+    later->open = open;
     later->next = recovery->later;
     recovery->later = later;
     return 0;
 }
 
-/* Nobody closed it: the collector was killed, or the disk was full. */
-static int take_open_file(struct recovery *recovery, const char *path, int fd)
+static int scan_throughs(struct recovery *recovery, int fd)
 {
-    struct store *store = recovery->store;
     struct evtrail_append append = {0};
     struct evtrail_append_report report;
-    int r = evtrail_append_scan(&append, fd, true, take_mark, recovery, &report);
-    if (r == 0 && !report.bytes) {
-        unlinkat(store->root_fd, path, 0); /* a file was just begun: nothing of it was acknowledged */
-        store_notice(store, STORE_EVENT_repaired, path, report.torn, 0, "was just begun: deleted");
-        r = 1;
-    } else if (r == 0 && report.torn) {
-        while (ftruncate(fd, (off_t)report.bytes) < 0 && errno == EINTR)
-            ;
-        store_notice(store, STORE_EVENT_repaired, path, report.torn, 0,
+    const int r = evtrail_append_scan(&append, fd, false, UINT64_MAX, take_through, recovery, &report);
+    evtrail_append_fini(&append);
+    return r;
+}
+
+static void tell_of_open_file(const struct recovery *recovery, const char *path,
+                              const struct evtrail_append_report *report)
+{
+    struct store *store = recovery->store;
+    if (!report->bytes)
+        store_notice(store, STORE_EVENT_repaired, path, report->torn, 0, "was just begun: deleted");
+    else if (report->torn)
+        store_notice(store, STORE_EVENT_repaired, path, report->torn, 0,
                      "cut %llu bytes behind the last whole batch: they were never acknowledged",
-                     (unsigned long long)report.torn);
-    }
-    if (r == 0) {
-        struct evtrail_mark_frame mark = append.mark;
-        mark.kind = EVTRAIL_MARK_END;
-        mark.through = recovery->record->appended;
-        const int closed = evtrail_append_close(&append, fd, &mark);
-        if (closed == -ENOMEM)
-            r = closed; /* of others, a full disk, the worker hears */
+                     (unsigned long long)report->torn);
+    if (report->damaged)
+        store_notice(store, STORE_EVENT_damaged, path, report->damaged, 0,
+                     "%llu bytes within it are damaged: who reads it counts what they held as lost; all else stays "
+                     "(evtrail repair writes a file without them)",
+                     (unsigned long long)report->damaged);
+}
+
+/* It gets its index; on a full disk later, by the worker. */
+static int close_open_file(const struct recovery *recovery, struct evtrail_append *append, int fd)
+{
+    struct evtrail_mark_frame mark = append->mark;
+    mark.kind = EVTRAIL_MARK_END;
+    mark.through = recovery->record->appended;
+    return evtrail_append_close(append, fd, &mark) == -ENOMEM ? -ENOMEM : 0;
+}
+
+/* Nobody closed it: the collector was killed, or the disk was full. 1: it is gone. */
+static int take_open_file(struct recovery *recovery, const char *path, int fd, uint64_t trusted)
+{
+    struct evtrail_append append = {0};
+    struct evtrail_append_report report;
+    int r = evtrail_append_scan(&append, fd, true, trusted, take_mark, recovery, &report);
+    if (r == 0 && report.more && !trusted) {
+        r = look_later(recovery, path, true);
+    } else if (r == 0) {
+        tell_of_open_file(recovery, path, &report);
+        if (report.bytes)
+            while (report.torn && ftruncate(fd, (off_t)report.bytes) < 0 && errno == EINTR)
+                ;
+        else
+            r = unlinkat(recovery->store->root_fd, path, 0) == 0; /* nothing of it was acknowledged */
+        if (report.bytes && !report.damaged)
+            r = close_open_file(recovery, &append, fd);
+    } else if (r == -EBADMSG && scan_throughs(recovery, fd) == -ENOMEM) {
+        r = -ENOMEM;
     }
     evtrail_append_fini(&append);
     return r;
@@ -143,7 +182,7 @@ static int take_closed_file(struct recovery *recovery, const char *path, const s
 {
     if (!memcmp(mark->stream, recovery->record->id, sizeof(mark->stream)))
         reach(recovery->record, mark->through, mark->owner);
-    return mark->sequence > mark->through ? look_later(recovery, path) : 0;
+    return mark->sequence > mark->through ? look_later(recovery, path, false) : 0;
 }
 
 static int take_file(struct recovery *recovery, const char *path, const char *name)
@@ -171,12 +210,14 @@ static int take_file(struct recovery *recovery, const char *path, const char *na
     }
     recovery->record = store_record_get(store, stream);
     int r = recovery->record ? evtrail_append_last_mark(fd, &mark) : -ENOMEM;
+    if (recovery->record)
+        recovery->record->orphan = false;
     if (r == 0)
         r = take_closed_file(recovery, path, &mark);
     else if (r == -EBADMSG && !status.st_size)
         r = unlinkat(store->root_fd, path, 0) == 0 ? 1 : -errno;
     else if (r == -EBADMSG)
-        r = take_open_file(recovery, path, fd);
+        r = take_open_file(recovery, path, fd, 0);
     if (r == 0 && fstat(fd, &status) == 0)
         r = keep_found(recovery, path, &status);
     close(fd);
@@ -251,12 +292,12 @@ static int read_positions(struct store *store)
     return 0;
 }
 
-static void print_positions(struct store *store, FILE *file)
+/* Those first of which retention has deleted the newest file. */
+static unsigned print_positions(const struct store *store, FILE *file, bool orphans, unsigned count)
 {
-    unsigned count = 0;
     for (size_t i = 0; i < store->table_room; i++)
         for (struct store_record *record = store->table[i]; record && count < POSITIONS_MAX; record = record->next) {
-            if (!record->orphan)
+            if (record->orphan != orphans || !atomic_load(&record->durable))
                 continue;
             for (unsigned b = 0; b < WIRE_STREAM_ID_BYTES; b++)
                 fprintf(file, "%02x", record->id[b]);
@@ -264,6 +305,7 @@ static void print_positions(struct store *store, FILE *file)
                     (unsigned long long)atomic_load(&record->owner));
             count++;
         }
+    return count;
 }
 
 int store_positions_write(struct store *store)
@@ -278,7 +320,7 @@ int store_positions_write(struct store *store)
         return -error;
     }
     pthread_mutex_lock(&store->table_lock);
-    print_positions(store, file);
+    print_positions(store, file, false, print_positions(store, file, true, 0));
     pthread_mutex_unlock(&store->table_lock);
     int r = fflush(file) == 0 && !ferror(file) ? 0 : -errno;
     if (r == 0 && !store->options.no_sync && fdatasync(fd) < 0)
@@ -288,6 +330,7 @@ int store_positions_write(struct store *store)
         r = -errno;
     if (r == 0 && !store->options.no_sync && fsync(store->root_fd) < 0)
         r = -errno;
+    store->positions_due &= r < 0;
     return r;
 }
 
@@ -299,27 +342,44 @@ static int by_age(const void *left, const void *right)
     return a->written_ns < b->written_ns ? -1 : a->written_ns > b->written_ns;
 }
 
+static int open_later(struct recovery *recovery, const struct later *later)
+{
+    uint8_t stream[WIRE_STREAM_ID_BYTES];
+    uint64_t session;
+    uint32_t part;
+    if (!store_parse_name(strrchr(later->path, '/') + 1, stream, &session, &part))
+        return -ENOENT;
+    recovery->record = store_record_get(recovery->store, stream);
+    const int fd = openat(recovery->store->root_fd, later->path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    return !recovery->record ? -ENOMEM : fd < 0 ? -errno : fd;
+}
+
+static int read_again(struct recovery *recovery, const struct later *later, int fd)
+{
+    struct evtrail_append append = {0};
+    struct evtrail_append_report report;
+    if (later->open) {
+        const uint64_t trusted = recovery->record->appended;
+        return take_open_file(recovery, later->path, fd, trusted ? trusted : 1);
+    }
+    const int r = evtrail_append_scan(&append, fd, false, UINT64_MAX, take_mark, recovery, &report);
+    evtrail_append_fini(&append);
+    return r;
+}
+
+/* First how far each stream was acknowledged for sure, by all files; then what lies beyond. */
 static int read_later(struct recovery *recovery)
 {
     int r = 0;
-    for (struct later *later; (later = recovery->later);) {
-        struct evtrail_append append = {0};
-        struct evtrail_append_report report;
-        uint8_t stream[WIRE_STREAM_ID_BYTES];
-        uint64_t session;
-        uint32_t part;
-        recovery->later = later->next;
-        const int fd = r < 0 ? -1 : openat(recovery->store->root_fd, later->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0 && store_parse_name(strrchr(later->path, '/') + 1, stream, &session, &part)) {
-            recovery->record = store_record_get(recovery->store, stream);
-            r = recovery->record ? evtrail_append_scan(&append, fd, false, take_mark, recovery, &report) : -ENOMEM;
-            r = r == -EBADMSG ? 0 : r;
+    for (unsigned pass = 0; pass < 2; pass++)
+        for (struct later *later = recovery->later; r >= 0 && later; later = later->next) {
+            const int fd = pass || later->open ? open_later(recovery, later) : -ENOENT;
+            if (fd >= 0)
+                r = pass ? read_again(recovery, later, fd) : scan_throughs(recovery, fd);
+            if (fd >= 0)
+                close(fd);
+            r = fd == -ENOMEM || r == -ENOMEM ? -ENOMEM : 0; /* others hide nothing but themselves */
         }
-        if (fd >= 0)
-            close(fd);
-        evtrail_append_fini(&append);
-        free(later);
-    }
     return r;
 }
 

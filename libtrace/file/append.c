@@ -192,6 +192,16 @@ struct evtrail_append_ring *evtrail_append_ring_of(struct evtrail_append *append
     return found;
 }
 
+bool evtrail_append_has(const struct evtrail_append *append, const struct evtrail_batch_header *header)
+{
+    const struct evtrail_chunk *chunk = &header->chunk;
+    if (!append->damaged || !append->rings_room || !chunk->events)
+        return false;
+    const struct evtrail_append_ring *ring =
+        &append->rings[ring_slot(append->rings, append->rings_room, chunk->ring + 1)];
+    return ring->key && chunk->events_before + chunk->events <= ring->events;
+}
+
 static bool ring_known(const struct evtrail_append_ring *ring)
 {
     return ring->here || ring->events || ring->ticks;
@@ -571,7 +581,7 @@ int evtrail_append_rewind(struct evtrail_append *append, int fd)
         if (errno != EINTR)
             return -errno;
     if (append->synced) {
-        const int r = evtrail_append_scan(&fresh, fd, false, NULL, NULL, &report);
+        const int r = evtrail_append_scan(&fresh, fd, false, UINT64_MAX, NULL, NULL, &report);
         if (r < 0) {
             evtrail_append_fini(&fresh);
             return r;
@@ -596,9 +606,47 @@ int evtrail_append_rewind(struct evtrail_append *append, int fd)
     fresh.last_clock = append->last_clock;
     fresh.offset_frame = append->offset_frame;
     fresh.synced = append->synced;
+    fresh.damaged |= append->damaged;
     evtrail_append_fini(append);
     *append = fresh;
     return 0;
+}
+
+/* What was said of the source, as it stands in the file before. */
+static int say_again(struct evtrail_append *append, int fd, const struct evtrail_append_span *span)
+{
+    struct evtrail_frame frame;
+    uint8_t *bytes = malloc(span->bytes);
+    if (!bytes)
+        return -ENOMEM;
+    const bool whole = pread(fd, bytes, span->bytes, (off_t)span->offset) == (ssize_t)span->bytes &&
+                       !evtrail_frame_prefix(bytes, span->bytes, &frame) && frame.bytes == span->bytes &&
+                       evtrail_frame_intact(bytes, &frame);
+    const int r = whole ? hold(append, bytes, span->bytes) : -ENODATA;
+    free(bytes);
+    return r;
+}
+
+static void begin_part(struct evtrail_append *append, uint32_t part)
+{
+    append->part = part;
+    append->offset = append->synced = append->batches = append->events = append->clock_written_ns = 0;
+    append->offset_written_ns = append->offset_bound_ns = 0;
+    append->described_count = 0;
+    append->first_clock = append->last_clock;
+    for (uint32_t i = 0; i < append->rings_room; i++)
+        append->rings[i].here = false;
+}
+
+void evtrail_append_forget(struct evtrail_append *append, uint32_t part)
+{
+    free(append->known);
+    append->known = NULL;
+    append->known_room = append->known_count = 0;
+    free(append->pending.bytes);
+    append->pending = (struct evtrail_append_pending){0};
+    append->described_bytes = 0;
+    begin_part(append, part);
 }
 
 int evtrail_append_next(struct evtrail_append *append, int fd, uint32_t part)
@@ -607,13 +655,8 @@ int evtrail_append_next(struct evtrail_append *append, int fd, uint32_t part)
     append->pending = (struct evtrail_append_pending){0};
     append->part = part;
     int r = hold_super(append);
-    for (size_t i = 0; r == 0 && i < append->described_count; i++) {
-        const struct evtrail_append_span *span = &append->described[i];
-        uint8_t *bytes = malloc(span->bytes);
-        const bool read_whole = bytes && pread(fd, bytes, span->bytes, (off_t)span->offset) == (ssize_t)span->bytes;
-        r = !bytes ? -ENOMEM : read_whole ? hold(append, bytes, span->bytes) : -EIO;
-        free(bytes);
-    }
+    for (size_t i = 0; r == 0 && i < append->described_count; i++)
+        r = say_again(append, fd, &append->described[i]);
     if (r == 0 && again.used > again.written)
         r = hold(append, again.bytes + again.written, again.used - again.written);
     if (r < 0) { /* as it was */
@@ -623,11 +666,6 @@ int evtrail_append_next(struct evtrail_append *append, int fd, uint32_t part)
         return r;
     }
     free(again.bytes);
-    append->offset = append->synced = append->batches = append->events = append->clock_written_ns = 0;
-    append->offset_written_ns = append->offset_bound_ns = 0;
-    append->described_count = 0;
-    append->first_clock = append->last_clock;
-    for (uint32_t i = 0; i < append->rings_room; i++)
-        append->rings[i].here = false;
+    begin_part(append, part);
     return 0;
 }

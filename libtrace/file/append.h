@@ -57,6 +57,7 @@ struct evtrail_append {
     int64_t offset_written_ns, offset_bound_ns; /* as the file has it; bound 0: it has none */
     struct evtrail_mark_frame mark;                     /* the newest in the file */
     uint64_t gap_through;                               /* the newest gap that the file tells, or 0 */
+    bool damaged;                                       /* a file that was scanned had damage in its middle */
 };
 
 void evtrail_append_fini(struct evtrail_append *append);
@@ -86,26 +87,35 @@ struct evtrail_append_item {
 /* Writes all that is pending, then the unit. 0, or why nothing of it is in the file: -ENOSPC, -EROFS, -ENOMEM, ... (the file is cut back; if not even
  * that works the next write goes over it). */
 int evtrail_append_item(struct evtrail_append *append, int fd, const struct evtrail_append_item *item);
+/* Whether the batch is there already, behind a mark that was damaged, or was damaged itself, which the file's reader counts. */
+bool evtrail_append_has(const struct evtrail_append *append, const struct evtrail_batch_header *header);
 /* Of all rings, what lies before the next batch is stored elsewhere: a gap, and no loss. */
 void evtrail_append_elsewhere(struct evtrail_append *append);
 /* The file is on disk up to `offset`. */
 void evtrail_append_synced(struct evtrail_append *append);
 /* Syncing failed: what is behind `synced` is cut off, and the rings known again from what is left; the frames before it will be written again. */
 int evtrail_append_rewind(struct evtrail_append *append, int fd);
-/* The next file (nothing is written yet): says again what was said of the source in the one before, `fd`. */
+/* The next file (nothing is written yet): says again what was said of the source in the one before, `fd`. -ENODATA: that is gone, or damaged. */
 int evtrail_append_next(struct evtrail_append *append, int fd, uint32_t part);
+
+/* The next file begins with nothing said of the source: all has to come again. */
+void evtrail_append_forget(struct evtrail_append *append, uint32_t part);
 
 /* ---- files that are there (append_scan.c) ---- */
 struct evtrail_append_report {
     bool closed;       /* it has its index */
-    uint64_t bytes;    /* whole ones; behind them the file is torn */
+    uint64_t bytes;    /* up to the end of the last whole unit; behind it the file is torn */
     uint64_t torn;     /* bytes */
+    uint64_t damaged;  /* bytes before that end which are no whole frames: such a file can neither grow nor get an index */
+    bool more;         /* what is torn has whole units */
     bool sourced;      /* `source` is set */
     struct evtrail_source_frame source;
 };
-/* Takes in a file that was written before, so that it can grow: reads all of it, checks it if `check`, changes nothing. `marks` (may be NULL) is called for each mark whose unit
- * is whole. -EBADMSG: no file of this kind; its first frame is damaged. */
-int evtrail_append_scan(struct evtrail_append *append, int fd, bool check,
+/* Takes in a file that was written before, so that it can grow: reads all of it, checks it if `check`, changes nothing. What is damaged is stepped over if
+ * it is of sequences up to `trusted`, which are known to have been on disk; else the file is torn there: a crash of the machine may leave holes in what was
+ * not synced. `marks` (may be NULL) is called for each mark whose unit is whole. -EBADMSG: no file of this kind; its first frame is damaged (marks were called
+ * nevertheless). */
+int evtrail_append_scan(struct evtrail_append *append, int fd, bool check, uint64_t trusted,
                         void (*marks)(void *context, const struct evtrail_mark_frame *mark), void *context,
                         struct evtrail_append_report *ret_report);
 /* The last mark of a closed file, by its end alone. -EBADMSG: it is not closed, or has none. */
@@ -123,11 +133,18 @@ int evtrail_append_walk(int fd, uint64_t from, uint64_t end, bool check,
                         int (*visit)(void *context, const struct evtrail_append_visit *visit), void *context,
                         uint64_t *ret_at);
 
+/* ---- append_search.c ---- */
+/* The next intact frame of ours in from .. end, in *ret_at; `end`: there is none. *cost: of all searches in one file, from 0. -EBADMSG: that became too much. */
+int evtrail_append_search(int fd, uint64_t from, uint64_t end, uint64_t *cost, uint64_t *ret_at);
+
 /* ---- append_close.c ---- */
 /* Last clock, mark, index, end, seek table. `mark` NULL: none. As evtrail_append_batch(). */
 int evtrail_append_close(struct evtrail_append *append, int fd, const struct evtrail_mark_frame *mark);
 
 /* For append_*.c */
+/* 1: an intact frame of ours, in `room` (EVTRAIL_APPEND_ROOM); 0: none. */
+enum { EVTRAIL_APPEND_READ = 2048, EVTRAIL_APPEND_ROOM = EVTRAIL_FRAME_BYTES_MAX + EVTRAIL_APPEND_READ };
+int evtrail_append_read_frame(int fd, uint64_t offset, uint8_t *room, struct evtrail_frame *ret_frame);
 int evtrail_append_write(int fd, uint64_t offset, struct iovec *parts, unsigned count);
 struct evtrail_append_ring *evtrail_append_ring_of(struct evtrail_append *append, uint32_t ring);
 bool evtrail_append_remember(struct evtrail_append *append, const void *bytes, size_t size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Finds what a file has that grew by whole units: to go on with it, or to close it. Where a unit is not whole the file is torn: nothing behind
- * it counts.
+ * Finds what a file has that grew by whole units: to go on with it, or to close it. Where a unit is not whole, and no whole frame follows, the file is torn. Where
+ * one follows it was damaged later: what is behind that was acknowledged, and counts.
  */
 #include "file/append.h"
 
@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { WALK_ROOM = EVTRAIL_FRAME_BYTES_MAX, WALK_READ = 2048, SEEK_FOOTER_BYTES = 9 };
+enum { SEEK_FOOTER_BYTES = 9, ENDS_CLOSED = 1, ENDS_DAMAGED };
 
 /* Up to `bytes` bytes at `offset`; fewer at the end. */
 static ssize_t read_at(int fd, uint64_t offset, uint8_t *out, size_t bytes)
@@ -31,9 +31,9 @@ static ssize_t read_at(int fd, uint64_t offset, uint8_t *out, size_t bytes)
     return (ssize_t)have;
 }
 
-static int read_frame(int fd, uint64_t offset, uint8_t *room, struct evtrail_frame *ret_frame)
+int evtrail_append_read_frame(int fd, uint64_t offset, uint8_t *room, struct evtrail_frame *ret_frame)
 {
-    const ssize_t n = read_at(fd, offset, room, WALK_READ);
+    const ssize_t n = read_at(fd, offset, room, EVTRAIL_APPEND_READ);
     if (n < 0)
         return (int)n;
     if (evtrail_frame_prefix(room, (size_t)n, ret_frame))
@@ -84,11 +84,11 @@ int evtrail_append_walk(int fd, uint64_t from, uint64_t end, bool check,
                         int (*visit)(void *context, const struct evtrail_append_visit *visit), void *context,
                         uint64_t *ret_at)
 {
-    uint8_t *room = malloc(WALK_ROOM + WALK_READ);
+    uint8_t *room = malloc(EVTRAIL_APPEND_ROOM);
     int r = room ? 0 : -ENOMEM;
     while (r == 0 && from < end) {
         struct evtrail_append_visit at = {.offset = from, .bytes = room};
-        r = read_frame(fd, from, room, &at.frame);
+        r = evtrail_append_read_frame(fd, from, room, &at.frame);
         at.unit = at.frame.bytes;
         if (r == 1 && at.frame.magic == EVTRAIL_MAGIC_BATCH)
             r = whole_batch(fd, end, check, &at);
@@ -113,7 +113,15 @@ struct scan {
     uint64_t unit; /* where the unit began that is being read */
     struct evtrail_mark_frame mark;
     bool marked; /* ... of the batch to come */
+    bool begun;  /* the first frame is whole */
+    uint64_t trusted;
+    uint64_t skipped; /* bytes that are damaged; known to be so, and not torn, once a unit follows that is trusted */
 };
+
+static bool damage_pending(const struct scan *scan)
+{
+    return scan->skipped != scan->report->damaged;
+}
 
 static void take_entries(struct evtrail_append *append, const uint8_t *entries, size_t size)
 {
@@ -195,6 +203,9 @@ static int scan_other(struct scan *scan, const struct evtrail_append_visit *visi
         return 0;
     case EVTRAIL_TAG_MARK:
         scan->marked = !evtrail_frame_parse_mark(visit->bytes, bytes, &scan->mark);
+        scan->report->more = scan->marked && damage_pending(scan) && scan->mark.sequence - 1 > scan->trusted;
+        if (scan->report->more)
+            return ENDS_DAMAGED;
         if (scan->marked && scan->mark.kind != EVTRAIL_MARK_BATCH)
             take_mark(scan);
         return 0;
@@ -203,19 +214,24 @@ static int scan_other(struct scan *scan, const struct evtrail_append_visit *visi
     }
 }
 
-/* A unit ends with a batch, or the mark of a gap. */
-static bool ends_unit(const struct scan *scan, const struct evtrail_append_visit *visit)
+/* A unit ends with a batch, or the mark of a gap. Of a batch behind damage whose mark is gone the next one tells. */
+static bool ends_unit(const struct scan *scan, const struct evtrail_append_visit *visit, bool marked)
 {
-    return visit->frame.magic == EVTRAIL_MAGIC_BATCH || (visit->frame.tag == EVTRAIL_TAG_MARK && !scan->marked);
+    if (visit->frame.magic == EVTRAIL_MAGIC_BATCH)
+        return marked || !damage_pending(scan);
+    return visit->frame.tag == EVTRAIL_TAG_MARK && !scan->marked;
 }
 
 static int scan_visit(void *context, const struct evtrail_append_visit *visit)
 {
     struct scan *scan = context;
     struct evtrail_super super;
+    const bool marked = scan->marked;
     if (visit->frame.tag == EVTRAIL_TAG_INDEX || visit->frame.tag == EVTRAIL_TAG_END) {
+        if (damage_pending(scan))
+            return ENDS_DAMAGED;
         scan->unit = visit->offset;
-        return 1;
+        return ENDS_CLOSED;
     }
     if (!visit->offset) {
         if (visit->frame.tag != EVTRAIL_TAG_SUPER ||
@@ -223,31 +239,49 @@ static int scan_visit(void *context, const struct evtrail_append_visit *visit)
             return -EBADMSG;
         scan->append->set_id = super.set_id;
         scan->append->part = super.part;
+        scan->begun = true;
         return 0;
     }
     const int r = visit->frame.magic == EVTRAIL_MAGIC_BATCH ? scan_batch(scan, visit) : scan_other(scan, visit);
-    if (r == 0 && ends_unit(scan, visit))
+    if (r == 0 && ends_unit(scan, visit, marked)) {
         scan->unit = visit->offset + visit->unit;
+        scan->report->damaged = scan->skipped;
+    }
     return r;
 }
 
-int evtrail_append_scan(struct evtrail_append *append, int fd, bool check,
+/* All frames, and those behind damaged ones. As evtrail_append_walk(). */
+static int scan_all(struct scan *scan, int fd, uint64_t end, bool check)
+{
+    uint64_t at = 0, next, cost = 0;
+    int r;
+    while ((r = evtrail_append_walk(fd, at, end, check, scan_visit, scan, &next)) == 0 && next < end) {
+        scan->marked = false;
+        r = evtrail_append_search(fd, next + 1, end, &cost, &at);
+        if (r < 0 || at >= end)
+            return r;
+        scan->skipped += at - next;
+    }
+    return r;
+}
+
+int evtrail_append_scan(struct evtrail_append *append, int fd, bool check, uint64_t trusted,
                         void (*marks)(void *context, const struct evtrail_mark_frame *mark), void *context,
                         struct evtrail_append_report *ret_report)
 {
     struct stat status;
     struct evtrail_append_report report = {0};
-    struct scan scan = {.append = append, .report = &report, .marks = marks, .context = context};
-    uint64_t at = 0;
+    struct scan scan = {.append = append, .report = &report, .marks = marks, .context = context, .trusted = trusted};
     if (fstat(fd, &status) < 0)
         return -errno;
-    const int r = evtrail_append_walk(fd, 0, (uint64_t)status.st_size, check, scan_visit, &scan, &at);
-    if (r < 0 || at == 0)
+    const int r = scan_all(&scan, fd, (uint64_t)status.st_size, check);
+    if (r < 0 || !scan.begun)
         return r < 0 ? r : -EBADMSG;
-    report.closed = r == 1;
+    report.closed = r == ENDS_CLOSED;
     report.bytes = scan.unit;
     report.torn = report.closed ? 0 : (uint64_t)status.st_size - scan.unit;
     append->offset = append->synced = scan.unit;
+    append->damaged = report.damaged;
     *ret_report = report;
     return 0;
 }

@@ -61,7 +61,7 @@ struct feeder {
     struct store_checker *checker;
     uint64_t position; /* that the store said */
     uint64_t durable;
-    bool taken;
+    bool taken, astray;
 };
 
 static inline void feeder_durable(void *context, uint64_t sequence)
@@ -77,11 +77,17 @@ static inline void feeder_taken(void *context)
     feeder->taken = true;
 }
 
+static inline void feeder_astray(void *context)
+{
+    struct feeder *feeder = context;
+    feeder->astray = true;
+}
+
 static inline int feeder_open(struct feeder *feeder, struct store *store, const struct feed *feed, unsigned stream,
                               const char *owner, const char *address)
 {
     struct store_stream_options options = {
-        .owner = owner, .address = address, .durable = feeder_durable, .taken = feeder_taken, .context = feeder};
+        .owner = owner, .address = address, .durable = feeder_durable, .taken = feeder_taken, .astray = feeder_astray, .context = feeder};
     memset(options.id, 0x5a, sizeof(options.id));
     memcpy(options.id, &stream, sizeof(stream));
     *feeder = (struct feeder){.feed = feed, .store = store};
@@ -124,6 +130,26 @@ static inline void feeder_put(struct feeder *feeder, uint64_t first, uint64_t la
             feeder_batch(feeder, sequence, bytes, &frame);
         } else {
             struct evtrail_batch_header header;
+            assert_null(evtrail_frame_parse_batch(bytes, frame.bytes, &header));
+            frame.bytes += header.compressed_bytes;
+        }
+    }
+}
+
+/* The batches alone, as a connection goes on that has said all of their source. */
+static inline void feeder_more(struct feeder *feeder, uint64_t first, uint64_t last)
+{
+    uint64_t sequence = 0;
+    struct evtrail_frame frame;
+    for (size_t at = 0; at < feeder->feed->size && sequence < last; at += frame.bytes) {
+        const uint8_t *bytes = feeder->feed->bytes + at;
+        struct evtrail_batch_header header;
+        assert_null(evtrail_frame_prefix(bytes, feeder->feed->size - at, &frame));
+        if (frame.magic != EVTRAIL_MAGIC_BATCH)
+            continue;
+        if (++sequence >= first) {
+            feeder_batch(feeder, sequence, bytes, &frame);
+        } else {
             assert_null(evtrail_frame_parse_batch(bytes, frame.bytes, &header));
             frame.bytes += header.compressed_bytes;
         }

@@ -406,6 +406,67 @@ static void store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_
     free(feed.bytes);
 }
 
+/* What the next part needs to say again stands in the one before. */
+static void store__limits_below_one_file__delete_it_and_the_next_goes_on(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 2, 60, 1000);
+    struct store *store =
+        open_with(place, (struct store_options){.rotate_bytes = 10000, .no_sync = true, .keep = {.bytes = 1}});
+    struct feeder feeder;
+    struct store_stats stats;
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 60);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    store_stats(store, &stats);
+    assert_int_equal(stats.state, STORE_ok);
+    assert_int_equal(feeder.durable, 60);
+    assert_true(stats.deleted_files > 4);
+    assert_int_equal(tree_sum(place->root).files, 2); /* those that grow */
+    feeder_close(&feeder);
+    close_store(store);
+    free(feed.bytes);
+}
+
+/* A process has ended, its file is closed, somebody deletes that, and more of the process comes. */
+static void store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 10, 400);
+    struct store *store = open_store(place);
+    struct feeder feeder;
+    struct store_stats stats;
+    struct evtrail_frame frame;
+    uint8_t out[EVTRAIL_HEADER_BYTES_MAX];
+    const struct evtrail_clock_frame gone = {
+        .ticks = GEN_START_TICKS + 1, .realtime_ns = GEN_START_NS + 1, .flags = EVTRAIL_CLOCK_GONE};
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 4);
+    assert_null(evtrail_frame_prefix(out, evtrail_frame_put_clock(out, &gone), &frame));
+    assert_int_equal(store_frame(feeder.stream, &frame, out), 0);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    for (unsigned i = 0; i < 6000 && !tree_sum(place->root).closed; i++)
+        usleep(10000);
+    assert_int_equal(unlink(tree_sum(place->root).path), 0);
+    feeder_more(&feeder, 5, 8);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    store_stats(store, &stats);
+    assert_int_equal(stats.state, STORE_ok);
+    assert_true(feeder.astray);
+    assert_int_equal(feeder.durable, 4);
+    feeder_close(&feeder);
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    assert_int_equal(feeder.position, 4);
+    feeder_put(&feeder, 5, 10);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    assert_int_equal(feeder.durable, 10);
+    assert_false(feeder.astray);
+    feeder_close(&feeder);
+    close_store(store);
+    assert_int_equal(tree_sum(place->root).batches, 6);
+    free(feed.bytes);
+}
+
 static void store__limits_of_one_process__leave_the_others_alone(void **state)
 {
     const struct place *place = *state;
@@ -659,6 +720,8 @@ int main(void)
         TEST(names__of_liars__stay_below_the_root),
         TEST(store__more_processes_than_descriptors__few_files_are_open),
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
+        TEST(store__limits_below_one_file__delete_it_and_the_next_goes_on),
+        TEST(store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again),
         TEST(store__limits_of_one_process__leave_the_others_alone),
         TEST(store__more_types_than_memory__are_left_out_and_counted),
         TEST(store__garbage_in_the_tree__is_set_aside_and_named),
