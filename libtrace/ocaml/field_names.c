@@ -16,8 +16,8 @@
 
 static char *type_text(uint8_t type)
 {
-    static char texts[][8] = {"",    "bool", "i8",  "i16", "i32", "i64", "u8",  "u16",    "u32",  "u64",
-                              "x8",  "x16",  "x32", "x64", "f32", "f64", "u64", "string", "bytes", "enum"};
+    static char texts[][8] = {"",   "bool", "i8",  "i16", "i32", "i64", "u8",  "u16",    "u32",   "u64",
+                              "x8", "x16",  "x32", "x64", "f32", "f64", "u64", "string", "bytes", "enum"};
     return texts[type < sizeof(texts) / sizeof(*texts) ? type : EVTRAIL_TYPE_u64];
 }
 
@@ -42,7 +42,8 @@ static char *keep(const char *text, size_t bytes)
 /* One FIELD, cut behind its type or unit where it would be longer than `room`; blanks part the fields, so they have none. */
 static size_t field_put(char *to, size_t room, const struct evtrail_field_desc *field)
 {
-    size_t bytes = (size_t)snprintf(to, room, "%s:%s:%s:%s", field->name, type_text(field->type), field->unit, field->enums);
+    size_t bytes =
+        (size_t)snprintf(to, room, "%s:%s:%s:%s", field->name, type_text(field->type), field->unit, field->enums);
     if (bytes >= room)
         bytes = (size_t)snprintf(to, room, "%s:%s:%s", field->name, type_text(field->type), field->unit);
     if (bytes >= room)
@@ -78,7 +79,8 @@ void ocaml_fields_register(unsigned event, unsigned kind, const char *text, bool
     do {
         char name[NAME_BYTES_MAX + 1];
         size_t used = (size_t)snprintf(name, sizeof(name), "evtrail.fields %u %u %u", event, kind, number);
-        for (size_t bytes = strcspn(text, " "); bytes && used + 1 + bytes <= NAME_BYTES_MAX; bytes = strcspn(text, " ")) {
+        for (size_t bytes = strcspn(text, " "); bytes && used + 1 + bytes <= NAME_BYTES_MAX;
+             bytes = strcspn(text, " ")) {
             name[used] = ' ';
             memcpy(name + used + 1, text, bytes);
             used += 1 + bytes;

@@ -219,6 +219,35 @@ int evtrail_ocaml_span_end(struct evtrail_ocaml_step *step, uint32_t end)
     return 0;
 }
 
+int evtrail_ocaml_loose_begin(struct evtrail_ocaml_step *step, uint32_t begin, uint32_t end)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    uint64_t *const at = begin ? evtrail_ocaml_put(step, begin, 2) : NULL;
+    if (!at)
+        return begin ? -ENOMEM : 0;
+    if (lane->loose_count == EVTRAIL_OCAML_LOOSE_MAX)
+        memmove(&lane->loose[0], &lane->loose[1], --lane->loose_count * sizeof(*lane->loose));
+    at[0] = (uint64_t)(lane->index + 1) << 40 | (++lane->serial & 0xffffffffff);
+    at[1] = 0;
+    lane->loose[lane->loose_count++] = (struct evtrail_ocaml_open){end, at[0]};
+    return 0;
+}
+
+int evtrail_ocaml_loose_end(struct evtrail_ocaml_step *step, uint32_t end)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    uint64_t *const at = end ? evtrail_ocaml_put(step, end, 1) : NULL;
+    uint32_t i = 0;
+    if (!at)
+        return end ? -ENOMEM : 0;
+    while (i < lane->loose_count && lane->loose[i].end != end)
+        i++;
+    at[0] = i < lane->loose_count ? lane->loose[i].id : 0;
+    if (i < lane->loose_count)
+        memmove(&lane->loose[i], &lane->loose[i + 1], (--lane->loose_count - i) * sizeof(*lane->loose));
+    return 0;
+}
+
 /* ---- the runtime's items ---- */
 
 static uint16_t *remembered(uint16_t *table, unsigned id)
@@ -477,7 +506,7 @@ int evtrail_ocaml_gap(struct evtrail_ocaml_step *step, uint64_t words, uint64_t 
 {
     const uint16_t type = own_type(step->decoder, OWN_LOST);
     uint64_t *const at = type ? evtrail_ocaml_put(step, type, 3) : NULL;
-    step->lane->depth = 0;
+    step->lane->depth = step->lane->loose_count = 0;
     step->lane->gap++;
     if (at) {
         at[0] = words;

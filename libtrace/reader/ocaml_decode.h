@@ -16,8 +16,10 @@
 enum {
     EVTRAIL_OCAML_OPEN_MAX = 32,         /* phases and spans that are open in a ring, one in the other */
     EVTRAIL_OCAML_FIBER_SPANS_MAX = 8,   /* ... of a fiber */
+    EVTRAIL_OCAML_LOOSE_MAX = 64,        /* ... that end in any order */
     EVTRAIL_OCAML_LABELLED_MAX = 1024,   /* types that are made of what events carry as text */
     EVTRAIL_OCAML_RUNTIME_IDS = 64,      /* beyond these ids a type is found the slow way */
+    EVTRAIL_OCAML_FIXED = 72,            /* types that decoders have a place for */
 };
 
 /* What Eio's events tell of: fibers, cancellation contexts, and what they wait for. */
@@ -41,19 +43,25 @@ struct evtrail_eio_entity {
     uint16_t waits;    /* fiber: type of the span of its suspension, or 0 */
     uint8_t class, state;
     uint8_t depth;     /* of spans */
+    bool promise;      /* fiber: its result is waited for by its id, also when it has gone */
+    uint8_t used;        /* object that nobody has made yet: the last use of it */
+    uint32_t changed_by; /* object: which lane set its state, and when: each has items that others' are between */
+    uint64_t changed;
     uint16_t spans[EVTRAIL_OCAML_FIBER_SPANS_MAX]; /* types of their ends */
 };
 struct evtrail_eio;
 struct evtrail_ocaml_forwarded;
 
+struct evtrail_ocaml_open {
+    uint32_t end; /* type of the end */
+    uint64_t id;
+};
 struct evtrail_ocaml_lane { /* one domain's ring */
     uint32_t index, gap;    /* gap: how many there were */
     uint64_t serial; /* of the latest span */
-    uint32_t depth;
-    struct {
-        uint32_t end; /* type of the end */
-        uint64_t id;
-    } open[EVTRAIL_OCAML_OPEN_MAX];
+    uint32_t depth, loose_count;
+    struct evtrail_ocaml_open open[EVTRAIL_OCAML_OPEN_MAX];
+    struct evtrail_ocaml_open loose[EVTRAIL_OCAML_LOOSE_MAX]; /* in the order of their begins */
     uint64_t fiber, last_fiber; /* that runs; that ran last. 0: none, or not known */
     uint64_t spawner;
     struct evtrail_eio_entity own; /* the domain itself, and what is outside fibers */
@@ -78,7 +86,7 @@ struct evtrail_ocaml_decoder {
     } labelled[2 * EVTRAIL_OCAML_LABELLED_MAX];
     uint32_t labelled_count;
     uint32_t next_id;
-    uint16_t fixed[64]; /* of decoders: enum evtrail_ocaml_fixed */
+    uint16_t fixed[EVTRAIL_OCAML_FIXED]; /* of decoders: enum evtrail_ocaml_fixed */
     struct evtrail_eio *eio;
     struct evtrail_ocaml_forwarded *forwarded; /* shapes of C events' payloads, a list */
     uint32_t forwarded_count;
@@ -128,6 +136,9 @@ const uint8_t *evtrail_ocaml_custom(const struct evtrail_ocaml_item *item, size_
 /* A span of the ring: of no fiber. */
 int evtrail_ocaml_span_begin(struct evtrail_ocaml_step *step, uint32_t begin, uint32_t end);
 int evtrail_ocaml_span_end(struct evtrail_ocaml_step *step, uint32_t end);
+/* One that is not in another, and ends when it does; of those of one type the first to begin is the first to end. */
+int evtrail_ocaml_loose_begin(struct evtrail_ocaml_step *step, uint32_t begin, uint32_t end);
+int evtrail_ocaml_loose_end(struct evtrail_ocaml_step *step, uint32_t end);
 
 struct evtrail_ocaml_library { /* a row of a library's table */
     const char *name;          /* of the user event */

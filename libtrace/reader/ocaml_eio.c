@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * Eio's events (lib eio.runtime_events; the same names and encodings from 0.14 to 1.5) as entities with states and parents, and spans.
+ * Eio's events (lib eio.runtime_events; the same names and encodings from 0.14 to 1.6) as entities with states and parents, and spans.
  *
  * Which fiber runs is said by eio.fiber and eio.suspend_fiber only, and the ends of contexts and spans do not say whose they are: they are those of
  * the fiber that runs, the innermost first. So whatever is lost may have changed all of it, and is unknown from there on.
@@ -26,14 +26,17 @@ enum {
     IDLE_END,
     SUSPEND,
     EXIT_CC,
-    EXIT_SPAN
+    EXIT_SPAN,
+    CANCEL
 };
+static_assert(CANCEL < (int)EVTRAIL_OCAML_FIXED, "each has a place");
 enum {
     FIBER_RUNNING = 1,
     FIBER_QUEUED = 2,
     FIBER_PARKED = 3,
     CC_OPEN = 1,
     CC_FAILED = 2,
+    CC_CANCELLED = 3,
     PROMISE_RESOLVED = 2,
     MUTEX_FREE = 1,
     MUTEX_LOCKED = 2
@@ -52,7 +55,7 @@ static const struct {
 } classes[EVTRAIL_EIO_CLASSES] = {
     [EVTRAIL_EIO_NONE] = {"eio.object", "object:u64", "0=unknown,1=open"},
     [EVTRAIL_EIO_FIBER] = {"eio.fiber", "fiber:u64", "0=unknown,1=running,2=queued,3=parked"},
-    [EVTRAIL_EIO_CC] = {"eio.cc", "cc:u64", "0=unknown,1=open,2=failed"},
+    [EVTRAIL_EIO_CC] = {"eio.cc", "cc:u64", "0=unknown,1=open,2=failed,3=cancelled"},
     [EVTRAIL_EIO_PROMISE] = {"eio.promise", "promise:u64", "0=unknown,1=unresolved,2=resolved"},
     [EVTRAIL_EIO_SEMAPHORE] = {"eio.semaphore", "semaphore:u64", "0=unknown,1=open"},
     [EVTRAIL_EIO_STREAM] = {"eio.stream", "stream:u64", "0=unknown,1=open"},
@@ -96,6 +99,7 @@ static uint16_t fixed_type(struct evtrail_ocaml_step *step, unsigned which)
 {
     static const char *const log[] = {"text:string", "fiber:u64"};
     static const char *const error[] = {"cc:u64", "error:string", "fiber:u64"};
+    static const char *const cancel[] = {"cc:u64", "reason:string", "fiber:u64"};
     static const char *const span[] = {"span:u64", "parent:u64"};
     static const char *const fiber[] = {"fiber:u64"};
     static const char *const op[] = {"op:string"};
@@ -112,6 +116,7 @@ static uint16_t fixed_type(struct evtrail_ocaml_step *step, unsigned which)
         {"eio.suspend_fiber", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 1, op},
         {"eio.exit_cc", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 0, NULL},
         {"eio.exit_span", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 0, NULL},
+        {"eio.cancel", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_info, 3, cancel},
     };
     uint16_t *const type = &step->decoder->fixed[which];
     if (!*type)
@@ -214,11 +219,24 @@ static int put_state(struct evtrail_ocaml_step *step, const struct evtrail_eio_e
     return 0;
 }
 
+/* Domains are translated one after the other: what one of them did to an object may be before what another is known to have done. */
+static bool is_told(const struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *entity, unsigned state)
+{
+    if (entity->state != state)
+        return false;
+    if (entity->class != EVTRAIL_EIO_PROMISE && entity->class != EVTRAIL_EIO_MUTEX)
+        return true;
+    return entity->changed <= step->ticks &&
+           (entity->class == EVTRAIL_EIO_PROMISE || entity->changed_by == step->lane->index);
+}
+
 static int set_state(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, unsigned state)
 {
-    if (entity->state == state)
+    if (is_told(step, entity, state))
         return 0;
     entity->state = (uint8_t)state;
+    entity->changed = step->ticks;
+    entity->changed_by = step->lane->index;
     return put_state(step, entity, NULL, 0, entity->class == EVTRAIL_EIO_CC ? entity->waits : 0);
 }
 
@@ -348,6 +366,20 @@ int evtrail_eio_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocam
     return result == 0 ? set_state(step, fiber, FIBER_RUNNING) : result;
 }
 
+/* An operation of the scheduler in a context that is cancelled ends at once, and Eio does not tell that its fiber goes on. What only a running
+ * fiber does tells, if nothing else ran since. */
+static int went_on(struct evtrail_ocaml_step *step)
+{
+    struct evtrail_ocaml_lane *const lane = step->lane;
+    struct evtrail_eio_entity *const fiber = lane->fiber ? NULL : find(step, lane->last_fiber);
+    if (!fiber || fiber->class != EVTRAIL_EIO_FIBER || fiber->state != FIBER_PARKED || fiber->lane != lane->index ||
+        fiber->gap != lane->gap)
+        return 0;
+    lane->fiber = fiber->id;
+    const int result = end_wait(step, fiber);
+    return result == 0 ? set_state(step, fiber, FIBER_RUNNING) : result;
+}
+
 static const char *const begin_fields[] = {"span:u64", "parent:u64", "fiber:u64"};
 
 /* A span of the frame, of the type that its name makes. Its place in the frame is `depth`. *ret_end: 0: none was made. */
@@ -370,9 +402,12 @@ static int begin_span(struct evtrail_ocaml_step *step, const struct evtrail_eio_
 int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     struct evtrail_ocaml_lane *const lane = step->lane;
-    struct evtrail_eio_entity *const fiber = find(step, lane->fiber);
     size_t bytes = 0;
     const uint8_t *const op = evtrail_ocaml_custom(item, &bytes);
+    const int before = went_on(step);
+    struct evtrail_eio_entity *const fiber = find(step, lane->fiber);
+    if (before < 0)
+        return before;
     lane->fiber = 0;
     if (!fiber) {
         const uint16_t type = fixed_type(step, SUSPEND);
@@ -382,16 +417,29 @@ int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtr
         return at || !type ? 0 : -ENOMEM;
     }
     refresh(step, fiber);
-    const char *const name = op && bytes ? (const char *)op : "other";
+    const char *const name = op && bytes ? (const char *)op : "yield"; /* the only one without a name */
     int result = begin_span(step, fiber, "eio.suspend.", name, op && bytes ? bytes : 5, SUSPEND_SPAN, &fiber->waits);
     fiber->state = FIBER_PARKED;
     return result == 0 ? put_state(step, fiber, op, bytes, 0) : result;
+}
+
+/* A loop's outermost context ends with its first fiber; that it does is not said. */
+static int end_root(struct evtrail_ocaml_step *step, uint64_t id)
+{
+    struct evtrail_eio_entity *const root = find(step, id), *const domain = &step->lane->own;
+    if (!root || root->class != EVTRAIL_EIO_CC || root->waits != KIND_ROOT)
+        return 0;
+    if (domain->cc == id)
+        domain->cc = root->cc;
+    *root = (struct evtrail_eio_entity){0};
+    return put_words(step, class_type(step, GONE, EVTRAIL_EIO_CC), id, 0, 1);
 }
 
 int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
     struct evtrail_eio_entity *const fiber = find(step, id);
+    const uint64_t parent = fiber && fiber->class == EVTRAIL_EIO_FIBER ? fiber->parent : 0;
     int result = 0;
     if (step->lane->fiber == id)
         step->lane->fiber = 0;
@@ -399,9 +447,12 @@ int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail
         step->lane->last_fiber = 0;
     if (fiber) {
         result = end_wait(step, fiber);
-        *fiber = (struct evtrail_eio_entity){0};
+        *fiber = fiber->promise ? (struct evtrail_eio_entity){.id = id, .class = EVTRAIL_EIO_FIBER, .age = fiber->age}
+                                : (struct evtrail_eio_entity){0};
     }
-    return result == 0 ? put_words(step, class_type(step, GONE, EVTRAIL_EIO_FIBER), id, 0, 1) : result;
+    if (result == 0)
+        result = put_words(step, class_type(step, GONE, EVTRAIL_EIO_FIBER), id, 0, 1);
+    return result == 0 ? end_root(step, parent) : result;
 }
 
 /* ---- contexts ---- */
@@ -413,7 +464,8 @@ int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
         return 0;
-    struct evtrail_eio_entity *const cc = make(step, id, EVTRAIL_EIO_CC);
+    const int before = rest[0] == KIND_ROOT ? 0 : went_on(step);
+    struct evtrail_eio_entity *const cc = before == 0 ? make(step, id, EVTRAIL_EIO_CC) : NULL;
     if (!cc)
         return -ENOMEM;
     struct evtrail_eio_entity *const frame = frame_of(step); /* after make(): it may have had the place */
@@ -428,16 +480,29 @@ int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_
 
 int evtrail_eio_exit_cc(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
+    const int before = went_on(step);
     struct evtrail_eio_entity *const frame = frame_of(step);
     const uint64_t id = frame->cc;
     struct evtrail_eio_entity *const cc = find(step, id);
     (void)item;
-    if (!id)
-        return put_words(step, fixed_type(step, EXIT_CC), 0, 0, 0);
+    if (!id || before < 0)
+        return before < 0 ? before : put_words(step, fixed_type(step, EXIT_CC), 0, 0, 0);
     frame->cc = cc ? cc->cc : 0;
     if (cc)
         *cc = (struct evtrail_eio_entity){0};
     return put_words(step, class_type(step, GONE, EVTRAIL_EIO_CC), id, 0, 1);
+}
+
+/* Fibers that are not needed any more are stopped by these: no error. */
+static bool is_cancellation(const uint8_t *text, size_t bytes)
+{
+    static const char *const ends[] = {"Fiber.Not_first", "Stdlib.Exit"};
+    for (size_t i = 0; i < sizeof(ends) / sizeof(*ends); i++) {
+        const size_t length = strlen(ends[i]);
+        if (bytes >= length && memcmp(text + bytes - length, ends[i], length) == 0 && !memchr(text, ' ', bytes))
+            return true;
+    }
+    return bytes > 11 && memcmp(text, "Cancelled: ", 11) == 0;
 }
 
 int evtrail_eio_error(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
@@ -445,22 +510,43 @@ int evtrail_eio_error(struct evtrail_ocaml_step *step, const struct evtrail_ocam
     uint64_t id;
     const uint8_t *text;
     size_t bytes;
-    const uint16_t type = fixed_type(step, ERROR);
-    if (!type || !take_id(item, &id, &text, &bytes))
+    if (!take_id(item, &id, &text, &bytes))
         return 0;
+    const bool cancelled = is_cancellation(text, bytes);
+    const uint16_t type = fixed_type(step, cancelled ? CANCEL : ERROR);
+    const int before = went_on(step);
     const uint32_t words = evtrail_ocaml_text_words(bytes);
-    uint64_t *const at = evtrail_ocaml_put(step, type, 2 + words);
+    uint64_t *const at = type && before == 0 ? evtrail_ocaml_put(step, type, 2 + words) : NULL;
     if (!at)
-        return -ENOMEM;
+        return type ? -ENOMEM : 0;
     at[0] = id;
     evtrail_ocaml_put_text(at + 1, text, bytes);
     at[1 + words] = step->lane->fiber;
     struct evtrail_eio_entity *const cc = find(step, id);
-    return cc && cc->class == EVTRAIL_EIO_CC ? set_state(step, cc, CC_FAILED) : 0;
+    if (!cc || cc->class != EVTRAIL_EIO_CC || (cancelled && cc->state == CC_FAILED))
+        return 0;
+    return set_state(step, cc, cancelled ? CC_CANCELLED : CC_FAILED);
 }
 
 /* ---- objects ---- */
 
+/* Who makes or uses an object: the fiber that runs, or, as Eio tells of a blocking one after its suspension, the one that ran last. */
+static uint64_t user_of(const struct evtrail_ocaml_step *step)
+{
+    return step->lane->fiber ? step->lane->fiber : step->lane->last_fiber;
+}
+
+static unsigned state_after(unsigned class, unsigned which)
+{
+    if (which == TRY_GET || which == 0)
+        return 0;
+    return class == EVTRAIL_EIO_PROMISE ? PROMISE_RESOLVED
+           : class != EVTRAIL_EIO_MUTEX ? 0
+           : which == GET               ? MUTEX_LOCKED
+                                        : MUTEX_FREE;
+}
+
+/* What another domain did with it may have come before: then it is as after that. */
 int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     static const uint8_t of_kind[20] = {
@@ -470,11 +556,16 @@ int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
         return 0;
+    const struct evtrail_eio_entity *const before = find(step, id);
+    const unsigned used = before && before->class == EVTRAIL_EIO_NONE ? before->used : 0;
     struct evtrail_eio_entity *const object = make(step, id, rest[0] < 20 ? of_kind[rest[0]] : EVTRAIL_EIO_NONE);
     if (!object)
         return -ENOMEM;
-    object->parent = frame_of(step)->id;
-    return set_state(step, object, 1);
+    const struct evtrail_eio_entity *const fiber = find(step, user_of(step));
+    object->parent = fiber ? fiber->id : frame_of(step)->id;
+    const unsigned after = state_after(object->class, used);
+    const int result = set_state(step, object, 1);
+    return result == 0 && after ? set_state(step, object, after) : result;
 }
 
 int evtrail_eio_name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
@@ -488,42 +579,49 @@ int evtrail_eio_name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml
     return put_name(step, entity ? entity->class : EVTRAIL_EIO_NONE, id, text, bytes);
 }
 
-/* Who did it: the fiber that runs, or, as Eio tells of a blocking one after its suspension, the one that ran last. */
-static int use(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, unsigned which, unsigned promise,
-               unsigned mutex)
+static int use(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, unsigned which)
 {
     const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
-    struct evtrail_eio_entity *const object = find(step, id);
+    struct evtrail_eio_entity *object = find(step, id);
+    if (!object && id && !(object = make(step, id, EVTRAIL_EIO_NONE)))
+        return -ENOMEM;
     const unsigned class = object ? object->class : EVTRAIL_EIO_NONE;
-    const uint64_t fiber = step->lane->fiber ? step->lane->fiber : step->lane->last_fiber;
-    const int result = put_words(step, class_type(step, which, class), id, fiber, 2);
-    const unsigned state = class == EVTRAIL_EIO_PROMISE ? promise : class == EVTRAIL_EIO_MUTEX ? mutex : 0;
+    const int result = put_words(step, class_type(step, which, class), id, user_of(step), 2);
+    if (class == EVTRAIL_EIO_FIBER)
+        object->promise = true;
+    else if (class == EVTRAIL_EIO_NONE && object && which != TRY_GET)
+        object->used = (uint8_t)which;
+    const unsigned state = state_after(class, which);
     return result == 0 && state ? set_state(step, object, state) : result;
 }
 
 int evtrail_eio_get(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
-    return use(step, item, GET, PROMISE_RESOLVED, MUTEX_LOCKED);
+    return use(step, item, GET);
 }
 
 int evtrail_eio_try_get(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
-    return use(step, item, TRY_GET, 0, 0);
+    return use(step, item, TRY_GET);
 }
 
 int evtrail_eio_put(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
-    return use(step, item, PUT, PROMISE_RESOLVED, MUTEX_FREE);
+    return use(step, item, PUT);
 }
 
 /* ---- spans, texts ---- */
 
 int evtrail_eio_enter_span(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
-    struct evtrail_eio_entity *const frame = frame_of(step);
     size_t bytes = 0;
     const uint8_t *const name = evtrail_ocaml_custom(item, &bytes);
     uint16_t end;
+    const bool scheduler = name && bytes == 6 && memcmp(name, "submit", 6) == 0; /* between fibers */
+    const int before = scheduler ? 0 : went_on(step);
+    struct evtrail_eio_entity *const frame = frame_of(step);
+    if (before < 0)
+        return before;
     if (frame->depth >= EVTRAIL_OCAML_FIBER_SPANS_MAX) { /* counted, so that ends fit */
         frame->depth += frame->depth < UINT8_MAX;
         return 0;
@@ -536,8 +634,11 @@ int evtrail_eio_enter_span(struct evtrail_ocaml_step *step, const struct evtrail
 
 int evtrail_eio_exit_span(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
+    const int before = step->lane->own.depth == 0 ? went_on(step) : 0;
     struct evtrail_eio_entity *const frame = frame_of(step);
     (void)item;
+    if (before < 0)
+        return before;
     if (frame->depth == 0)
         return put_words(step, fixed_type(step, EXIT_SPAN), 0, 0, 0);
     const unsigned depth = frame->depth--;

@@ -192,8 +192,8 @@ static unsigned own_fields(const struct payload *payload, bool cut)
     return payload->count + OWN_FIELDS > EVTRAIL_FIELDS_MAX ? 0 : cut ? OWN_FIELDS : OWN_FIELDS - 1;
 }
 
-static uint16_t make_type(struct evtrail_ocaml_decoder *decoder, const struct payload *payload, unsigned event, char *text,
-                          bool cut)
+static uint16_t make_type(struct evtrail_ocaml_decoder *decoder, const struct payload *payload, unsigned event,
+                          char *text, bool cut)
 {
     static const char *const own[OWN_FIELDS] = {"tid:u32", "delay:u64:ns", "cut:bool"};
     const char *fields[EVTRAIL_FIELDS_MAX];

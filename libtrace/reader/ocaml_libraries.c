@@ -9,18 +9,34 @@
 
 static const char *const span_fields[] = {"span:u64", "parent:u64", "file:string", "line:u64"};
 
-static int put_begin(struct evtrail_ocaml_step *step, const char *prefix, const void *name, size_t bytes, bool begins)
+/* The types of both ends of a span; false: there is no room for them. */
+static bool span_types(struct evtrail_ocaml_step *step, const char *prefix, const void *name, size_t bytes,
+                       uint16_t *ret_begin, uint16_t *ret_end)
 {
     struct evtrail_ocaml_decoder *const decoder = step->decoder;
-    const uint16_t begin =
-        evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_begin, span_fields, 2);
-    const uint16_t end = evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_end, span_fields, 1);
-    if (!begin || !end)
-        return 0;
-    return begins ? evtrail_ocaml_span_begin(step, begin, end) : evtrail_ocaml_span_end(step, end);
+    *ret_begin = evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_begin, span_fields, 2);
+    *ret_end = evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_end, span_fields, 1);
+    return *ret_begin && *ret_end;
 }
 
 /* ---- Lwt 6 ---- */
+
+/* A promise that is waited for, until it is resolved: many at once, in any order. Where there is no context the place is its name. */
+static int lwt_wait(struct evtrail_ocaml_step *step, const uint8_t *context, size_t bytes, const uint8_t *place,
+                    size_t file, bool begins)
+{
+    char name[EVTRAIL_OCAML_NAME_BYTES];
+    uint16_t begin, end;
+    if (bytes == 0) {
+        snprintf(name, sizeof(name), "%.*s:%u", (int)(file < 100 ? file : 100), (const char *)place + 3,
+                 (unsigned)place[0] << 8 | place[1]);
+        context = (const uint8_t *)name;
+        bytes = strlen(name);
+    }
+    if (!span_types(step, "lwt.", context, bytes, &begin, &end))
+        return 0;
+    return begins ? evtrail_ocaml_loose_begin(step, begin, end) : evtrail_ocaml_loose_end(step, end);
+}
 
 /* 'B' or 'E', u8 length and context, u16 big-endian line, u8 length and file. */
 static int lwt_trace(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
@@ -34,7 +50,7 @@ static int lwt_trace(struct evtrail_ocaml_step *step, const struct evtrail_ocaml
     size_t file = place[2];
     if (file > bytes - at[1] - 5u)
         file = bytes - at[1] - 5u;
-    int result = put_begin(step, "lwt.", context, at[1], at[0] == 'B');
+    const int result = lwt_wait(step, context, at[1], place, file, at[0] == 'B');
     if (result < 0 || at[0] != 'B')
         return result;
     /* Where: beside the span, whose two ends have one type for each context. */
@@ -56,7 +72,10 @@ static int trace_span(struct evtrail_ocaml_step *step, const struct evtrail_ocam
 {
     size_t bytes = 0;
     const uint8_t *const name = evtrail_ocaml_custom(item, &bytes);
-    return name ? put_begin(step, "trace.", name, bytes, begins) : 0;
+    uint16_t begin, end;
+    if (!name || !span_types(step, "trace.", name, bytes, &begin, &end))
+        return 0;
+    return begins ? evtrail_ocaml_span_begin(step, begin, end) : evtrail_ocaml_span_end(step, end);
 }
 
 static int trace_enter(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
@@ -110,7 +129,7 @@ static int trace_float(struct evtrail_ocaml_step *step, const struct evtrail_oca
 /* ---- the table ---- */
 
 const struct evtrail_ocaml_library evtrail_ocaml_libraries[] = {
-    /* Eio 0.14 to 1.5 */
+    /* Eio 0.14 to 1.6 */
     {"eio.create_fiber", EVTRAIL_OCAML_CUSTOM, evtrail_eio_create_fiber},
     {"eio.create_cc", EVTRAIL_OCAML_CUSTOM, evtrail_eio_create_cc},
     {"eio.create_obj", EVTRAIL_OCAML_CUSTOM, evtrail_eio_create_obj},

@@ -45,10 +45,10 @@ enum { BEGIN = 16, END, INNER_BEGIN, INNER_END, QUEUE, CONN, POOL, ERROR, TYPES_
            .function = "f", \
            .fields = f}
 static struct evtrail_event_type types[TYPES_END] = {
-    TYPE(BEGIN, "web.request", begin, info, begin_fields),   TYPE(END, "web.request", end, info, end_fields),
+    TYPE(BEGIN, "web.request", begin, info, begin_fields),     TYPE(END, "web.request", end, info, end_fields),
     TYPE(INNER_BEGIN, "web.query", begin, info, begin_fields), TYPE(INNER_END, "web.query", end, info, end_fields),
-    TYPE(QUEUE, "web.queue", counter, info, counter_fields), TYPE(CONN, "web.conn", state, info, state_fields),
-    TYPE(POOL, "web.pool", state, info, pool_fields),        TYPE(ERROR, "web.refused", instant, error, error_fields),
+    TYPE(QUEUE, "web.queue", counter, info, counter_fields),   TYPE(CONN, "web.conn", state, info, state_fields),
+    TYPE(POOL, "web.pool", state, info, pool_fields),          TYPE(ERROR, "web.refused", instant, error, error_fields),
 };
 static const struct evtrail_event_type *by_id[TYPES_END];
 

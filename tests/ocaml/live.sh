@@ -98,7 +98,7 @@ equal "$(count 'eio.error' eio.evt)" 3 "errors"
 equal "$(count 'eio.fiber && state == running' eio.evt)" 21 "fibers that ran"
 run 0 stat --json eio.evt
 for name in eio.cc eio.fiber eio.promise eio.semaphore eio.stream eio.mutex eio.stream.get eio.stream.try_get eio.stream.put eio.promise.put \
-    eio.error eio.log eio.span.my-span eio.suspend.Stream.take eio.suspend.other eio.suspend_domain eio.domain_spawn; do
+    eio.error eio.log eio.span.my-span eio.suspend.Stream.take eio.suspend.yield eio.suspend_domain eio.domain_spawn; do
     grep -q "\"name\":\"$name\"" out || fail "no $name"
 done
 run 0 cat eio.evt

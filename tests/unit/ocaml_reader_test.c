@@ -300,6 +300,23 @@ static void c_events__names_that_lie__read_to_an_end(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* Rings are translated one after the other: what domain 0 does with domain 1's promise is seen before that is made. */
+static void eio__object_of_a_later_ring__state_after_its_use(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "eio.create_obj");
+    ocaml_name(&b, 1, "eio.put");
+    ocaml_custom_id(&b, 1, 0, 5, "\x0f", 1);
+    ocaml_int(&b, 0, 1, 5);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, "@eio.promise promise=5 state=1\n"
+                                    "@eio.promise promise=5 state=2\n"
+                                    "eio.object.put object=5 fiber=0\n");
+    ocaml_builder_fini(&b);
+}
+
 static void no_names__ocaml_5_0__read_by_numbers(void **state)
 {
     struct ocaml_builder b;
@@ -665,6 +682,7 @@ int main(void)
         cmocka_unit_test(libraries__lwt_and_trace__decoded),
         cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
         cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
+        cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
         cmocka_unit_test(versions__minor_in_its_place__table_found),
         cmocka_unit_test(versions__tables__numbers_where_they_were),
