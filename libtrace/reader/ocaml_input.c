@@ -158,8 +158,6 @@ static size_t translate(struct ocaml_input *in, struct ring *ring, const struct 
         const uint32_t length = evtrail_ocaml_item_take(copy->words + at, copy->count - at, &item, &why);
         if (length && !item.padding)
             why = stamp_fault(in, ring, item.time, now);
-        if (!length && !why && copy->count == EVTRAIL_OCAML_COPY_WORDS) /* the rest of it was not copied */
-            break;
         if (!length || why) {
             tell_fault(in, ring, copy->at + at, why ? why : "an item longer than what there is");
             ring->lost_words += copy->count - at;
@@ -203,6 +201,13 @@ static void describe(const struct ocaml_input *in, const struct ring *ring, stru
     snprintf(chunk->state.thread_name, sizeof(chunk->state.thread_name), "domain %u", index);
 }
 
+static void took(struct ring *ring, const struct evtrail_ocaml_copy *copy, size_t taken)
+{
+    const bool all = taken == copy->count;
+    ring->ring.at = all ? copy->next : copy->at + taken;
+    ring->lost_words += all ? copy->behind : 0;
+}
+
 /* One chunk of a ring into `words`. 1, or 0: there is nothing. */
 static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
@@ -229,7 +234,7 @@ static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_w
         const uint64_t start = evtrail_source_ticks(&in->source, (int64_t)in->source.start_realtime_ns);
         evtrail_ocaml_gap(&step, lost, chunk->missed, since ? since : start);
     }
-    ring->ring.at = copy.at + translate(in, ring, &copy, &step, 0, OUT_WORDS_MAX);
+    took(ring, &copy, translate(in, ring, &copy, &step, 0, OUT_WORDS_MAX));
     if (!step.events && !lost)
         return 0;
     describe(in, ring, chunk);
@@ -560,7 +565,7 @@ static void look_at_items(struct ocaml_input *in, uint64_t *ret_first, uint64_t 
                 if (in->input.live) /* its clock is ours: the first will do */
                     break;
             }
-            ring.at = copy.at + at;
+            ring.at = at == copy.count ? copy.next : copy.at + at;
             if (at == 0 || in->input.live)
                 break;
         }

@@ -180,8 +180,28 @@ static bool begin_anew(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_cop
 {
     copy->lost = tail >= ring->at && tail - ring->at < UINT64_C(1) << 62 ? tail - ring->at : 0;
     copy->impossible = true;
-    copy->at = ring->at = head > tail ? head : tail;
+    copy->at = copy->next = ring->at = head > tail ? head : tail;
     return true;
+}
+
+/* What has room holds whole items. One without a length ends it: where another begins only the ring's tail tells. */
+static void keep_whole(struct evtrail_ocaml_copy *copy, uint64_t tail)
+{
+    size_t at = 0;
+    while (at < copy->count) {
+        const size_t length = copy->words[at] >> 54;
+        if (length > copy->count - at)
+            break;
+        at += length ? length : 1;
+        if (length)
+            continue;
+        copy->next = tail;
+        copy->behind = tail - (copy->at + at);
+        copy->count = at;
+        return;
+    }
+    copy->count = at;
+    copy->next = copy->at + at;
 }
 
 bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map,
@@ -189,7 +209,7 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
 {
     uint64_t head, tail;
     copy->count = 0;
-    copy->lost = 0;
+    copy->lost = copy->behind = 0;
     copy->impossible = false;
     evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
     if (!ring->begun && tail == 0)
@@ -201,7 +221,7 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     if (head > tail || tail - head > map->elements || ring->at > tail)
         return ring->at == tail && head <= tail ? false : begin_anew(ring, copy, head, tail);
     const uint64_t from = ring->at < head ? head : ring->at;
-    const uint64_t room = EVTRAIL_OCAML_COPY_WORDS;
+    const uint64_t room = copy->room ? copy->room : EVTRAIL_OCAML_COPY_WORDS;
     size_t count = tail - from < room ? (size_t)(tail - from) : (size_t)room;
     copy_words(map, ring->index, from, copy->words, count);
     /* O1 (fence): the words were loaded before the head is looked at again. Without it a word that was written over meanwhile may be taken for
@@ -219,5 +239,8 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     copy->count = (size_t)(from + count - good);
     if (good > from && copy->count)
         memmove(copy->words, copy->words + (good - from), copy->count * sizeof(uint64_t));
+    copy->next = copy->at + copy->count;
+    if (from + count < tail && copy->count)
+        keep_whole(copy, tail);
     return copy->lost || copy->count;
 }

@@ -54,14 +54,17 @@ struct evtrail_ocaml_ring {
     bool faulty;   /* a fault was told, and nothing sound was read since */
 };
 struct evtrail_ocaml_copy {
-    uint64_t *words; /* room for EVTRAIL_OCAML_COPY_WORDS */
-    size_t count;    /* whole items, then perhaps the beginning of one that is not in the copy */
+    uint64_t *words; /* room for `room` */
+    size_t room;     /* 0: EVTRAIL_OCAML_COPY_WORDS; else at least one more than EVTRAIL_OCAML_ITEM_WORDS_MAX */
+    size_t count;    /* whole items; what is behind one that can be none is left out */
     uint64_t at;     /* position of words[0] */
     uint64_t lost;   /* words overwritten before it, since the last call */
+    uint64_t next;   /* where to go on when all of it was taken */
+    uint64_t behind; /* words before `next` that nobody can find an item in */
     bool impossible; /* the cursors contradict each other: the ring begins anew behind what is there */
 };
-/* Copies what is new, up to the room there is. ring->at stays: the caller moves it behind the last item that it took. Returns whether there is
- * anything: words, or a loss. */
+/* Copies what is new, up to the room there is. ring->at stays: the caller moves it behind the last item that it took, or to copy->next. Returns
+ * whether there is anything: words, or a loss. */
 bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map,
                              struct evtrail_ocaml_copy *copy);
 

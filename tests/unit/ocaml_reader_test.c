@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 
 enum { LIFECYCLE = 1, BEGIN = 2, END = 3, COUNTER = 4, CALLS_MAX = 100000 };
@@ -548,6 +549,77 @@ static void flood__writer_laps_the_reader__nothing_wrong_is_read(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* A mapping whose ring may not be read yet: the first word that is copied of it lets the writer go on, so many words, before the copy does. */
+static struct {
+    struct ocaml_builder *b;
+    uint64_t words;
+    struct sigaction before;
+} stopped;
+
+static void write_while_it_is_copied(int number)
+{
+    (void)number;
+    if (mprotect(stopped.b->data, stopped.b->bytes, PROT_READ | PROT_WRITE) < 0)
+        _exit(1);
+    for (uint64_t end = stopped.b->words[0] + stopped.words; stopped.b->words[0] < end;)
+        ocaml_int(stopped.b, 0, 0, 1);
+}
+
+/* The pages of the ring behind that of its header. */
+static void stop_reading(struct ocaml_builder *b, uint64_t words)
+{
+    const struct sigaction action = {.sa_handler = write_while_it_is_copied, .sa_flags = SA_RESETHAND};
+    stopped.b = b;
+    stopped.words = words;
+    assert_int_equal(sigaction(SIGSEGV, &action, &stopped.before), 0);
+    assert_int_equal(mprotect((uint8_t *)b->data + 4096, 4096, PROT_NONE), 0);
+}
+
+static void head_moves__during_a_copy_of_part_of_a_ring__whole_items(void **state)
+{
+    static uint64_t words[EVTRAIL_OCAML_COPY_WORDS];
+    const uint64_t laps[] = {0, 300, 30000, 131072, 200000, 400000};
+    (void)state;
+    for (size_t i = 0; i < sizeof(laps) / sizeof(laps[0]); i++) {
+        struct ocaml_builder b;
+        struct evtrail_ocaml_ring ring = {.at = 0};
+        struct evtrail_ocaml_copy copy = {.words = words};
+        ocaml_builder_init(&b, 17);
+        for (int64_t n = 0; n < 60000; n++)
+            ocaml_int(&b, 0, 0, n);
+        const struct evtrail_ocaml_map map = {.base = (const uint8_t *)b.data,
+                                              .bytes = b.bytes,
+                                              .domains = OCAML_DOMAINS,
+                                              .elements = b.elements,
+                                              .headers = 64,
+                                              .data = 64 + OCAML_DOMAINS * OCAML_HEADER_BYTES,
+                                              .header_stride = OCAML_HEADER_BYTES,
+                                              .names = b.names};
+        stop_reading(&b, laps[i]);
+        uint64_t next = 0, read = 0, turns = 0;
+        for (; evtrail_ocaml_ring_copy(&ring, &map, &copy); turns++) {
+            struct evtrail_ocaml_item item;
+            const char *why;
+            size_t at = 0;
+            for (uint32_t length; at < copy.count; at += length) {
+                length = evtrail_ocaml_item_take(words + at, copy.count - at, &item, &why);
+                assert_true(item.padding || length == 3);
+            }
+            assert_int_equal(at, copy.count);
+            assert_false(copy.impossible);
+            assert_int_equal(copy.behind, 0);
+            assert_int_equal(copy.at, next + copy.lost);
+            read += copy.count;
+            ring.at = next = copy.next;
+        }
+        assert_true(turns > 1);
+        assert_int_equal(next, b.words[0]);
+        assert_true(read >= b.elements - 200);
+        sigaction(SIGSEGV, &stopped.before, NULL);
+        ocaml_builder_fini(&b);
+    }
+}
+
 /* ---- files that lie ---- */
 
 static void made_just_now__at_every_step__not_yet(void **state)
@@ -690,6 +762,7 @@ int main(void)
         cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
+        cmocka_unit_test(head_moves__during_a_copy_of_part_of_a_ring__whole_items),
         cmocka_unit_test(made_just_now__at_every_step__not_yet),
         cmocka_unit_test(lies__in_every_word__read_to_an_end),
         cmocka_unit_test(lengths__of_every_item__read_to_an_end),
