@@ -62,27 +62,65 @@ static int prune_session(struct evtrail_session *session, const struct evtrail_s
     return 0;
 }
 
+/* What a killed OCaml program, or its killed reader, left: it is named by the process. */
+static void prune_ring(struct pruning *pruning, const char *directory, const char *name)
+{
+    int pid, end = 0;
+    char path[960], text[64];
+    struct stat status;
+    const int n = snprintf(path, sizeof path, "%s/%s", directory, name);
+    if (sscanf(name, "%d.events%n", &pid, &end) != 1 || end == 0 || name[end] || pid <= 0 || n < 0 ||
+        (size_t)n >= sizeof path || kill(pid, 0) == 0 || errno != ESRCH || lstat(path, &status) < 0 ||
+        !S_ISREG(status.st_mode) || modified_ns(&status) > pruning->before_ns)
+        return;
+    if (!pruning->args->set[OPT_dry_run] && unlink(path) < 0) {
+        pruning->code = fail(code_of(-errno), path, "%s", strerror(errno));
+        return;
+    }
+    snprintf(text, sizeof text, "OCaml's events of %d (dead): removed", pid);
+    say(pruning, text, path);
+    pruning->removed++;
+    pruning->bytes += (uint64_t)status.st_blocks * 512;
+}
+
+static void prune_rings(struct pruning *pruning, const char *path)
+{
+    DIR *const directory = opendir(path);
+    for (const struct dirent *entry; directory && (entry = readdir(directory));)
+        prune_ring(pruning, path, entry->d_name);
+    if (directory)
+        closedir(directory);
+}
+
 /* Directories of `record -- PROGRAM` whose recorder is gone; rmdir() spares those that still hold a session. */
-static void prune_directories(const struct args *args)
+static void prune_directories(struct pruning *pruning)
 {
     char base[400], path[700];
-    if (sessions_directory(args->text[OPT_directory], base, sizeof base) < 0 || args->set[OPT_dry_run])
+    const struct args *const args = pruning->args;
+    if (sessions_directory(args->text[OPT_directory], base, sizeof base) < 0)
         return;
     DIR *const directory = opendir(base);
     if (!directory)
         return;
+    prune_rings(pruning, base);
     for (const struct dirent *entry; (entry = readdir(directory));) {
         int pid;
         if (sscanf(entry->d_name, "run-%d-", &pid) != 1 || pid <= 0 || (kill(pid, 0) == 0 || errno != ESRCH))
             continue;
         snprintf(path, sizeof path, "%s/%s", base, entry->d_name);
+        prune_rings(pruning, path);
+        if (args->set[OPT_dry_run])
+            continue;
         while (remains_remove(path, REMAINS_S) > 0)
             ;
+        remains_unwatched(path);
         rmdir(path);
     }
     closedir(directory);
-    while (remains_remove(base, REMAINS_S) > 0)
+    while (!args->set[OPT_dry_run] && remains_remove(base, REMAINS_S) > 0)
         ;
+    if (!args->set[OPT_dry_run])
+        remains_unwatched(base);
 }
 
 /* ---- files ------------------------------------------------------------------------------------------------------------- */
@@ -225,7 +263,7 @@ int run_prune(const struct args *args)
     } else {
         const int code = select_all(NULL, args->text[OPT_directory], prune_session, &pruning);
         pruning.code = pruning.code ? pruning.code : code;
-        prune_directories(args);
+        prune_directories(&pruning);
     }
     if (!args->set[OPT_quiet])
         warn(NULL, "%s%" PRIu64 " removed, %s", args->set[OPT_dry_run] ? "would have been: " : "", pruning.removed,

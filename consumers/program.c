@@ -217,6 +217,8 @@ int program_start(struct program *program, char **argv, const char *settings, co
 bool program_poll(struct program *program)
 {
     int status;
+    if (program->pid != 0)
+        program_ocaml_room(program);
     if (program->pid == 0 || waitpid(program->pid, &status, WNOHANG) != program->pid)
         return program->ended;
     program->code = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);

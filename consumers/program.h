@@ -17,6 +17,9 @@ struct program {
     int output_fd;       /* > 0: its standard output */
     bool terminal;       /* ... which is a terminal, for its standard error, too; the program gets a session of its own */
     char ocaml[256];     /* OCAMLRUNPARAM, for OCaml's runtime events; "": they are not switched on */
+    int ocaml_small;     /* log2 of its rings' words if that is few, until it is told */
+    bool ocaml_told;     /* that its directory is nearly full */
+    long ocaml_looked_s; /* when that was last looked at */
     char directory[512]; /* of its sessions and its children's; "" if none was made */
 };
 
@@ -36,6 +39,8 @@ int program_start(struct program *program, char **argv, const char *settings, co
  * --no-ocaml is set. */
 struct args;
 void program_trace_ocaml(struct program *program, const struct args *args);
+/* Warns, once, when the rings' file system is nearly full; looks once a second. */
+void program_ocaml_room(struct program *program);
 /* In the child. 0 or a negative errno. */
 int program_ocaml_environment(const struct program *program);
 /* Takes note of its end. True once it has ended. */

@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -46,6 +47,22 @@ static bool is_old(const char *path, unsigned age_s)
 {
     struct stat status;
     return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mtim.tv_sec + (time_t)age_s <= time(NULL);
+}
+
+void remains_unwatched(const char *directory)
+{
+    char path[720];
+    struct stat status;
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    const int n = snprintf(path, sizeof path, "%s/.watch", directory);
+    if (n < 0 || (size_t)n >= sizeof path)
+        return;
+    const int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && fcntl(fd, F_OFD_SETLK, &lock) == 0)
+        unlink(path);
+    close(fd);
 }
 
 unsigned remains_remove(const char *directory, unsigned age_s)

@@ -72,4 +72,57 @@ says '1.events'
 run 3 cat 2.events
 one_line
 says '2.events'
+for version in abc 4.14 6.0 5.03 ''; do
+    run 2 cat --ocaml-version "$version" ocaml-emit.events
+    says "'$version' is none of 5.0|5.1"
+done
+
+# What killed programs and a killed reader left is pruned: not what a living process may still write.
+mkdir -p "$EVTRAIL_DIR/run-999999998-x"
+chmod 700 "$EVTRAIL_DIR"
+cp --sparse=always ocaml-emit.events "$EVTRAIL_DIR/999999999.events"
+cp --sparse=always ocaml-emit.events "$EVTRAIL_DIR/run-999999998-x/999999997.events"
+cp --sparse=always ocaml-emit.events "$EVTRAIL_DIR/$$.events"
+touch -d 2001-01-01T00:00:00Z "$EVTRAIL_DIR"/*.events "$EVTRAIL_DIR"/*/*.events
+: >"$EVTRAIL_DIR/run-999999998-x/.watch"
+run 0 prune --dry-run
+says '2 removed'
+[ -e "$EVTRAIL_DIR/999999999.events" ] || flop "a dry run removed a ring"
+run 0 prune --older 1h
+says '2 removed'
+[ ! -e "$EVTRAIL_DIR/999999999.events" ] || flop "a dead program's ring is left"
+[ ! -e "$EVTRAIL_DIR/run-999999998-x" ] || flop "a dead recorder's directory is left: $(ls -A "$EVTRAIL_DIR/run-999999998-x")"
+[ -e "$EVTRAIL_DIR/$$.events" ] || flop "a living process's ring was removed"
+rm -rf "$EVTRAIL_DIR"
+
+# The rings of a program that is started are made for the room that there is: all its domains' are half of it at most.
+cat >small.sh <<'E2'
+mkdir shm && mount -t tmpfs -o "size=$1,mode=700" tmpfs shm || exit 77
+shift
+EVTRAIL_DIR=$PWD/shm exec timeout 60 "$@"
+E2
+if unshare -rm sh small.sh 64m true 2>/dev/null; then
+    rm -rf shm
+    unset OCAMLRUNPARAM CAMLRUNPARAM
+    record() { # SIZE SCRIPT: what a program finds
+        rm -rf shm
+        unshare -rm sh small.sh "$1" "$EVTRAIL_COMMAND" record --force -o small.evt -- sh -c "$2" >out 2>err || flop "record in $1"
+    }
+    record 64m 'echo $OCAMLRUNPARAM'
+    equal "$(cat out)" e=14
+    record 8g 'echo $OCAMLRUNPARAM'
+    equal "$(cat out)" e=20
+    OCAMLRUNPARAM=v=0,d=8 record 64m 'echo $OCAMLRUNPARAM'
+    equal "$(cat out)" v=0,d=8,e=18
+    OCAMLRUNPARAM=e=16 record 64m 'echo $OCAMLRUNPARAM'
+    equal "$(cat out)" e=16
+    record 8m 'echo none$OCAMLRUNPARAM'
+    equal "$(cat out)" none
+    says "runtime events are not switched on: .* are free, OCaml's runtime events need"
+    # it is an OCaml program, and it fills what there is
+    record 16m ': >"$EVTRAIL_DIR/x.events"; head -c 15500K /dev/zero >"$EVTRAIL_DIR/full"; i=0; while [ $i -lt 600 ] && ! [ -e told ]; do i=$((i + 1)); grep -q SIGBUS err && : >told; sleep 0.1; done; rm "$EVTRAIL_DIR/full" "$EVTRAIL_DIR/x.events"'
+    [ -e told ] || flop "nothing is said of a full file system"
+    says 'so OCaml.s rings are of 2^12 words only'
+    rm -rf shm
+fi
 finish
