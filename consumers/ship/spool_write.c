@@ -230,6 +230,7 @@ static int segment_create(struct spool *spool, uint64_t first)
                                                  .no_uring = spool->options.no_uring,
                                                  .level = spool->options.level,
                                                  .flush_ns = -1,
+                                                 .keep_buffers = true,
                                                  .file_id = (spool_file_id(spool) ^ first) | 1};
     spool_segment_path(spool, first, path);
     int r = evtrail_file_create(&spool->file, path, &options);

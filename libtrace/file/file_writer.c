@@ -89,6 +89,7 @@ int evtrail_file_open_part(struct evtrail_file *file, bool force)
         .force = force,
         .sync = file->options.sync,
         .no_uring = file->options.no_uring,
+        .keep = file->options.keep_buffers,
         .buffer_bytes = file->options.buffer_bytes,
     };
     const int r = evtrail_output_open(&file->output, file->path, &options);

@@ -7,7 +7,7 @@
  */
 #include "file/output.h"
 
-#include "file/uring_writer.h"
+#include "file/output_spare.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -38,7 +38,7 @@ struct buffer {
 struct evtrail_output {
     int fd;
     bool regular; /* has offsets; a pipe or device has not */
-    bool sync;
+    bool sync, keep;
     int error;
     size_t buffer_bytes, capacity;
     struct evtrail_uring *uring;
@@ -76,6 +76,13 @@ static void lock(int fd)
 
 static int allocate(struct evtrail_output *output)
 {
+    struct evtrail_spare spare;
+    if (output->keep && evtrail_spare_take(&spare, output->capacity)) {
+        for (unsigned i = 0; i < BUFFERS; i++)
+            output->buffers[i].data = spare.data[i];
+        output->uring = spare.uring;
+        return 0;
+    }
     for (unsigned i = 0; i < BUFFERS; i++) {
         void *data = mmap(NULL, output->capacity, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (data == MAP_FAILED)
@@ -89,7 +96,12 @@ static void start_uring(struct evtrail_output *output, bool no_uring)
 {
     uint8_t *datas[BUFFERS];
     const char *no = getenv("EVTRAIL_NO_URING");
-    if (!output->regular || no_uring || (no && *no && strcmp(no, "0")))
+    if (!output->regular || no_uring || (no && *no && strcmp(no, "0"))) {
+        evtrail_uring_free(output->uring); /* another file's */
+        output->uring = NULL;
+        return;
+    }
+    if (output->uring)
         return;
     for (unsigned i = 0; i < BUFFERS; i++)
         datas[i] = output->buffers[i].data;
@@ -107,6 +119,7 @@ int evtrail_output_open(struct evtrail_output **ret_output, const char *path,
     output->buffer_bytes = options->buffer_bytes;
     output->capacity = options->buffer_bytes + EVTRAIL_OUTPUT_UNIT_MAX;
     output->sync = options->sync;
+    output->keep = options->keep;
     output->fd = -1;
     int r = allocate(output);
     if (r == 0)
@@ -124,14 +137,22 @@ int evtrail_output_open(struct evtrail_output **ret_output, const char *path,
     return 0;
 }
 
+static bool any_busy(const struct evtrail_output *output)
+{
+    return output->buffers[0].busy || output->buffers[1].busy || output->buffers[2].busy;
+}
+
 void evtrail_output_close(struct evtrail_output *output)
 {
     if (!output)
         return;
-    evtrail_uring_free(output->uring); /* waits for what is under way */
+    struct evtrail_spare spare = {.capacity = output->capacity, .uring = output->uring};
     for (unsigned i = 0; i < BUFFERS; i++)
-        if (output->buffers[i].data)
-            munmap(output->buffers[i].data, output->capacity);
+        spare.data[i] = output->buffers[i].data;
+    if (output->keep && !output->error && !any_busy(output) && spare.data[BUFFERS - 1])
+        evtrail_spare_leave(&spare);
+    else
+        evtrail_spare_free(&spare); /* waits for what is under way */
     if (output->fd >= 0)
         close(output->fd);
     free(output);
@@ -253,11 +274,6 @@ static void ended(struct evtrail_output *output, struct buffer *buffer, int resu
     } else if (output->uring) {
         send(output, buffer);
     }
-}
-
-static bool any_busy(const struct evtrail_output *output)
-{
-    return output->buffers[0].busy || output->buffers[1].busy || output->buffers[2].busy;
 }
 
 static void wait_one(struct evtrail_output *output)

@@ -14,6 +14,7 @@ enum { EVTRAIL_OUTPUT_UNIT_MAX = 3 << 20 };
 
 struct evtrail_output_options {
     bool force, sync, no_uring;
+    bool keep; /* buffers and io_uring come from such a file that was closed, and are left for the next */
     size_t buffer_bytes;
 };
 /* What did not make it into the file. */

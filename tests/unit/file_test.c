@@ -527,6 +527,39 @@ static void file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted
     }
 }
 
+/* Two at a time, one after the other, one that fails, and one of another size. */
+static void kept_buffers__each_file_has_its_own_bytes(void **state)
+{
+    struct fixture *f = *state;
+    struct evtrail_file_options options = gen_options();
+    struct evtrail_file *files[2], *failing;
+    uint64_t events[2];
+    char other[sizeof(f->path) + 8];
+    snprintf(other, sizeof(other), "%s.other", f->path);
+    options.force = options.keep_buffers = true;
+    for (unsigned round = 0; round < 6; round++) {
+        options.buffer_bytes = round == 4 ? 64 << 10 : 0;
+        options.no_uring = round == 3;
+        assert_int_equal(evtrail_file_create(&files[0], f->path, &options), 0);
+        assert_int_equal(evtrail_file_create(&files[1], other, &options), 0);
+        events[0] = events[1] = 0;
+        for (unsigned i = 0; i < 12; i++) {
+            const struct evtrail_chunk *const chunk = gen_ring_next(&f->rings[i % 2], 20000);
+            assert_int_equal(evtrail_file_write_chunk(files[i % 2], chunk), 0);
+            events[i % 2] += chunk->events;
+        }
+        assert_int_equal(evtrail_file_close(files[round % 2], NULL), 0);
+        assert_int_equal(evtrail_file_close(files[1 - round % 2], NULL), 0);
+        assert_int_equal(read_all(f->path).events, events[0]);
+        assert_int_equal(read_all(other).events, events[1]);
+        if (round == 1 && access("/dev/full", W_OK) == 0 && evtrail_file_create(&failing, "/dev/full", &options) == 0) {
+            evtrail_file_write_chunk(failing, gen_ring_next(&f->rings[2], 20000));
+            assert_int_equal(evtrail_file_close(failing, NULL), -ENOSPC);
+        }
+    }
+    unlink(other);
+}
+
 static void full_device__no_byte_fits__all_is_lost_and_counted(void **state)
 {
     struct fixture *f = *state;
@@ -706,6 +739,7 @@ int main(void)
         TEST(prefixes__of_frames_that_are_not_there__are_one_fault),
         TEST(newer_version__opened__is_refused_by_name),
         TEST(file_size_limit__reached__whole_batches_stay_and_the_rest_is_counted),
+        TEST(kept_buffers__each_file_has_its_own_bytes),
         TEST(full_device__no_byte_fits__all_is_lost_and_counted),
         TEST(zstd_command__our_file__accepts_it),
         TEST(idle__small_chunks_waited_long__are_written),

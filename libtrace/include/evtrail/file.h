@@ -45,6 +45,9 @@ struct evtrail_file_options {
      * Returns 0 or a negative errno. Then no other name is made or looked at, and nothing deleted: keep_... do nothing. */
     int (*place)(void *context, uint32_t part, char *path, size_t size);
     void *place_context;
+    /* Buffers and io_uring (10 MiB) are left for the next such file of this process, and stay until it ends: for who writes one short file after the other. To make
+     * them takes 5 ms, and more on a busy machine. */
+    bool keep_buffers;
 };
 struct evtrail_file_stats {
     uint64_t events; /* written */
