@@ -36,7 +36,7 @@ LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, OPT_host, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
 LIST(gc_options, SOURCES, OPT_from, OPT_to, OPT_duration, OPT_json, OPT_color, OPT_fail_on_loss);
 LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_enable,
-     OPT_with, OPT_ocaml_version, OPT_no_ocaml, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval,
+     OPT_host, OPT_with, OPT_ocaml_version, OPT_no_ocaml, OPT_filter, OPT_from, OPT_to, OPT_top_view, OPT_top_interval,
      OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch, OPT_duration,
      OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
 LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_figures, OPT_full,

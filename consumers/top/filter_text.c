@@ -16,9 +16,9 @@
 #define EXPANDED_MAX 4095u /* of an expression */
 #define LINES_LOOKED 256u
 
-static const char *const words[] = {"level",  "dur",   "time",  "tid",    "thread",  "pid",     "process", "cpu",
-                                    "ring",   "kind",  "name",  "has(",   "$entity", "$parent", "$span",   "$state",
-                                    "$value", "$name", "$flow", "label.", "true",    "false",   "null"};
+static const char *const words[] = {"level",  "dur",    "time",  "tid",   "thread", "pid",     "process", "machine",
+                                    "cpu",    "ring",   "kind",  "name",  "has(",   "$entity", "$parent", "$span",
+                                    "$state", "$value", "$name", "$flow", "label.", "true",    "false",   "null"};
 
 /* ---- what was found ---- */
 
@@ -157,6 +157,13 @@ static void offer_processes(struct top *top, struct found *found, bool pids)
     }
 }
 
+static void offer_hosts(struct top *top, struct found *found)
+{
+    const struct host_list *const hosts = top_hosts(top);
+    for (uint32_t i = 0; i < hosts->count; i++)
+        offer_text(found, hosts->list[i].name);
+}
+
 static void see_labels(void *context, const struct evtrail_event *event)
 {
     char key[80];
@@ -194,6 +201,8 @@ static void offer_for(struct top *top, struct found *found, const char *word)
     else if (strcmp(word, "kind") == 0)
         for (unsigned kind = 0; kind < EVTRAIL_KINDS; kind++)
             offer_text(found, evtrail_kind_name(kind));
+    else if (strcmp(word, "machine") == 0)
+        offer_hosts(top, found);
     else if (strcmp(word, "process") == 0 || strcmp(word, "pid") == 0)
         offer_processes(top, found, word[1] == 'i');
     else

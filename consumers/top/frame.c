@@ -197,6 +197,21 @@ static void draw_figures(struct monitor *monitor, struct area area, int row)
     draw_pieces(&pieces, area, row, 0);
 }
 
+/* "3 hosts, clocks ±400us" */
+static void add_hosts(struct pieces *pieces, struct monitor *monitor)
+{
+    char bound[32];
+    if (!monitor_has_hosts(monitor))
+        return;
+    const uint32_t count = monitor->top.feed ? top_hosts(&monitor->top)->count : 0;
+    put_value(bound, sizeof bound, VALUE_duration, (double)monitor->hosts.bound_ns);
+    if (monitor->hosts.bound_ns > 0)
+        add(pieces, 65, STYLE_plain, "%u host%s, clocks %s%s", count, count == 1 ? "" : "s",
+            monitor->top.ascii ? "+-" : "±", bound);
+    else
+        add(pieces, 65, STYLE_plain, "%u host%s", count, count == 1 ? "" : "s");
+}
+
 static void draw_who(struct monitor *monitor, struct area area, int row)
 {
     const struct top *const top = &monitor->top;
@@ -220,6 +235,7 @@ static void draw_who(struct monitor *monitor, struct area area, int row)
         add(&pieces, 92, STYLE_notice, "SAMPLED 1 in %u", state->sampled);
     if (*feed_filter_text(top->feed))
         add(&pieces, 80, STYLE_notice, "filter: %.80s", feed_filter_text(top->feed));
+    add_hosts(&pieces, monitor);
     if (state->speed > 0 && state->speed != 1)
         add(&pieces, 40, STYLE_plain, "speed %gx", state->speed);
     const struct value now = {.kind = state->now_ns > 0 ? VALUE_time : VALUE_none,

@@ -126,6 +126,10 @@ static void json_totals(struct monitor *monitor, struct output *out)
     json_counts(out, "lost_by_cause", state->lost);
     json_counts(out, "lost_now", state->lost_now);
     json_counts(out, "lost_before", monitor->lost_before);
+    const struct host_list *const hosts = top_hosts(&monitor->top);
+    output_print(out, ",\"hosts_seen\":%u", hosts->count);
+    if (monitor->hosts.bound_ns > 0)
+        output_print(out, ",\"clock_bound_ns\":%lld", (long long)monitor->hosts.bound_ns);
     output_text(out, ",\"filter\":");
     output_json_text(out, feed_filter_text(monitor->top.feed));
 }

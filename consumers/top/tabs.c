@@ -26,16 +26,19 @@ const struct view_ops *tab_ops(const struct monitor *monitor, unsigned tab)
     return tab < monitor->tabs_count ? monitor->tab_ops[tab] : NULL;
 }
 
-bool tab_exists(const struct monitor *monitor, unsigned tab)
+bool tab_exists(struct monitor *monitor, unsigned tab)
 {
     const struct view_ops *const ops = tab_ops(monitor, tab);
+    if (ops == &hosts_view)
+        return monitor->tab == tab || monitor_has_hosts(monitor);
     return ops && (ops != &output_view || (monitor->top.args->program && !monitor->scripts));
 }
 
-int tab_named(const struct monitor *monitor, const char *name)
+int tab_named(struct monitor *monitor, const char *name)
 {
     for (unsigned i = 0; i < monitor->tabs_count; i++)
-        if (tab_exists(monitor, i) && strcmp(monitor->tab_ops[i]->name, name) == 0)
+        if ((monitor->tab_ops[i] == &hosts_view || tab_exists(monitor, i)) &&
+            strcmp(monitor->tab_ops[i]->name, name) == 0)
             return (int)i;
     return -ENOENT;
 }

@@ -30,6 +30,10 @@ struct top {
 struct model *top_model(const struct top *top);
 /* Opens a view over the one that is shown (a detail: with what it is about); back returns. */
 int top_open_view(struct top *top, const struct view_ops *ops, uint64_t target, const char *target_name);
+/* The hosts of what is shown, with processes, clocks and figures: as of some 100 ms ago. */
+struct host_list *top_hosts(struct top *top);
+/* Only events that match from here on; a fault is told in the last line. */
+int top_filter(struct top *top, const char *expression);
 /* A line at the bottom, until the next key. */
 void top_say(struct top *top, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Asks for a line; `done` gets it, or NULL for an empty one or after Esc. `complete` (may be NULL) gives the i-th completion of what was

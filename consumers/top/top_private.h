@@ -51,6 +51,11 @@ struct monitor {
     struct feed_state state;
     uint64_t lost_before[EVTRAIL_CAUSES_ALL]; /* live: before we looked; state.lost is without it */
     int64_t attached_ns;                      /* CLOCK_MONOTONIC; 0: a file, or a program from its start */
+    struct {
+        const struct model *model; /* that was looked at, */
+        uint32_t sources;
+        int64_t looked_ns, bound_ns; /* CLOCK_MONOTONIC; of the clock that is known the least, 0: none was measured */
+    } hosts;
     bool zoomed;
     int64_t shown_to_ns; /* paused: the time that is shown */
     char message[MESSAGE_BYTES];
@@ -96,15 +101,20 @@ void frame_draw(struct monitor *monitor);
 /* "redis-server[4711]", "3 processes" */
 void frame_who(struct monitor *monitor, char *buffer, size_t size);
 
+/* ---- hosts.c ---- */
+
+/* Whether there is something to say of hosts. */
+bool monitor_has_hosts(struct monitor *monitor);
+
 /* ---- tabs.c ---- */
 
 void tabs_init(struct monitor *monitor);
 void tab_add(struct monitor *monitor, const struct view_ops *ops);
 /* NULL: behind the last. */
 const struct view_ops *tab_ops(const struct monitor *monitor, unsigned tab);
-bool tab_exists(const struct monitor *monitor, unsigned tab);
+bool tab_exists(struct monitor *monitor, unsigned tab);
 int tab_show(struct monitor *monitor, unsigned tab);
-int tab_named(const struct monitor *monitor, const char *name);
+int tab_named(struct monitor *monitor, const char *name);
 void tab_step(struct monitor *monitor, int step);
 bool view_back(struct monitor *monitor);
 void views_changed(struct monitor *monitor);

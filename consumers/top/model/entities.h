@@ -50,6 +50,7 @@ struct entity_class {
 struct entity_source {
     uint64_t key;
     uint32_t pid, entities, plans;
+    uint32_t host; /* its number in the model's list */
     bool used, gone, swept;
     char command[40];
 };
@@ -107,6 +108,7 @@ uint32_t entity_classes_count(const struct entities *entities);
 const struct entity_class *entity_class_at(const struct entities *entities, uint32_t number);
 const struct entity_class *entity_class_of(const struct entities *entities, const struct entity *entity);
 const struct entity_source *entity_source_of(const struct entities *entities, const struct entity *entity);
+const char *entity_host(const struct entities *entities, const struct entity *entity);
 /* All entities: indices below entities_end(), of which some are NULL. 0 is never one. */
 uint32_t entities_end(const struct entities *entities);
 struct entity *entity_at(const struct entities *entities, uint32_t index);

@@ -47,7 +47,8 @@ static int source_number(struct entities *entities, const struct evtrail_source 
             return -1;
     }
     struct entity_source *const made = &entities->sources[free_one];
-    *made = (struct entity_source){.key = key, .pid = source->pid, .used = true};
+    *made = (struct entity_source){
+        .key = key, .pid = source->pid, .host = model_host_number(entities->part.model, source), .used = true};
     snprintf(made->command, sizeof made->command, "%s", source->command);
     return (int)free_one;
 }

@@ -23,6 +23,13 @@ const struct entity_source *entity_source_of(const struct entities *entities, co
     return &entities->sources[entity->source];
 }
 
+const char *entity_host(const struct entities *entities, const struct entity *entity)
+{
+    const struct host_list *const hosts = &entities->part.model->hosts;
+    const uint32_t host = entities->sources[entity->source].host;
+    return host < hosts->count ? hosts->list[host].name : "";
+}
+
 uint32_t entities_alive(const struct entities *entities)
 {
     return entities->alive;
@@ -96,8 +103,11 @@ size_t entity_filter_text(const struct entities *entities, const struct entity *
             used += (size_t)snprintf(fields + used, sizeof fields - used, " || field.%s == %llu", class->ids[i], id);
     if (is_plain(last))
         snprintf(fields + used, sizeof fields - used, " || field.%s == %llu", last, id);
-    return (size_t)snprintf(buffer, size, "pid == %u && (($entity == %llu%s%s%s)%s)",
-                            entities->sources[entity->source].pid, id, has_quotable_name(class) ? " && name ~ \"" : "",
+    const char *const host = entity_host(entities, entity);
+    const bool told = model_several_hosts(entities->part.model) && *host && !strpbrk(host, "\"\\");
+    return (size_t)snprintf(buffer, size, "%s%s%spid == %u && (($entity == %llu%s%s%s)%s)", told ? "machine == \"" : "",
+                            told ? host : "", told ? "\" && " : "", entities->sources[entity->source].pid, id,
+                            has_quotable_name(class) ? " && name ~ \"" : "",
                             has_quotable_name(class) ? class->name : "", has_quotable_name(class) ? "\"" : "", fields);
 }
 

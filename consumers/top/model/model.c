@@ -27,6 +27,8 @@ struct plan {
 struct source_plans {
     struct plan *plans; /* by type id */
     uint32_t count;
+    uint32_t host; /* + 1; 0: not met */
+    struct model_source figures;
 };
 
 /* ---- plans ---- */
@@ -43,6 +45,20 @@ static struct source_plans *plans_of(struct model *model, uint32_t number)
         model->sources_count = count;
     }
     return &model->sources[number];
+}
+
+/* A source that is met: its host is known from now on. NULL: no memory. */
+static struct source_plans *source_met(struct model *model, const struct evtrail_source *source)
+{
+    struct source_plans *of = plans_of(model, source->number);
+    if (!of || of->host)
+        return of;
+    const uint32_t host = host_list_number(&model->hosts, source->host);
+    if (host == UINT32_MAX)
+        return NULL;
+    of->host = host + 1;
+    of->figures.last_ns = INT64_MIN;
+    return of;
 }
 
 static struct plan *plan_at(struct model *model, const struct evtrail_source *source, uint32_t id)
@@ -83,7 +99,8 @@ static void forget_source(struct model *model, uint32_t number)
     if (number >= model->sources_count)
         return;
     free(model->sources[number].plans);
-    model->sources[number] = (struct source_plans){0};
+    model->sources[number].plans = NULL;
+    model->sources[number].count = 0;
 }
 
 /* ---- events ---- */
@@ -95,6 +112,22 @@ static void count(struct model *model, const struct evtrail_event *event)
     totals->bytes += (uint64_t)(event->words + 1) * sizeof(uint64_t);
     totals->first_ns = event->time < totals->first_ns ? event->time : totals->first_ns;
     totals->last_ns = event->time > totals->last_ns ? event->time : totals->last_ns;
+    struct source_plans *of = source_met(model, event->source);
+    if (!of)
+        return;
+    of->figures.events++;
+    of->figures.last_ns = event->time > of->figures.last_ns ? event->time : of->figures.last_ns;
+}
+
+static void count_lost(struct model *model, const struct evtrail_event *event)
+{
+    struct source_plans *of = source_met(model, event->source);
+    model->totals.lost[event->cause] += event->lost;
+    model->lost_ns = event->time > model->lost_ns ? event->time : model->lost_ns;
+    if (!of)
+        return;
+    of->figures.lost += event->lost;
+    model->hosts.list[of->host - 1].lost[event->cause] += event->lost;
 }
 
 static void take(struct model *model, const struct evtrail_event *event)
@@ -113,10 +146,10 @@ static void take(struct model *model, const struct evtrail_event *event)
 
 static void note(struct model *model, const struct evtrail_event *event)
 {
-    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL) {
-        model->totals.lost[event->cause] += event->lost;
-        model->lost_ns = event->time > model->lost_ns ? event->time : model->lost_ns;
-    }
+    if (event->what == EVTRAIL_EVENT_LOST && event->cause < EVTRAIL_CAUSES_ALL)
+        count_lost(model, event);
+    else if (event->what == EVTRAIL_EVENT_SOURCE)
+        source_met(model, event->source);
     for (unsigned i = 0; i < PARTS; i++)
         if (part_ops[i]->notice)
             part_ops[i]->notice(model->parts[i], event);
@@ -166,6 +199,9 @@ void model_counted(struct model *model, const struct evtrail_source *source, uin
         return;
     model->totals.events += events;
     model->totals.bytes += bytes;
+    struct source_plans *of = source_met(model, source);
+    if (of)
+        of->figures.events += events;
     const struct plan *plan = type && type->kind < EVTRAIL_KINDS ? plan_for(model, source, type) : NULL;
     for (unsigned i = 0; plan && i < PARTS; i++)
         if (plan->kept[i] && part_ops[i]->counted)
@@ -196,9 +232,46 @@ uint64_t model_source_key(const struct evtrail_source *source)
     return source->session_id;
 }
 
+/* ---- hosts and sources ---- */
+
+uint32_t model_host_number(struct model *model, const struct evtrail_source *source)
+{
+    const struct source_plans *of = source_met(model, source);
+    return of ? of->host - 1 : 0;
+}
+
+/* Made when somebody asks: an event is counted for its source only. */
+struct host_list *model_hosts(struct model *model)
+{
+    for (uint32_t i = 0; i < model->hosts.count; i++) {
+        model->hosts.list[i].events = 0;
+        model->hosts.list[i].last_ns = INT64_MIN;
+    }
+    for (uint32_t i = 0; i < model->sources_count; i++) {
+        const struct source_plans *of = &model->sources[i];
+        if (of->host == 0)
+            continue;
+        struct host *host = &model->hosts.list[of->host - 1];
+        host->events += of->figures.events;
+        host->last_ns = of->figures.last_ns > host->last_ns ? of->figures.last_ns : host->last_ns;
+    }
+    return &model->hosts;
+}
+
+struct model_source model_source_figures(const struct model *model, uint32_t number)
+{
+    if (number >= model->sources_count || model->sources[number].host == 0)
+        return (struct model_source){.last_ns = INT64_MIN};
+    return model->sources[number].figures;
+}
+
 static void clear_totals(struct model *model)
 {
     model->totals = (struct model_totals){.first_ns = INT64_MAX, .last_ns = INT64_MIN};
+    for (uint32_t i = 0; i < model->sources_count; i++)
+        model->sources[i].figures = (struct model_source){.last_ns = INT64_MIN};
+    for (uint32_t i = 0; i < model->hosts.count; i++)
+        memset(model->hosts.list[i].lost, 0, sizeof model->hosts.list[i].lost);
 }
 
 static int part_make(struct model *model, unsigned number)
@@ -251,6 +324,7 @@ void model_free(struct model *model)
     for (uint32_t i = 0; i < model->sources_count; i++)
         free(model->sources[i].plans);
     free(model->sources);
+    host_list_fini(&model->hosts);
     free(model);
 }
 

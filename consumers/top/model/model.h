@@ -8,6 +8,8 @@
 
 #include "part.h"
 
+#include "host_list.h"
+
 #define PARTS_MAX 8u
 enum model_part { PART_types, PART_spans, PART_tree, PART_entities, PART_warnings, PARTS };
 
@@ -30,6 +32,7 @@ struct model {
     struct part *parts[PARTS_MAX];
     struct source_plans *sources; /* by the source's number */
     uint32_t sources_count;
+    struct host_list hosts; /* in the order in which they came; for their figures see model_hosts() */
     struct model_options options;
     struct model_totals totals;
     int64_t now_ns;    /* the trace's time: of the newest event, or live the clock's */
@@ -62,6 +65,22 @@ static inline bool model_state_stale(const struct model *model, int64_t last_ns)
 {
     return last_ns <= model->unseen_states_ns || last_ns <= model->lost_ns;
 }
+/* The hosts, with events, losses, and when their newest event was; processes and clocks are the sources'. */
+struct host_list *model_hosts(struct model *model);
+/* The number of a source's host in that list, from 0. */
+uint32_t model_host_number(struct model *model, const struct evtrail_source *source);
+/* Whether there are several: then who is told with his host. */
+static inline bool model_several_hosts(const struct model *model)
+{
+    return model->hosts.count > 1;
+}
+/* Of a source, by its number. */
+struct model_source {
+    uint64_t events, lost;
+    int64_t last_ns; /* of its newest event; INT64_MIN: none */
+};
+struct model_source model_source_figures(const struct model *model, uint32_t number);
+
 /* For the parts: who an event's ids belong to. The same for a process as long as it lives, in the file, too. */
 uint64_t model_source_key(const struct evtrail_source *source);
 

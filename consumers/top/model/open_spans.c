@@ -5,6 +5,7 @@
 #include "open_spans.h"
 
 #include "keep.h"
+#include "model.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -232,7 +233,7 @@ uint32_t open_source_number(struct open_spans *open, const struct evtrail_source
         return OPEN_NONE;
     entry->state = place;
     struct open_source *const of = &open->sources[place];
-    *of = (struct open_source){.key = key, .pid = source->pid};
+    *of = (struct open_source){.key = key, .pid = source->pid, .host = model_host_number(open->part->model, source)};
     for (size_t i = 0; i + 1 < sizeof of->command && source->command[i]; i++)
         of->command[i] = source->command[i];
     rate_take(of, source);

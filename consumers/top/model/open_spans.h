@@ -29,6 +29,7 @@ struct open_span {
 struct open_source {
     uint64_t key; /* 0: unused */
     uint32_t pid;
+    uint32_t host;    /* its number in the model's list */
     uint32_t entries; /* open spans of it */
     bool gone;
     char command[17];

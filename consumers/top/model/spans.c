@@ -265,6 +265,7 @@ static void slow_fill(const struct spans *spans, struct slow_span *slow, const s
     *slow = (struct slow_span){.duration_ns = ns, .end_ns = event->time, .id = span->id, .tid = event->tid};
     const struct open_source *const source = &spans->open.sources[span->source];
     slow->pid = source->pid;
+    slow->host = source->host;
     memcpy(slow->command, source->command, sizeof slow->command);
     if (span->data != OPEN_NONE)
         slow->begin = spans->beginnings[span->data].fields;

@@ -31,7 +31,7 @@ struct slow_span {
     uint64_t duration_ns;
     int64_t end_ns;
     uint64_t id;
-    uint32_t tid, pid;
+    uint32_t tid, pid, host; /* host: its number in the model's list */
     char command[17], thread[SPAN_THREAD_BYTES + 1], labels[SPAN_LABELS_BYTES]; /* of the end; "key=value key=value" */
     struct span_fields begin, end;
 };
@@ -72,7 +72,7 @@ uint64_t spans_octave(const struct span_row *row, unsigned octave);
 struct open_view {
     uint64_t id, parent;
     int64_t begin_ns;
-    uint32_t tid, pid;
+    uint32_t tid, pid, host;
     bool gone; /* its process has ended */
     const char *command, *thread;
     const struct span_fields *begin; /* NULL: not kept */

@@ -79,6 +79,7 @@ static void view_fill(const struct spans *spans, const struct open_span *span, s
                                    .begin_ns = open_span_time(&spans->open, span),
                                    .tid = span->tid,
                                    .pid = source->pid,
+                                   .host = source->host,
                                    .gone = span->gone,
                                    .command = source->command,
                                    .thread = beginning ? beginning->thread : "",

@@ -20,6 +20,7 @@
 struct tree_plan {
     struct span_plan_link link; /* first */
     uint32_t name, source;
+    uint32_t root;         /* its host's node */
     uint32_t parent, node; /* the path of the last one */
     bool begin, has_parent;
 };
@@ -111,11 +112,20 @@ static uint32_t node_within(struct tree *tree, uint32_t parent, uint32_t name)
 {
     if (tree->nodes[parent].rest)
         return parent;
-    const bool deep = tree->nodes[parent].depth >= TREE_DEPTH_MAX;
+    const bool deep = tree->nodes[parent].depth > TREE_DEPTH_MAX; /* hosts are a level, too */
     if (deep)
         name = NAME_NONE;
     const uint32_t node = *node_place(tree, parent, name);
     return node ? node : node_new(tree, parent, name, deep);
+}
+
+/* The node of a source's host. */
+static uint32_t host_node(struct tree *tree, const struct evtrail_source *source)
+{
+    const uint32_t name = names_number(&tree->names, source->host, 0);
+    const uint32_t node = name != NAMES_NONE ? node_within(tree, TREE_ROOT, name) : TREE_MORE;
+    tree->nodes[node].host = node != TREE_MORE;
+    return node;
 }
 
 /* ---- making ---- */
@@ -169,6 +179,7 @@ static void *plan(struct part *part, const struct evtrail_source *source, const 
     *plan = (struct tree_plan){.link = plan->link,
                                .name = name,
                                .source = number,
+                               .root = host_node(tree, source),
                                .parent = TREE_NONE,
                                .begin = type->kind == EVTRAIL_KIND_begin,
                                .has_parent = scalar(type, 1)};
@@ -217,7 +228,7 @@ static void take_begin(struct tree *tree, struct tree_plan *plan, const struct e
     }
     const struct open_span *const parent =
         parent_id ? open_spans_find(&tree->open, plan->source, parent_id, OPEN_NONE) : NULL;
-    struct tree_span new = {.node = TREE_ROOT, .serial = ++tree->serial, .parent = OPEN_NONE};
+    struct tree_span new = {.node = plan->root, .serial = ++tree->serial, .parent = OPEN_NONE};
     if (parent) {
         new.parent = open_span_number(&tree->open, parent);
         new.node = tree->spans[new.parent].node;

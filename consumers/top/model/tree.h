@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * Spans within spans: a node for each path of names ("request", "request > parse"), over all processes.
+ * Spans within spans: a node for each path of names ("request", "request > parse"), over all processes of a host.
  *
  * A span's parent is the newest open span of its process that has the id that its begin names; one whose parent is not open, or not known, is
  * a root. A span's own time is what is left of its duration after those of its children that ended before it did. So, once all spans have
@@ -20,7 +20,8 @@
 struct tree_node {
     uint32_t parent, name;
     uint32_t child, sibling; /* the first child; the next of its parent's; TREE_NONE: none */
-    uint16_t depth;          /* 0: the root of all */
+    uint16_t depth;          /* 0: the root of all; 1: hosts */
+    bool host;               /* no span: a child of the root, with all paths of a host below it */
     bool rest;               /* stands for several paths: spans in it may lie within each other */
     uint64_t count;          /* ended */
     uint64_t open;

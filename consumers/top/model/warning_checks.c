@@ -201,9 +201,11 @@ static void check_spans_of(struct warnings *warnings, uint32_t number, const str
     const size_t count = spans_open(model_part(warnings->part.model, PART_spans), row, views, asked);
     const struct open_view *oldest = NULL;
     size_t late = 0;
+    uint32_t host = 0;
     for (size_t i = 0; i < count; i++) {
         if (views[i].gone || is_stale(warnings, views[i].begin_ns) || (double)(now_ns - views[i].begin_ns) <= threshold)
             continue;
+        host = !oldest || host == views[i].host + 1 ? views[i].host + 1 : WARNING_HOSTS;
         oldest = oldest ? oldest : &views[i];
         late++;
     }
@@ -211,6 +213,8 @@ static void check_spans_of(struct warnings *warnings, uint32_t number, const str
         return;
     struct warning *const warning =
         warning_raise(warnings, number, warning_key(number, row->number, 1), (double)(now_ns - oldest->begin_ns));
+    if (warning)
+        warning->host = host;
     if (warning && late == 1)
         snprintf(warning->subject, sizeof warning->subject, "%.40s (span %llu of %.20s:%u)", row->name,
                  (unsigned long long)oldest->id, oldest->command, oldest->pid);
@@ -290,8 +294,8 @@ static void compare(struct warnings *warnings, uint32_t number, const struct sib
         return;
     warning->entities_count = 0;
     warning_entity_subject(warnings, warning, parent);
-    warning_add_entity(warning, entity_at(warnings->entities, most->index));
-    warning_add_entity(warning, entity_at(warnings->entities, first->index));
+    warning_add_entity(warnings, warning, entity_at(warnings->entities, most->index));
+    warning_add_entity(warnings, warning, entity_at(warnings->entities, first->index));
 }
 
 static size_t gather(struct warnings *warnings, uint32_t number, int64_t from_ns, struct sibling *siblings)

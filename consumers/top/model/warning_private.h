@@ -37,6 +37,7 @@ struct watch {
     uint64_t count, before; /* in this window, and in the one before */
     struct warning_entity entity;
     uint64_t source; /* model_source_key(); of those without an entity */
+    uint32_t host;   /* number + 1, of those */
     uint16_t rule, type;
 };
 /* An event type that some rule looks at. */
@@ -85,7 +86,9 @@ void warning_hold(struct warnings *warnings, uint32_t rule, uint64_t key, double
 /* Rows of rules that are not held any more become past. */
 void warning_clear(struct warnings *warnings);
 void warning_entity_subject(struct warnings *warnings, struct warning *warning, const struct entity *entity);
-void warning_add_entity(struct warning *warning, const struct entity *entity);
+void warning_add_entity(struct warnings *warnings, struct warning *warning, const struct entity *entity);
+/* It is about this host (number + 1, 0: none), beside those that it is about. */
+void warning_add_host(struct warning *warning, uint32_t host);
 /* Made if there was none; NULL: no room. */
 struct watch *warning_watch(struct warnings *warnings, uint64_t key, bool make);
 void warning_unwatch(struct warnings *warnings, struct watch *watch);

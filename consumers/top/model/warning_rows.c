@@ -145,8 +145,14 @@ void warning_clear(struct warnings *warnings)
     }
 }
 
-void warning_add_entity(struct warning *warning, const struct entity *entity)
+void warning_add_host(struct warning *warning, uint32_t host)
 {
+    warning->host = host == 0 || warning->host == host ? warning->host : warning->host == 0 ? host : WARNING_HOSTS;
+}
+
+void warning_add_entity(struct warnings *warnings, struct warning *warning, const struct entity *entity)
+{
+    warning_add_host(warning, entity_source_of(warnings->entities, entity)->host + 1);
     for (uint32_t i = 0; i < warning->entities_count; i++)
         if (warning->entities[i].serial == entity->serial)
             return;
@@ -160,7 +166,7 @@ void warning_entity_subject(struct warnings *warnings, struct warning *warning, 
 {
     const struct entity *const parent = entity_at(warnings->entities, entity->parent);
     char name[ENTITY_LABEL_BYTES + 16], above[ENTITY_LABEL_BYTES + 16];
-    warning_add_entity(warning, entity);
+    warning_add_entity(warnings, warning, entity);
     if (warning->subject[0])
         return;
     entity_name(warnings->entities, entity, name, sizeof name);

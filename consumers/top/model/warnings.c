@@ -87,7 +87,9 @@ void warning_watch_subject(struct warnings *warnings, struct warning *warning, c
     const struct entity *const entity = entity_with(warnings->entities, watch->entity.index, watch->entity.serial);
     char name[ENTITY_LABEL_BYTES + 16];
     if (entity)
-        warning_add_entity(warning, entity);
+        warning_add_entity(warnings, warning, entity);
+    else
+        warning_add_host(warning, watch->host);
     if (warning->subject[0])
         return;
     if (entity)
@@ -108,6 +110,7 @@ static struct watch *watch_for(struct warnings *warnings, uint32_t rule, const s
     watch->rule = (uint16_t)rule;
     watch->type = plan->number;
     watch->source = entity ? 0 : source;
+    watch->host = entity ? 0 : model_host_number(warnings->part.model, event->source) + 1;
     if (entity)
         watch->entity = (struct warning_entity){.index = entity->index, .serial = entity->serial};
     return watch;
@@ -224,6 +227,8 @@ static void take_lost(struct warnings *warnings, const struct evtrail_event *eve
         if ((double)watch->count <= rule->shown.threshold)
             continue;
         struct warning *const warning = warning_raise(warnings, i, key, (double)watch->count);
+        if (warning)
+            warning_add_host(warning, model_host_number(warnings->part.model, event->source) + 1);
         if (warning && !warning->subject[0])
             snprintf(warning->subject, sizeof warning->subject, "%.40s:%u (%s)", event->source->command,
                      event->source->pid, evtrail_cause_name(event->cause));

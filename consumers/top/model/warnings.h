@@ -11,6 +11,7 @@
 #define WARNING_SUBJECT_BYTES 96u
 #define WARNING_ROWS_MAX 512u /* of all rules */
 #define WARNING_RULE_ROWS 64u /* of one rule; more are counted */
+#define WARNING_HOSTS UINT32_MAX
 #define WARNING_ENTITIES 4u   /* that a row names */
 
 enum warning_unit { UNIT_count, UNIT_duration, UNIT_percent, UNIT_per_s, UNIT_times };
@@ -28,6 +29,7 @@ struct warning {
     uint64_t count;   /* how often it began */
     double value;     /* measured last, in the rule's unit; of losses: all so far */
     double worst;
+    uint32_t host; /* its number in the model's list + 1; 0: of none; WARNING_HOSTS: of several */
     uint32_t entities_count;
     struct warning_entity entities[WARNING_ENTITIES];
     char subject[WARNING_SUBJECT_BYTES];

@@ -57,6 +57,7 @@ static size_t rows(void *context)
                                        .depth = view->settings->depth,
                                        .tree = view->is_tree,
                                        .unfold = view->unfold,
+                                       .hosts = model_several_hosts(top_model(view->view.top)),
                                        .matched = top_model(view->view.top)->options.filter != NULL};
     entity_rows_make(&view->rows, entities_in(view), &query);
     return view->rows.count;
@@ -70,8 +71,7 @@ static void *row_at(void *context, size_t index)
 static uint64_t id_of(void *context, const void *row)
 {
     (void)context;
-    const struct entity_row *const at = row;
-    return (uint64_t)at->serial << 32 | at->entity->index;
+    return entity_row_id(row);
 }
 
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
@@ -89,6 +89,13 @@ static unsigned depth_of(void *context, const void *row)
 {
     (void)context;
     return ((const struct entity_row *)row)->depth;
+}
+
+/* A tree has them as its branches. */
+static bool several(void *context)
+{
+    const struct entities_view *const view = context;
+    return !view->is_tree && model_several_hosts(top_model(view->view.top));
 }
 
 static enum style style_of(void *context, const void *row)
@@ -124,7 +131,8 @@ static int entities_open(struct view *at)
                                         .id = id_of,
                                         .value = value_of,
                                         .silent = silent,
-                                        .style = style_of};
+                                        .style = style_of,
+                                        .several = several};
     view->tree_ops = view->flat_ops;
     view->tree_ops.depth = depth_of;
     view->is_tree = !view->settings->flat && view->settings != &all;
@@ -216,29 +224,18 @@ static void entities_draw(struct view *at, struct area area)
 
 /* ---- actions ---- */
 
-static bool open_selected(struct entities_view *view)
+static void fold(struct entities_view *view, const struct entity_row *row, bool folded)
 {
-    update(view, true);
-    const struct entity_row *const row = table_selected(table_in(view));
-    struct entity *const entity = row ? entity_row_entity(&view->rows, row) : NULL;
-    char name[ENTITY_LABEL_BYTES + 32];
-    if (!entity)
-        return true;
-    entity_name(view->rows.entities, entity, name, sizeof name);
-    top_open_view(view->view.top, &entity_detail, (uint64_t)entity->serial << 32 | entity->index, name);
-    return true;
-}
-
-static void fold(struct entities_view *view, uint32_t serial, bool folded)
-{
+    const bool host = !row->entity;
+    const uint32_t serial = host ? row->host : row->serial;
     for (unsigned i = 0; i < view->folds_count; i++)
-        if (view->folds[i].serial == serial) {
+        if (view->folds[i].host == host && view->folds[i].serial == serial) {
             view->folds[i].folded = folded;
             return;
         }
     if (view->folds_count == FOLDS_MAX) /* the oldest goes */
         memmove(view->folds, view->folds + 1, --view->folds_count * sizeof *view->folds);
-    view->folds[view->folds_count++] = (struct entity_fold){.serial = serial, .folded = folded};
+    view->folds[view->folds_count++] = (struct entity_fold){.serial = serial, .folded = folded, .host = host};
 }
 
 static bool fold_selected(struct entities_view *view, bool folded)
@@ -247,8 +244,23 @@ static bool fold_selected(struct entities_view *view, bool folded)
     const struct entity_row *const row = view->is_tree ? table_selected(view->tree) : NULL;
     if (!row)
         return true;
-    fold(view, row->serial, folded);
+    fold(view, row, folded);
     update(view, true);
+    return true;
+}
+
+static bool open_selected(struct entities_view *view)
+{
+    update(view, true);
+    const struct entity_row *const row = table_selected(table_in(view));
+    struct entity *const entity = row ? entity_row_entity(&view->rows, row) : NULL;
+    char name[ENTITY_LABEL_BYTES + 32];
+    if (row && !row->entity)
+        return fold_selected(view, !row->folded);
+    if (!entity)
+        return true;
+    entity_name(view->rows.entities, entity, name, sizeof name);
+    top_open_view(view->view.top, &entity_detail, (uint64_t)entity->serial << 32 | entity->index, name);
     return true;
 }
 

@@ -11,6 +11,7 @@
 /* COLUMN(name, title, width, right, hidden, descending, kind, text) */
 #define COLUMNS(COLUMN) \
     COLUMN(name, "name", -18, 0, 0, 0, text, "what it is called, else its class and id; + before one that is folded") \
+    COLUMN(host, "host", 12, 0, COLUMN_OF_HOSTS, 0, text, "where its process runs; shown if there are several hosts") \
     COLUMN(class, "class", 14, 0, 0, 0, text, "what it is: the name of the events that tell of it") \
     COLUMN(state, "state", -11, 0, 0, 0, text, \
            "its state (? if events not looked at may have changed it); gone; ended: its process has ended") \
@@ -162,6 +163,8 @@ static void text_value(const struct entities *entities, const struct entity *ent
         put_state(value, entities, entity);
     else if (column == COLUMN_process)
         value_set_text(value, entity_source_of(entities, entity)->command);
+    else if (column == COLUMN_host)
+        value_set_text(value, entity_host(entities, entity));
     else if (column == COLUMN_id)
         snprintf(value->text, sizeof value->text, "%llu", (unsigned long long)entity->id);
     else if (entity->error)
@@ -170,10 +173,53 @@ static void text_value(const struct entities *entities, const struct entity *ent
         value->kind = VALUE_none;
 }
 
+/* The row of a host: its name, and sums. */
+static void host_value(const struct entity_rows *rows, const struct entity_row *row, unsigned column,
+                       struct value *value)
+{
+    const struct host *const host = &((const struct part *)(const void *)rows->entities)->model->hosts.list[row->host];
+    const struct entity_host *const sums = &rows->hosts[row->place];
+    switch (column) {
+    case COLUMN_name:
+        value->kind = VALUE_text;
+        snprintf(value->text, sizeof value->text, "%s%s", row->folded ? "+ " : "", host->name);
+        break;
+    case COLUMN_host:
+        value_set_text(value, host->name);
+        break;
+    case COLUMN_class:
+        value_set_text(value, "(host)");
+        break;
+    case COLUMN_uses:
+    case COLUMN_errors:
+        value_set(value, VALUE_count, column == COLUMN_uses ? sums->uses : sums->errors);
+        break;
+    case COLUMN_bytes:
+        value_set(value, VALUE_bytes, sums->bytes);
+        break;
+    case COLUMN_waiters:
+    case COLUMN_children:
+        value_set(value, VALUE_count, column == COLUMN_waiters ? sums->waiters : sums->alive);
+        break;
+    case COLUMN_children_busy:
+    case COLUMN_children_idle:
+    case COLUMN_children_waiting:
+        value_set(value, VALUE_count,
+                  sums->phases[column == COLUMN_children_busy   ? PHASE_busy
+                               : column == COLUMN_children_idle ? PHASE_idle
+                                                                : PHASE_waiting]);
+        break;
+    default:
+        break;
+    }
+}
+
 void entity_value(const struct entity_rows *rows, const struct entity_row *row, unsigned column, struct value *value)
 {
     const struct entities *const entities = rows->entities;
     const struct entity *const entity = entity_row_entity(rows, row);
+    if (!row->entity)
+        host_value(rows, row, column, value);
     if (!entity)
         return;
     const int64_t now_ns = ((const struct part *)(const void *)entities)->model->now_ns;
@@ -212,6 +258,7 @@ void entity_value(const struct entity_rows *rows, const struct entity_row *row, 
     case COLUMN_class:
     case COLUMN_state:
     case COLUMN_process:
+    case COLUMN_host:
     case COLUMN_id:
     case COLUMN_error:
         text_value(entities, entity, column, value);
@@ -224,5 +271,7 @@ void entity_value(const struct entity_rows *rows, const struct entity_row *row, 
 enum style entity_row_style(const struct entity_rows *rows, const struct entity_row *row)
 {
     const struct entity *const entity = entity_row_entity(rows, row);
+    if (!row->entity)
+        return STYLE_title;
     return !entity || entity->flags & (ENTITY_GONE | ENTITY_ENDED) ? STYLE_dim : STYLE_plain;
 }

@@ -58,8 +58,7 @@ static void *row_at(void *context, size_t index)
 static uint64_t id_of(void *context, const void *row)
 {
     (void)context;
-    const struct entity_row *const at = row;
-    return (uint64_t)at->serial << 32 | at->entity->index;
+    return entity_row_id(row);
 }
 
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
@@ -135,7 +134,8 @@ static int draw_fields(struct entity_detail *detail, struct area area, const str
         char text[sizeof value.text + 32];
         entity_value(&detail->rows, row, i, &value);
         const bool is_long = strcmp(entity_columns[i].name, "error") == 0;
-        if (value.kind == VALUE_none || (value.kind == VALUE_text && !value.text[0]))
+        if (value.kind == VALUE_none || (value.kind == VALUE_text && !value.text[0]) ||
+            (entity_columns[i].hidden == COLUMN_OF_HOSTS && !model_several_hosts(top_model(detail->view.top))))
             continue;
         if (is_long)
             place = (place + across - 1) / across * across;

@@ -94,8 +94,12 @@ bool entity_match(const struct entity_match *match, const struct entities *entit
     const struct entity_rows rows = {.entities = (struct entities *)(uintptr_t)entities};
     const struct entity_row row = {.entity = (struct entity *)(uintptr_t)entity, .serial = entity->serial};
     const struct entity_source *const of = entity_source_of(entities, entity);
-    struct evtrail_source source = {
-        .pid = of->pid, .session_id = of->key, .command = of->command, .program = "", .host = "", .boot_id = ""};
+    struct evtrail_source source = {.pid = of->pid,
+                                    .session_id = of->key,
+                                    .command = of->command,
+                                    .program = "",
+                                    .host = entity_host(entities, entity),
+                                    .boot_id = ""};
     uint32_t used = 0;
     for (unsigned i = 0; i < FIELDS; i++) {
         struct value value;

@@ -16,19 +16,27 @@
 struct entity_branch {
     struct entity *entity;
     uint32_t parent; /* index of the nearest parent that is shown; 0: none */
+    uint32_t host;   /* of one at the top of a tree below hosts: its place among them */
 };
 
 void entity_rows_fini(struct entity_rows *rows)
 {
     free(rows->rows);
     free(rows->branches);
+    free(rows->hosts);
+    free(rows->places);
     *rows = (struct entity_rows){0};
 }
 
 struct entity *entity_row_entity(const struct entity_rows *rows, const struct entity_row *row)
 {
     (void)rows;
-    return row->entity->serial == row->serial ? row->entity : NULL;
+    return row->entity && row->entity->serial == row->serial ? row->entity : NULL;
+}
+
+uint64_t entity_row_id(const struct entity_row *row)
+{
+    return row->entity ? (uint64_t)row->serial << 32 | row->entity->index : UINT64_C(1) << 63 | row->host;
 }
 
 /* ---- which ---- */
@@ -97,6 +105,8 @@ static int compare(const void *a, const void *b)
     const unsigned right_gone = (right->entity->flags & ENTITY_GONE) != 0;
     if (left->parent != right->parent)
         return left->parent < right->parent ? -1 : 1;
+    if (left->host != right->host)
+        return left->host < right->host ? -1 : 1;
     if (left_gone != right_gone)
         return left_gone < right_gone ? -1 : 1;
     if (left->entity->class != right->entity->class)
@@ -124,9 +134,17 @@ static bool is_folded(const struct entity_query *query, const struct entity *ent
     if (query->unfold)
         return false;
     for (unsigned i = 0; i < query->folds_count; i++)
-        if (query->folds[i].serial == entity->serial)
+        if (!query->folds[i].host && query->folds[i].serial == entity->serial)
             return query->folds[i].folded;
     return children > CHILDREN_OPEN;
+}
+
+static bool is_host_folded(const struct entity_query *query, uint32_t host)
+{
+    for (unsigned i = 0; i < query->folds_count && !query->unfold; i++)
+        if (query->folds[i].host && query->folds[i].serial == host)
+            return query->folds[i].folded;
+    return false;
 }
 
 static void add_row(struct entity_rows *rows, struct entity *entity, unsigned depth, bool folded)
@@ -136,19 +154,110 @@ static void add_row(struct entity_rows *rows, struct entity *entity, unsigned de
 }
 
 static void add_tree(struct entity_rows *rows, const struct entity_query *query, size_t count, uint32_t parent,
-                     unsigned depth)
+                     unsigned depth);
+
+/* The branches from `from` on that have the same parent, and the same host. */
+static size_t add_branches(struct entity_rows *rows, const struct entity_query *query, size_t count, size_t from,
+                           unsigned depth)
 {
-    for (size_t i = first_child(rows, count, parent); i < count && rows->branches[i].parent == parent; i++) {
+    const uint32_t parent = rows->branches[from].parent, host = rows->branches[from].host;
+    const unsigned below = rows->hosts_count > 0; /* hosts are no level of what `depth` counts */
+    size_t i = from;
+    for (; i < count && rows->branches[i].parent == parent && rows->branches[i].host == host; i++) {
         struct entity *const entity = rows->branches[i].entity;
         const size_t child = first_child(rows, count, entity->index);
         size_t children = 0;
         while (child + children < count && rows->branches[child + children].parent == entity->index)
             children++;
-        const bool cut = depth >= ENTITY_DEPTH_MAX || (query->depth && depth + 1 >= query->depth);
+        const bool cut = depth >= ENTITY_DEPTH_MAX || (query->depth && depth - below + 1 >= query->depth);
         const bool folded = children > 0 && (cut || is_folded(query, entity, children));
         add_row(rows, entity, depth, folded);
         if (children > 0 && !folded)
             add_tree(rows, query, count, entity->index, depth + 1);
+    }
+    return i;
+}
+
+static void add_tree(struct entity_rows *rows, const struct entity_query *query, size_t count, uint32_t parent,
+                     unsigned depth)
+{
+    const size_t from = first_child(rows, count, parent);
+    if (from < count && rows->branches[from].parent == parent)
+        add_branches(rows, query, count, from, depth);
+}
+
+/* ---- hosts ---- */
+
+/* Those of the entities, in any order. */
+static void find_hosts(struct entity_rows *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const uint32_t host = entity_source_of(rows->entities, rows->branches[i].entity)->host;
+        if (rows->places[host] != UINT32_MAX)
+            continue;
+        rows->places[host] = (uint32_t)rows->hosts_count;
+        rows->hosts[rows->hosts_count++] = (struct entity_host){.host = host};
+    }
+}
+
+static void host_add(struct entity_host *host, const struct entities *entities, const struct entity *entity, bool top)
+{
+    const bool alive = !(entity->flags & (ENTITY_GONE | ENTITY_ENDED));
+    const struct entity_family *const family = entity->family;
+    host->alive += alive;
+    host->phases[entity_phase(entities, entity)] += alive;
+    if (!top)
+        return;
+    host->uses += family ? family->uses : entity->uses;
+    host->bytes += family ? family->bytes : entity->bytes;
+    host->errors += family ? family->errors : entity->errors;
+    host->waiters += family ? family->waiters : entity->waiters;
+}
+
+static int compare_hosts(const void *a, const void *b, void *context)
+{
+    const struct host *const list = context;
+    return strcmp(list[((const struct entity_host *)a)->host].name, list[((const struct entity_host *)b)->host].name);
+}
+
+static const struct host_list *hosts_of(const struct entities *entities)
+{
+    return &((const struct part *)(const void *)entities)->model->hosts;
+}
+
+/* First all hosts, in their order; then what each has. */
+static int make_hosts(struct entity_rows *rows, size_t count)
+{
+    const struct entities *const entities = rows->entities;
+    const struct host_list *const hosts = hosts_of(entities);
+    if (!make_room((void **)&rows->hosts, &rows->hosts_room, hosts->count, sizeof *rows->hosts) ||
+        !make_room((void **)&rows->places, &rows->places_room, hosts->count, sizeof *rows->places))
+        return -ENOMEM;
+    memset(rows->places, 0xff, hosts->count * sizeof *rows->places);
+    find_hosts(rows, count);
+    qsort_r(rows->hosts, rows->hosts_count, sizeof *rows->hosts, compare_hosts, hosts->list);
+    for (size_t i = 0; i < rows->hosts_count; i++)
+        rows->places[rows->hosts[i].host] = (uint32_t)i;
+    for (size_t i = 0; i < count; i++) {
+        struct entity_branch *const branch = &rows->branches[i];
+        const uint32_t place = rows->places[entity_source_of(entities, branch->entity)->host];
+        branch->host = branch->parent == 0 ? place : 0;
+        host_add(&rows->hosts[place], entities, branch->entity, branch->parent == 0);
+    }
+    return 0;
+}
+
+/* Those at the top are the first branches, host by host. */
+static void add_hosts(struct entity_rows *rows, const struct entity_query *query, size_t count)
+{
+    for (size_t i = 0; i < count && rows->branches[i].parent == 0;) {
+        const uint32_t place = rows->branches[i].host, host = rows->hosts[place].host;
+        const bool folded = is_host_folded(query, host);
+        rows->rows[rows->count++] = (struct entity_row){.host = host, .place = place, .folded = folded};
+        if (!folded)
+            i = add_branches(rows, query, count, i, 1);
+        while (i < count && rows->branches[i].parent == 0 && rows->branches[i].host == place)
+            i++;
     }
 }
 
@@ -157,7 +266,7 @@ int entity_rows_make(struct entity_rows *rows, struct entities *entities, const 
     bool chosen[CLASSES_MAX];
     size_t count = 0;
     rows->entities = entities;
-    rows->count = 0;
+    rows->count = rows->hosts_count = 0;
     entities_sum(entities);
     choose_classes(entities, query->classes, chosen);
     for (uint32_t i = 1; i < entities_end(entities); i++) {
@@ -171,11 +280,17 @@ int entity_rows_make(struct entity_rows *rows, struct entities *entities, const 
     }
     if (count == 0)
         return 0;
-    if (!make_room((void **)&rows->rows, &rows->room, count, sizeof *rows->rows))
+    const bool hosts = query->tree && query->hosts;
+    if (hosts && make_hosts(rows, count) < 0)
+        return -ENOMEM;
+    if (!make_room((void **)&rows->rows, &rows->room, count + rows->hosts_count, sizeof *rows->rows))
         return -ENOMEM;
     if (query->tree) {
         qsort(rows->branches, count, sizeof *rows->branches, compare);
-        add_tree(rows, query, count, 0, 0);
+        if (hosts)
+            add_hosts(rows, query, count);
+        else
+            add_tree(rows, query, count, 0, 0);
         return 0;
     }
     for (size_t i = 0; i < count; i++)

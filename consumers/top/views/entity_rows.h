@@ -12,14 +12,23 @@
 #define CHILDREN_OPEN 64u /* a parent of more is folded at first */
 
 struct entity_row {
-    struct entity *entity;
-    uint32_t serial; /* of that entity: 0 when it is another one now */
+    struct entity *entity; /* NULL: a host, with all of its below */
+    uint32_t serial;       /* of that entity: 0 when it is another one now */
+    uint32_t host;         /* of a host: its number in the model's list, and its place among the rows' hosts */
+    uint32_t place;
     uint8_t depth;
     bool folded; /* its children are not shown */
 };
+/* Sums over the entities of a host that are asked for. */
+struct entity_host {
+    uint32_t host, alive;
+    uint32_t phases[PHASES];
+    uint64_t uses, bytes, errors; /* of those at the top */
+    uint32_t waiters;
+};
 struct entity_fold {
     uint32_t serial;
-    bool folded;
+    bool folded, host; /* host: `serial` is its number */
 };
 struct entity_match; /* an expression over what is known of an entity */
 /* Which ones. */
@@ -31,6 +40,7 @@ struct entity_query {
     unsigned depth;  /* of the tree that is shown; 0: all */
     uint32_t parent; /* only its children, if not 0 */
     bool tree, matched, unfold;
+    bool hosts; /* a tree below hosts */
 };
 struct entity_rows {
     struct entities *entities;
@@ -38,6 +48,10 @@ struct entity_rows {
     size_t count, room;
     struct entity_branch *branches;
     size_t branches_room;
+    struct entity_host *hosts; /* of a tree below hosts, by name */
+    size_t hosts_count, hosts_room;
+    uint32_t *places; /* among those, by number; UINT32_MAX: none */
+    size_t places_room;
 };
 
 void entity_rows_fini(struct entity_rows *rows);
@@ -47,6 +61,8 @@ int entity_rows_make(struct entity_rows *rows, struct entities *entities, const 
 bool entity_classes_match(const char *patterns, const char *name);
 /* Its entity; NULL: forgotten since. */
 struct entity *entity_row_entity(const struct entity_rows *rows, const struct entity_row *row);
+/* Stays the same for what the row is about. */
+uint64_t entity_row_id(const struct entity_row *row);
 
 /* ---- columns: entity_columns.c ---- */
 

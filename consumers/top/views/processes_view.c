@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #define LOOK_NS INT64_C(500000000)
 #define SESSIONS_MAX 4096u
@@ -26,7 +27,9 @@ struct listed {
     uint64_t before; /* events, at the look before */
     int64_t looked_ns;
     double rate;
+    char host[HOST_NAME_BYTES];
     bool watched, all; /* all: the first row, for all of them */
+    bool read;         /* no session here: of a file, or of another host */
 };
 struct processes {
     struct view view;
@@ -35,6 +38,7 @@ struct processes {
     unsigned count, room;
     int64_t looked_ns;
     uint64_t left_out;
+    char host[HOST_NAME_BYTES]; /* this one */
 };
 
 /* ---- looking ---- */
@@ -80,6 +84,20 @@ struct look {
     unsigned before_count;
 };
 
+/* Events a second since the look before. */
+static void take_rate(const struct look *look, struct listed *listed)
+{
+    const uint64_t total = listed->info.events + listed->lost;
+    listed->before = total;
+    listed->looked_ns = top_clock_ns();
+    for (unsigned i = 0; i < look->before_count; i++) {
+        const struct listed *const before = &look->before[i];
+        if (before->info.session_id == listed->info.session_id && listed->looked_ns > before->looked_ns &&
+            total >= before->before)
+            listed->rate = (double)(total - before->before) * 1e9 / (double)(listed->looked_ns - before->looked_ns);
+    }
+}
+
 static int visit(struct evtrail_session *session, const struct evtrail_session_info *info, void *context)
 {
     (void)session;
@@ -87,16 +105,37 @@ static int visit(struct evtrail_session *session, const struct evtrail_session_i
     struct listed *const listed = place_for(look->processes);
     if (!listed)
         return 0;
-    const int64_t now = top_clock_ns();
-    *listed = (struct listed){.info = *info, .lost = sum_of(info->lost), .looked_ns = now};
+    *listed = (struct listed){.info = *info, .lost = sum_of(info->lost)};
     snprintf(listed->command, sizeof listed->command, "%s", info->command);
+    memcpy(listed->host, look->processes->host, sizeof listed->host);
     listed->watched = is_watched(look->processes, info->session_id);
-    const uint64_t total = info->events + listed->lost;
-    listed->before = total;
-    for (unsigned i = 0; i < look->before_count; i++)
-        if (look->before[i].info.session_id == info->session_id && now > look->before[i].looked_ns)
-            listed->rate = (double)(total - look->before[i].before) * 1e9 / (double)(now - look->before[i].looked_ns);
+    take_rate(look, listed);
     return 0;
+}
+
+/* What is read of files and from a collector. */
+static void list_read(struct look *look)
+{
+    struct top *const top = look->processes->view.top;
+    struct evtrail_source *const *sources;
+    const uint32_t count = evtrail_reader_sources(feed_reader(top->feed), &sources);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct evtrail_source *const source = sources[i];
+        struct listed *const listed = source->live ? NULL : place_for(look->processes);
+        if (!listed)
+            continue;
+        const struct model_source figures = model_source_figures(top_model(top), source->number);
+        *listed = (struct listed){.read = true, .watched = true, .lost = figures.lost};
+        listed->info = (struct evtrail_session_info){.session_id = source->session_id,
+                                                     .pid = source->pid,
+                                                     .alive = !source->gone,
+                                                     .start_realtime_ns = source->start_realtime_ns,
+                                                     .events = figures.events};
+        snprintf(listed->info.program, sizeof listed->info.program, "%s", source->program);
+        snprintf(listed->command, sizeof listed->command, "%s", source->command);
+        snprintf(listed->host, sizeof listed->host, "%s", source->host);
+        take_rate(look, listed);
+    }
 }
 
 static void add_row_for_all(struct processes *processes)
@@ -139,6 +178,7 @@ static void look(struct processes *processes)
         monitor->program.directory[0] && !monitor->picked ? monitor->program.directory : args->text[OPT_directory];
     select_all(NULL, directory, visit, &look);
     sum_up(processes);
+    list_read(&look);
     free(before);
 }
 
@@ -160,11 +200,12 @@ static uint64_t id_of(void *context, const void *row)
 {
     (void)context;
     const struct listed *const listed = row;
-    return listed->all ? 0 : listed->info.session_id | 1;
+    return listed->all ? 0 : listed->info.session_id ? listed->info.session_id : UINT64_MAX;
 }
 
 enum {
     COLUMN_command,
+    COLUMN_host,
     COLUMN_pid,
     COLUMN_watched,
     COLUMN_state,
@@ -182,6 +223,12 @@ enum {
 static const struct column columns[] = {
     [COLUMN_command] =
         {.name = "command", .title = "process", .text = "name of the process", .width = -16, .kind = VALUE_text},
+    [COLUMN_host] = {.name = "host",
+                     .title = "host",
+                     .text = "where it runs; shown if there are several hosts",
+                     .width = 12,
+                     .hidden = COLUMN_OF_HOSTS,
+                     .kind = VALUE_text},
     [COLUMN_pid] =
         {.name = "pid", .title = "pid", .text = "process id", .width = 8, .align_right = 1, .kind = VALUE_number},
     [COLUMN_watched] =
@@ -266,12 +313,20 @@ static void text_value(const struct listed *listed, unsigned column, struct valu
     char types[32];
     snprintf(types, sizeof types, "%u/%u", info->types_enabled, info->types);
     value_set_text(value, column == COLUMN_watched  ? (listed->watched ? "watched" : "")
-                          : column == COLUMN_state  ? (!info->alive    ? "dead"
+                          : column == COLUMN_host   ? listed->host
+                          : column == COLUMN_state  ? (!info->alive    ? (listed->read ? "ended" : "dead")
                                                        : info->exiting ? "exiting"
                                                                        : "alive")
                           : column == COLUMN_policy ? policy_name(info->policy)
                           : column == COLUMN_types  ? types
                                                     : info->program);
+}
+
+/* What only a session that is here tells. */
+static bool is_of_session(unsigned column)
+{
+    return column == COLUMN_threads || column == COLUMN_memory || column == COLUMN_policy || column == COLUMN_types ||
+           column == COLUMN_consumers;
 }
 
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
@@ -285,6 +340,8 @@ static void value_of(void *context, const void *row, unsigned column, struct val
         value_set(value, VALUE_count, info->events);
     else if (column == COLUMN_lost)
         value_set(value, VALUE_count, listed->lost);
+    else if (listed->read && is_of_session(column))
+        value->kind = VALUE_none;
     else if (column == COLUMN_threads)
         value_set(value, VALUE_count, info->threads);
     else if (column == COLUMN_memory)
@@ -310,19 +367,27 @@ static bool silent(void *context, const void *row)
     return !listed->all && !listed->info.alive;
 }
 
+static bool several(void *context)
+{
+    return model_several_hosts(top_model(((const struct processes *)context)->view.top));
+}
+
 static const struct table_ops processes_table = {.name = "processes",
                                                  .columns = columns,
                                                  .rows = rows,
                                                  .row = row_at,
                                                  .id = id_of,
                                                  .value = value_of,
-                                                 .silent = silent};
+                                                 .silent = silent,
+                                                 .several = several};
 
 /* ---- the view ---- */
 
 static int processes_open(struct view *view)
 {
     struct processes *const processes = (struct processes *)view;
+    if (gethostname(processes->host, sizeof processes->host - 1) < 0)
+        processes->host[0] = '\0';
     return table_new(&processes->table, &processes_table, processes, view->top->config);
 }
 
@@ -343,6 +408,19 @@ static void processes_draw(struct view *view, struct area area)
                   "no traced process yet: a program linked with libevtrail, or evtrail top --with libc -- PROGRAM");
 }
 
+/* One of those that are read: only its events. */
+static bool look_at_one(struct processes *processes, const struct listed *listed)
+{
+    struct top *const top = processes->view.top;
+    char expression[128];
+    const bool told = *listed->host && !strpbrk(listed->host, "\"\\");
+    snprintf(expression, sizeof expression, "%s%s%spid == %u", told ? "machine == \"" : "", told ? listed->host : "",
+             told ? "\" && " : "", listed->info.pid);
+    if (top_filter(top, expression) == 0)
+        top_say(top, "only what is of process %u; F: all again", listed->info.pid);
+    return true;
+}
+
 static bool enter(struct processes *processes)
 {
     const struct listed *const listed = table_selected(processes->table);
@@ -350,6 +428,8 @@ static bool enter(struct processes *processes)
     char pid[16];
     if (!listed)
         return true;
+    if (listed->read)
+        return look_at_one(processes, listed);
     snprintf(pid, sizeof pid, "%u", listed->info.pid);
     const bool all = listed->all;
     if (sources_pick(monitor, all ? "" : pid) < 0)
@@ -429,6 +509,14 @@ static int processes_json(struct view *view, struct output *out)
         output_json_text(out, sources[i]->command);
         output_text(out, ",\"program\":");
         output_json_text(out, sources[i]->program);
+        output_text(out, ",\"host\":");
+        output_json_text(out, sources[i]->host);
+        if (sources[i]->offset_bound_ns > 0)
+            output_print(out, ",\"clock_ahead_ns\":%lld,\"clock_bound_ns\":%lld", (long long)sources[i]->offset_ns,
+                         (long long)sources[i]->offset_bound_ns);
+        const struct model_source figures = model_source_figures(top_model(view->top), sources[i]->number);
+        output_print(out, ",\"events\":%llu,\"lost\":%llu", (unsigned long long)figures.events,
+                     (unsigned long long)figures.lost);
         output_print(out, ",\"session\":\"%016llx\",\"live\":%s,\"ended\":%s,\"start_ns\":%llu,\"types\":%u}",
                      (unsigned long long)sources[i]->session_id, sources[i]->live ? "true" : "false",
                      sources[i]->gone ? "true" : "false", (unsigned long long)sources[i]->start_realtime_ns,
@@ -441,9 +529,10 @@ const struct view_ops processes_view = {
     .name = "processes",
     .title = "Processes",
     .key = 'p',
-    .text =
-        "The traced processes of this directory of sessions. Enter looks at the selected one only, from the first row "
-        "at all and at those that start later; e adds the selected one to what is looked at.",
+    .text = "The traced processes of this directory of sessions, and those of the files or the collector that is read. "
+            "Enter looks at the "
+            "selected one only, from the first row at all and at those that start later; e adds the selected one to "
+            "what is looked at.",
     .bytes = sizeof(struct processes),
     .open = processes_open,
     .close = processes_close,

@@ -209,6 +209,7 @@ static int grid_rows(const struct span_row *row, int rows)
 
 /* Lines of which some are in the area. */
 struct lines {
+    const struct model *model;
     struct area area;
     int top, left;
     int at; /* the next line's number */
@@ -244,13 +245,24 @@ static void clock_words(int64_t ns, char buffer[32])
     value_text(&value, buffer, 32);
 }
 
+/* "web1/", if there are several hosts. */
+static const char *host_text(const struct lines *lines, uint32_t number, char buffer[HOST_NAME_BYTES + 1])
+{
+    const struct host_list *const hosts = &lines->model->hosts;
+    const bool told = model_several_hosts(lines->model) && number < hosts->count;
+    snprintf(buffer, HOST_NAME_BYTES + 1, "%s%s", told ? hosts->list[number].name : "", told ? "/" : "");
+    return buffer;
+}
+
 static void put_slow(struct lines *lines, const struct slow_span *slow)
 {
+    char host[HOST_NAME_BYTES + 1];
     char line[1200], duration[32], time[32];
     clock_words(slow->end_ns, time);
-    const int n = snprintf(line, sizeof line, "%7s %s %s:%u[%u] id=%llu%s%s",
-                           duration_words(slow->duration_ns, duration), time, slow->thread, slow->tid, slow->pid,
-                           (unsigned long long)slow->id, slow->labels[0] ? " " : "", slow->labels);
+    const int n =
+        snprintf(line, sizeof line, "%7s %s %s%s:%u[%u] id=%llu%s%s", duration_words(slow->duration_ns, duration), time,
+                 host_text(lines, slow->host, host), slow->thread, slow->tid, slow->pid, (unsigned long long)slow->id,
+                 slow->labels[0] ? " " : "", slow->labels);
     size_t used = n < 0 ? 0 : (size_t)n;
     used = fields_put(line, sizeof line, used, " ", &slow->begin);
     fields_put(line, sizeof line, used, " > ", &slow->end);
@@ -259,19 +271,19 @@ static void put_slow(struct lines *lines, const struct slow_span *slow)
 
 static void put_open(struct lines *lines, const struct open_view *open, int64_t now_ns)
 {
-    char line[1200], age[32], time[32];
+    char line[1200], age[32], time[32], host[HOST_NAME_BYTES + 1];
     clock_words(open->begin_ns, time);
-    const int n = snprintf(line, sizeof line, "%7s %s %s:%u[%u] id=%llu%s",
+    const int n = snprintf(line, sizeof line, "%7s %s %s%s:%u[%u] id=%llu%s",
                            duration_words(now_ns > open->begin_ns ? (uint64_t)(now_ns - open->begin_ns) : 0, age), time,
-                           open->thread, open->tid, open->pid, (unsigned long long)open->id,
-                           open->gone ? " (its process has ended)" : "");
+                           host_text(lines, open->host, host), open->thread, open->tid, open->pid,
+                           (unsigned long long)open->id, open->gone ? " (its process has ended)" : "");
     fields_put(line, sizeof line, n < 0 ? 0 : (size_t)n, " ", open->begin);
     put_line(lines, open->gone ? STYLE_dim : STYLE_plain, line);
 }
 
 static void draw_lists(struct detail *detail, const struct span_row *row, struct area area)
 {
-    struct lines lines = {.area = area, .top = detail->top, .left = detail->left};
+    struct lines lines = {.model = part_of(detail)->model, .area = area, .top = detail->top, .left = detail->left};
     static struct open_view open[OPEN_SHOWN]; /* 14 KiB; one thread */
     const size_t count = spans_open(part_of(detail), row, open, OPEN_SHOWN);
     char line[128];

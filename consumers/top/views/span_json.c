@@ -33,12 +33,19 @@ static void fields_json(const char *name, const struct span_fields *fields, unsi
         output_text(out, "null");
 }
 
-static void slow_json(const struct slow_span *slow, struct output *out)
+static void put_host(const struct part *part, uint32_t number, struct output *out)
 {
-    output_print(out,
-                 "{\"duration_ns\":%" PRIu64 ",\"end_ns\":%" PRId64 ",\"id\":%" PRIu64
-                 ",\"pid\":%u,\"tid\":%u,\"process\":",
+    const struct host_list *const hosts = &part->model->hosts;
+    output_text(out, ",\"host\":");
+    output_json_text(out, number < hosts->count ? hosts->list[number].name : "");
+}
+
+static void slow_json(const struct part *part, const struct slow_span *slow, struct output *out)
+{
+    output_print(out, "{\"duration_ns\":%" PRIu64 ",\"end_ns\":%" PRId64 ",\"id\":%" PRIu64 ",\"pid\":%u,\"tid\":%u",
                  slow->duration_ns, slow->end_ns, slow->id, slow->pid, slow->tid);
+    put_host(part, slow->host, out);
+    output_text(out, ",\"process\":");
     output_json_text(out, slow->command);
     output_text(out, ",\"thread\":");
     output_json_text(out, slow->thread);
@@ -49,12 +56,14 @@ static void slow_json(const struct slow_span *slow, struct output *out)
     output_text(out, "}");
 }
 
-static void open_json(const struct open_view *open, int64_t now_ns, struct output *out)
+static void open_json(const struct part *part, const struct open_view *open, struct output *out)
 {
+    const int64_t now_ns = part->model->now_ns;
     output_print(
         out, "{\"age_ns\":%" PRId64 ",\"begin_ns\":%" PRId64 ",\"id\":%" PRIu64 ",\"pid\":%u,\"tid\":%u,\"ended\":%s",
         now_ns > open->begin_ns ? now_ns - open->begin_ns : 0, open->begin_ns, open->id, open->pid, open->tid,
         open->gone ? "true" : "false");
+    put_host(part, open->host, out);
     fields_json("begin", open->begin, 1, out);
     output_text(out, "}");
 }
@@ -68,13 +77,13 @@ int span_json(const struct part *part, const struct span_row *row, struct output
     output_text(out, ",\"slowest\":[");
     for (unsigned i = 0; i < row->slowest_count; i++) {
         output_text(out, i ? "," : "");
-        slow_json(&row->slowest[i], out);
+        slow_json(part, &row->slowest[i], out);
     }
     output_text(out, "],\"open\":[");
     const size_t count = spans_open(part, row, open, OPEN_IN_JSON);
     for (size_t i = 0; i < count; i++) {
         output_text(out, i ? "," : "");
-        open_json(&open[i], part->model->now_ns, out);
+        open_json(part, &open[i], out);
     }
     return output_text(out, "]}");
 }

@@ -40,9 +40,26 @@ static void fault(struct table *table, const char *key, const char *word, size_t
 
 static void shown_by_default(struct table *table)
 {
-    for (unsigned i = 0; i < table->columns_count; i++)
-        if (i == 0 || !table->ops->columns[i].hidden)
+    table->shown_count = 0;
+    for (unsigned i = 0; i < table->columns_count; i++) {
+        const unsigned hidden = table->ops->columns[i].hidden;
+        if (i == 0 || !hidden || (hidden == COLUMN_OF_HOSTS && table->several))
             table->shown[table->shown_count++] = (uint8_t)i;
+    }
+}
+
+static void sort_by_default(struct table *table);
+
+/* Another host's process has come, or there is only one host any more (another model). */
+static void look_hosts(struct table *table)
+{
+    const bool several = table->ops->several && table->ops->several(table->context);
+    if (table->by_config || several == table->several)
+        return;
+    table->several = several;
+    shown_by_default(table);
+    if (table->ops->columns[table->sort].hidden == COLUMN_OF_HOSTS && !several)
+        sort_by_default(table);
 }
 
 /* "types = name count rate" in [columns]. */
@@ -96,6 +113,7 @@ int table_new(struct table **ret_table, const struct table_ops *ops, void *conte
     while (table->columns_count < TABLE_COLUMNS && ops->columns[table->columns_count].name)
         table->columns_count++;
     const char *const text = config_get(config, "columns", ops->name);
+    table->by_config = text != NULL;
     if (text)
         shown_by_config(table, text);
     else
@@ -235,6 +253,7 @@ static void follow_cursor(struct table *table)
 
 void table_update(struct table *table)
 {
+    look_hosts(table);
     take_rows(table);
     table_order_none(table);
     if (is_tree(table)) {

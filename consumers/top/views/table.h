@@ -35,13 +35,14 @@ struct value {
     enum style style; /* STYLE_plain: the table's */
     char text[256];
 };
+#define COLUMN_OF_HOSTS 2u
 struct column {
     const char *name;  /* in the configuration and in JSON: "rate_10" */
     const char *title; /* "rate/10s" */
     const char *text;  /* what it is, for the help */
     int width;         /* columns; < 0: at least so many, and grows with the room that is left */
     uint8_t align_right;
-    uint8_t hidden;     /* unless the configuration names it */
+    uint8_t hidden;     /* unless the configuration names it; COLUMN_OF_HOSTS: or several() */
     uint8_t descending; /* the order in which people want to see it first */
     enum value_kind kind;
 };
@@ -69,6 +70,7 @@ struct table_ops {
         void *context,
         const void *row); /* trees: rows come in tree order, and only the tree's order sorts; may be NULL */
     enum style (*style)(void *context, const void *row); /* may be NULL */
+    bool (*several)(void *context); /* rows are of several hosts: their column is shown; may be NULL: never */
 };
 struct table;
 int table_new(struct table **ret_table, const struct table_ops *ops, void *context, const struct config *config);

@@ -29,6 +29,8 @@ struct table {
     unsigned columns_count;       /* in ops->columns */
     uint8_t shown[TABLE_COLUMNS]; /* their numbers, in order */
     unsigned shown_count;
+    bool by_config; /* the configuration names them */
+    bool several;   /* the column of hosts is among them, unasked */
     char fault[160]; /* of the configuration, told in the status */
     unsigned sort;   /* the column that sorts */
     bool descending, hide_silent;

@@ -14,27 +14,39 @@
 
 enum order { ORDER_total, ORDER_self, ORDER_count, ORDER_mean, ORDER_name, ORDERS };
 
+/* A path, of one host or of all that have it. */
+struct tree_row {
+    struct tree_node sums; /* child: whether there is one */
+    uint32_t node;         /* the first of its nodes: its name, and what it is known by */
+    unsigned depth;
+};
 struct tree_view {
-    struct table_view base; /* first */
-    uint32_t *visible;      /* nodes, in tree order */
+    struct table_view base;   /* first */
+    struct tree_row *visible; /* in tree order */
     size_t count, room;
     uint8_t *turned; /* by node: opened or closed by hand */
     uint32_t turned_count;
+    bool by_host; /* paths stand below their hosts, where there are several */
     enum order order;
     uint64_t left_out; /* rows that are not shown */
 };
 
+static struct model *model_in(const void *context)
+{
+    return top_model(((const struct tree_view *)context)->base.view.top);
+}
+
 static struct part *part_of(const void *context)
 {
-    return model_part(top_model(((const struct tree_view *)context)->base.view.top), PART_tree);
+    return model_part(model_in(context), PART_tree);
 }
 
 /* ---- rows ---- */
 
-static bool expanded(const struct tree_view *view, uint32_t node)
+static bool expanded(const struct tree_view *view, const struct tree_row *row)
 {
-    const bool turned = node < view->turned_count && view->turned[node];
-    return (tree_node(part_of(view), node)->depth < EXPANDED_DEPTH) != turned;
+    const bool turned = row->node < view->turned_count && view->turned[row->node];
+    return (row->depth < EXPANDED_DEPTH) != turned;
 }
 
 static double order_of(const struct tree_node *node, enum order order)
@@ -51,19 +63,7 @@ static double order_of(const struct tree_node *node, enum order order)
     }
 }
 
-static int compare(const void *a, const void *b, void *context)
-{
-    const struct tree_view *const view = context;
-    const struct part *const part = part_of(view);
-    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-    const double left = order_of(tree_node(part, x), view->order), right = order_of(tree_node(part, y), view->order);
-    if (view->order != ORDER_name && left != right)
-        return left < right ? 1 : -1;
-    const int names = strcmp(tree_name(part, x), tree_name(part, y));
-    return names ? names : (x > y) - (x < y);
-}
-
-static bool push(struct tree_view *view, uint32_t node)
+static bool push(struct tree_view *view, const struct tree_row *row)
 {
     if (view->count == VISIBLE_MAX) {
         view->left_out++;
@@ -71,17 +71,17 @@ static bool push(struct tree_view *view, uint32_t node)
     }
     if (view->count == view->room) {
         const size_t room = view->room * 2 + 64;
-        uint32_t *const visible = realloc(view->visible, room * sizeof *visible);
+        struct tree_row *const visible = realloc(view->visible, room * sizeof *visible);
         if (!visible)
             return false;
         view->visible = visible;
         view->room = room;
     }
-    view->visible[view->count++] = node;
+    view->visible[view->count++] = *row;
     return true;
 }
 
-/* Whether anything is known of it or below it; at most TREE_DEPTH_MAX levels. */
+/* Whether anything is known of it or below it; at most TREE_DEPTH_MAX levels and the hosts'. */
 static bool is_empty(const struct part *part, uint32_t number)
 {
     const struct tree_node *const node = tree_node(part, number);
@@ -93,33 +93,141 @@ static bool is_empty(const struct part *part, uint32_t number)
     return true;
 }
 
-/* The children of a node take the places behind it; those behind them are then theirs. Depth is bounded by the model. */
-static void add_children(struct tree_view *view, uint32_t number)
+/* Nodes of the same path, of several hosts, and what they are together. */
+struct group {
+    struct tree_row row;
+    uint32_t first, count; /* among the nodes */
+};
+struct level {
+    uint32_t *nodes; /* by name */
+    struct group *groups;
+    uint32_t nodes_count, groups_count;
+};
+
+static int compare_nodes(const void *a, const void *b, void *context)
+{
+    const struct part *const part = context;
+    const uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    const uint32_t left = tree_node(part, x)->name, right = tree_node(part, y)->name;
+    return left != right ? (left > right) - (left < right) : (x > y) - (x < y);
+}
+
+static int compare_groups(const void *a, const void *b, void *context)
+{
+    const struct tree_view *const view = context;
+    const struct tree_row *const x = &((const struct group *)a)->row, *const y = &((const struct group *)b)->row;
+    const double left = order_of(&x->sums, view->order), right = order_of(&y->sums, view->order);
+    if (view->order != ORDER_name && left != right)
+        return left < right ? 1 : -1;
+    const int names = strcmp(tree_name(part_of(view), x->node), tree_name(part_of(view), y->node));
+    return names ? names : (x->node > y->node) - (x->node < y->node);
+}
+
+static void add_sums(struct tree_node *sums, const struct tree_node *node)
+{
+    sums->count += node->count;
+    sums->open += node->open;
+    sums->abandoned += node->abandoned;
+    sums->total_ns += node->total_ns;
+    sums->self_ns += node->self_ns;
+    sums->max_ns = node->max_ns > sums->max_ns ? node->max_ns : sums->max_ns;
+    sums->child = node->child != TREE_NONE ? node->child : sums->child;
+}
+
+static void group_nodes(const struct tree_view *view, struct level *level, unsigned depth)
 {
     const struct part *const part = part_of(view);
-    uint32_t *children = NULL;
-    size_t count = 0;
-    for (uint32_t child = tree_node(part, number)->child; child != TREE_NONE; child = tree_node(part, child)->sibling)
-        count += !is_empty(part, child);
-    if (count == 0 || !(children = malloc(count * sizeof *children)))
+    qsort_r(level->nodes, level->nodes_count, sizeof *level->nodes, compare_nodes, part_of(view));
+    for (uint32_t i = 0; i < level->nodes_count; i++) {
+        const struct tree_node *const node = tree_node(part, level->nodes[i]);
+        struct group *group = level->groups_count ? &level->groups[level->groups_count - 1] : NULL;
+        if (!group || tree_node(part, group->row.node)->name != node->name) {
+            group = &level->groups[level->groups_count++];
+            *group = (struct group){.row = {.node = level->nodes[i], .depth = depth}, .first = i};
+            group->row.sums = (struct tree_node){.child = TREE_NONE, .rest = node->rest};
+        }
+        add_sums(&group->row.sums, node);
+        group->count++;
+    }
+    qsort_r(level->groups, level->groups_count, sizeof *level->groups, compare_groups, (void *)(uintptr_t)view);
+}
+
+static uint32_t children_of(const struct part *part, const uint32_t *parents, uint32_t count, uint32_t *ret_nodes)
+{
+    uint32_t found = 0;
+    for (uint32_t i = 0; i < count; i++)
+        for (uint32_t child = tree_node(part, parents[i])->child; child != TREE_NONE;
+             child = tree_node(part, child)->sibling)
+            if (!tree_node(part, child)->host && !is_empty(part, child)) {
+                if (ret_nodes)
+                    ret_nodes[found] = child;
+                found++;
+            }
+    return found;
+}
+
+/* The children of nodes take the places behind them; those behind them are then theirs. Depth is bounded by the model. */
+static void add_children(struct tree_view *view, const uint32_t *parents, uint32_t count, unsigned depth)
+{
+    const struct part *const part = part_of(view);
+    struct level level = {.nodes_count = children_of(part, parents, count, NULL)};
+    if (level.nodes_count == 0)
         return;
-    count = 0;
-    for (uint32_t child = tree_node(part, number)->child; child != TREE_NONE; child = tree_node(part, child)->sibling)
-        if (!is_empty(part, child))
-            children[count++] = child;
-    qsort_r(children, count, sizeof *children, compare, view);
-    for (size_t i = 0; i < count; i++)
-        if (push(view, children[i]) && expanded(view, children[i]))
-            add_children(view, children[i]);
-    free(children);
+    level.nodes = malloc(level.nodes_count * sizeof *level.nodes);
+    level.groups = malloc(level.nodes_count * sizeof *level.groups);
+    if (level.nodes && level.groups) {
+        children_of(part, parents, count, level.nodes);
+        group_nodes(view, &level, depth);
+        for (uint32_t i = 0; i < level.groups_count; i++) {
+            const struct group *const group = &level.groups[i];
+            if (push(view, &group->row) && expanded(view, &group->row))
+                add_children(view, level.nodes + group->first, group->count, depth + 1);
+        }
+    }
+    free(level.nodes);
+    free(level.groups);
+}
+
+/* The row of a host is the sum of its roots. */
+static void add_host(struct tree_view *view, uint32_t host)
+{
+    const struct part *const part = part_of(view);
+    struct tree_row row = {.node = host, .sums = {.host = true, .child = TREE_NONE}};
+    for (uint32_t child = tree_node(part, host)->child; child != TREE_NONE; child = tree_node(part, child)->sibling)
+        add_sums(&row.sums, tree_node(part, child));
+    row.sums.child = tree_node(part, host)->child;
+    if (push(view, &row) && expanded(view, &row))
+        add_children(view, &host, 1, 1);
+}
+
+static int compare_names(const void *a, const void *b, void *context)
+{
+    return strcmp(tree_name(context, *(const uint32_t *)a), tree_name(context, *(const uint32_t *)b));
 }
 
 static size_t rows(void *context)
 {
     struct tree_view *const view = context;
+    struct part *const part = part_of(view);
+    const uint32_t root = TREE_ROOT;
+    uint32_t count = 1; /* the root: what has no room for its path is below it, not below a host */
     view->count = 0;
     view->left_out = 0;
-    add_children(view, TREE_ROOT);
+    uint32_t *const tops = malloc((model_in(view)->hosts.count + 2) * sizeof *tops);
+    if (!tops)
+        return 0;
+    tops[0] = root;
+    for (uint32_t child = tree_node(part, root)->child; child != TREE_NONE; child = tree_node(part, child)->sibling)
+        if (tree_node(part, child)->host && count < model_in(view)->hosts.count + 2 && !is_empty(part, child))
+            tops[count++] = child;
+    if (view->by_host && model_several_hosts(model_in(view))) {
+        qsort_r(tops + 1, count - 1, sizeof *tops, compare_names, part);
+        for (uint32_t i = 1; i < count; i++)
+            add_host(view, tops[i]);
+        count = 1;
+    }
+    add_children(view, tops, count, 0);
+    free(tops);
     return view->count;
 }
 
@@ -128,21 +236,16 @@ static void *row_at(void *context, size_t index)
     return &((struct tree_view *)context)->visible[index];
 }
 
-static uint32_t node_of(const void *row)
-{
-    return *(const uint32_t *)row;
-}
-
 static uint64_t id_of(void *context, const void *row)
 {
     (void)context;
-    return node_of(row);
+    return ((const struct tree_row *)row)->node;
 }
 
 static unsigned depth_of(void *context, const void *row)
 {
-    const unsigned depth = tree_node(part_of(context), node_of(row))->depth;
-    return depth ? depth - 1 : 0;
+    (void)context;
+    return ((const struct tree_row *)row)->depth;
 }
 
 /* ---- columns ---- */
@@ -171,22 +274,22 @@ static const struct column columns[] = {
         {.name = NULL},
 };
 
-static void name_value(const struct tree_view *view, uint32_t number, struct value *value)
+static void name_value(const struct tree_view *view, const struct tree_row *row, struct value *value)
 {
-    const struct tree_node *const node = tree_node(part_of(view), number);
-    const bool more = node->child != TREE_NONE && !expanded(view, number);
+    const bool more = row->sums.child != TREE_NONE && !expanded(view, row);
     value->kind = VALUE_text;
-    snprintf(value->text, sizeof value->text, "%s%s", more ? "+ " : "", tree_name(part_of(view), number));
+    value->style = row->sums.host ? STYLE_title : STYLE_plain;
+    snprintf(value->text, sizeof value->text, "%s%s", more ? "+ " : "", tree_name(part_of(view), row->node));
 }
 
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
 {
     const struct tree_view *const view = context;
-    const struct tree_node *const node = tree_node(part_of(view), node_of(row));
+    const struct tree_node *const node = &((const struct tree_row *)row)->sums;
     const double all = (double)tree_sums(part_of(view)).self_ns;
     switch (column) {
     case COLUMN_name:
-        name_value(view, node_of(row), value);
+        name_value(view, row, value);
         break;
     case COLUMN_share:
     case COLUMN_self_share:
@@ -217,7 +320,8 @@ static void value_of(void *context, const void *row, unsigned column, struct val
 
 static bool silent(void *context, const void *row)
 {
-    const struct tree_node *const node = tree_node(part_of(context), node_of(row));
+    (void)context;
+    const struct tree_node *const node = &((const struct tree_row *)row)->sums;
     return node->count + node->open == 0;
 }
 
@@ -279,23 +383,26 @@ static bool turn(struct tree_view *view, uint32_t node)
 /* Opens or closes the selected branch; closing a closed one goes to its parent. */
 static bool branch_action(struct tree_view *view, bool open)
 {
-    const uint32_t *const row = table_view_selected(&view->base);
+    const struct tree_row *row = table_view_selected(&view->base);
     if (!row)
         return false;
-    const struct tree_node *const node = tree_node(part_of(view), *row);
-    if (node->child != TREE_NONE && expanded(view, *row) != open)
-        return turn(view, *row);
-    if (open || node->parent == TREE_ROOT)
+    if (row->sums.child != TREE_NONE && expanded(view, row) != open)
+        return turn(view, row->node);
+    if (open || row->depth == 0)
         return false;
-    table_select(view->base.table, node->parent);
+    for (const unsigned depth = row->depth; row > view->visible && row->depth >= depth;)
+        row--;
+    table_select(view->base.table, row->node);
     return true;
 }
 
 static bool enter(struct tree_view *view)
 {
-    const uint32_t *const row = table_view_selected(&view->base);
-    if (row && tree_node(part_of(view), *row)->name < TREE_NONE - 1)
-        top_open_view(view->base.view.top, &span_detail, 0, tree_name(part_of(view), *row));
+    const struct tree_row *const row = table_view_selected(&view->base);
+    if (row && row->sums.host)
+        return turn(view, row->node);
+    if (row && tree_node(part_of(view), row->node)->name < TREE_NONE - 1)
+        top_open_view(view->base.view.top, &span_detail, 0, tree_name(part_of(view), row->node));
     return true;
 }
 
@@ -308,6 +415,12 @@ static bool tree_action(struct view *view, enum action action)
     case ACTION_expand:
     case ACTION_collapse:
         branch_action(of, action == ACTION_expand);
+        return true;
+    case ACTION_tree:
+        of->by_host = !of->by_host;
+        table_update(of->base.table);
+        if (!model_several_hosts(model_in(of)))
+            top_say(view->top, "there is one host only");
         return true;
     case ACTION_right:
     case ACTION_left:
@@ -329,7 +442,8 @@ static size_t tree_status(struct view *view, char *buffer, size_t size)
     const struct tree_sums sums = tree_sums(part_of(of));
     size_t used = table_view_status(view, buffer, size);
     if (used < size)
-        used += (size_t)snprintf(buffer + used, size - used, ", by %s", orders[of->order]);
+        used += (size_t)snprintf(buffer + used, size - used, ", by %s%s", orders[of->order],
+                                 of->by_host && model_several_hosts(model_in(of)) ? ", by host" : "");
     if (sums.orphans > 0 && used < size)
         used += (size_t)snprintf(buffer + used, size - used, ", %llu whose parent is not known",
                                  (unsigned long long)sums.orphans);
@@ -343,12 +457,13 @@ static size_t tree_status(struct view *view, char *buffer, size_t size)
 static size_t tree_copy(struct view *view, char *buffer, size_t size)
 {
     const struct tree_view *const of = (const struct tree_view *)view;
-    const uint32_t *const row = table_view_selected((struct table_view *)view);
-    uint32_t path[TREE_DEPTH_MAX + 2];
+    const struct tree_row *const row = table_view_selected((struct table_view *)view);
+    uint32_t path[TREE_DEPTH_MAX + 3];
     size_t depth = 0, used = 0;
-    for (uint32_t node = row ? *row : TREE_ROOT; node != TREE_ROOT && depth < sizeof path / sizeof *path;
+    for (uint32_t node = row ? row->node : TREE_ROOT; node != TREE_ROOT && depth < sizeof path / sizeof *path;
          node = tree_node(part_of(of), node)->parent)
-        path[depth++] = node;
+        if (row->sums.host || !tree_node(part_of(of), node)->host)
+            path[depth++] = node;
     while (depth-- > 0 && used < size)
         used += (size_t)snprintf(buffer + used, size - used, "%s%s", used ? " > " : "",
                                  tree_name(part_of(of), path[depth]));
@@ -376,7 +491,8 @@ const struct view_ops tree_view = {
     .key = 'R',
     .text = "Spans within spans, by path of names: where the time goes. + and - (or right and left) open and close a "
             "branch, < and > "
-            "change the order, Enter shows the span. A span's own time is what its children leave; those whose parent "
+            "change the order, t shows them below their hosts, Enter shows the span. A span's own time is what its "
+            "children leave; those whose parent "
             "is not open "
             "are roots, and children that outlive their parent take nothing from it.",
     .bytes = sizeof(struct tree_view),

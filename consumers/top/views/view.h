@@ -44,7 +44,7 @@ struct view {
 /* In the order of their tabs, ended by NULL. The configuration's (custom_views.h) come behind them. */
 extern const struct view_ops *const views[];
 extern const struct view_ops types_view, spans_view, tree_view, entities_view, log_view, warnings_view, processes_view,
-    output_view, help_view;
+    hosts_view, output_view, help_view;
 /* Details. */
 extern const struct view_ops span_detail, entity_detail, warning_detail;
 

@@ -33,6 +33,7 @@ static struct warnings_view *of_view(struct view *view)
 #define COLUMNS(COLUMN) \
     COLUMN(sentence, "warning", -40, 0, 0, 0, text, "what is wrong") \
     COLUMN(state, "now", 6, 0, 0, 0, text, "active, or past: it has been") \
+    COLUMN(host, "host", 12, 0, COLUMN_OF_HOSTS, 0, text, "where it is so, if there are several hosts") \
     COLUMN(since, "since", 9, 1, 0, 0, time, "when it began (past: for the last time)") \
     COLUMN(lasts, "for", 8, 1, 0, 0, duration, "how long it has lasted, or did") \
     COLUMN(count, "times", 6, 1, 0, 0, count, "how often it began") \
@@ -79,6 +80,14 @@ static void put_measure(struct value *value, const struct warning_rule *rule, do
     warning_value_text(rule->unit, number, value->text, sizeof value->text);
 }
 
+static void put_host(struct value *value, const struct model *model, uint32_t host)
+{
+    if (host == WARNING_HOSTS)
+        value_set_text(value, "several");
+    else if (host > 0 && host <= model->hosts.count)
+        value_set_text(value, model->hosts.list[host - 1].name);
+}
+
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
 {
     const struct model *const model = model_in(context);
@@ -115,6 +124,9 @@ static void value_of(void *context, const void *row, unsigned column, struct val
     case COLUMN_subject:
         value_set_text(value, warning->subject);
         break;
+    case COLUMN_host:
+        put_host(value, model, warning->host);
+        break;
     default:
         put_time(value, VALUE_time, column == COLUMN_last ? warning->last_ns : warning->first_ns);
     }
@@ -124,6 +136,11 @@ static bool silent(void *context, const void *row)
 {
     (void)context;
     return !((const struct warning *)row)->active;
+}
+
+static bool several(void *context)
+{
+    return model_several_hosts(model_in(context));
 }
 
 static enum style style_of(void *context, const void *row)
@@ -139,7 +156,8 @@ static const struct table_ops warnings_table = {.name = "warnings",
                                                 .id = id_of,
                                                 .value = value_of,
                                                 .silent = silent,
-                                                .style = style_of};
+                                                .style = style_of,
+                                                .several = several};
 
 /* ---- the view ---- */
 
