@@ -270,7 +270,7 @@ static void lost(_Atomic uint64_t *cause)
 }
 
 /* What was lost is an event too: the total so far. */
-static void tell_lost(const void *domain, uint64_t now)
+COLD static void tell_lost(const void *domain, uint64_t now)
 {
     const uint64_t total = atomic_load_explicit(&lost_all, memory_order_relaxed);
     const uint32_t event = atomic_load_explicit(&lost_event, memory_order_relaxed);
@@ -279,7 +279,7 @@ static void tell_lost(const void *domain, uint64_t now)
 }
 
 /* False: there is no ring (yet) to write it into. */
-static bool write_event(const void *domain, uint32_t state, uint64_t now, const uint64_t *payload, uint32_t words)
+HOT static bool write_event(const void *domain, uint32_t state, uint64_t now, const uint64_t *payload, uint32_t words)
 {
     if (atomic_load_explicit(&lost_all, memory_order_relaxed) != atomic_load_explicit(&lost_told, memory_order_relaxed))
         tell_lost(domain, now);
@@ -303,7 +303,7 @@ static bool take_waiting(const struct queued *event, const void *domain)
     return true;
 }
 
-static void wait_in_queue(uint32_t id, uint32_t state, const struct evtrail_arg *args)
+COLD static void wait_in_queue(uint32_t id, uint32_t state, const struct evtrail_arg *args)
 {
     uint64_t ticket;
     const bool late = atomic_load_explicit(&ended, memory_order_relaxed);
@@ -319,7 +319,7 @@ static void wait_in_queue(uint32_t id, uint32_t state, const struct evtrail_arg 
     count(&waited);
 }
 
-static void write_now(const void *domain, uint32_t id, uint32_t state, const struct evtrail_arg *args)
+HOT static void write_now(const void *domain, uint32_t id, uint32_t state, const struct evtrail_arg *args)
 {
     uint64_t payload[ITEM_WORDS_MAX];
     const uint64_t now = ocaml_monotonic_ns();

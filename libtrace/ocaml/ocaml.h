@@ -15,6 +15,9 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#define COLD __attribute__((noinline, cold))
+#define HOT __attribute__((always_inline)) inline
+
 /* How a type's events look in OCaml. */
 enum ocaml_as { AS_NONE, AS_AUTO, AS_UNIT, AS_INT, AS_BEGIN, AS_END, AS_BYTES };
 

@@ -232,7 +232,8 @@ struct known {
     _Atomic uint64_t *written;
 };
 
-static enum ocaml_written find_ring(const void *domain, struct known *known)
+/* Out of line, as are others of these: what is seldom needed is not to have its registers saved at each event. */
+COLD static enum ocaml_written find_ring(const void *domain, struct known *known)
 {
     /* O4 (acquire) pairs with O3. */
     uint8_t *base = file ? atomic_load_explicit(&file->base, memory_order_acquire) : NULL;
