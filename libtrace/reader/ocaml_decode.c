@@ -45,6 +45,16 @@ void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum e
     memset(decoder->counters, 0, sizeof(decoder->counters));
 }
 
+void evtrail_ocaml_decoder_renew(struct evtrail_ocaml_decoder *decoder)
+{
+    evtrail_eio_free(decoder->eio);
+    decoder->eio = NULL;
+    evtrail_ocaml_forwarded_free(decoder);
+    memset(decoder->users, 0, decoder->users_end * sizeof(*decoder->users));
+    decoder->users_end = 0;
+    decoder->renewed = true;
+}
+
 uint8_t evtrail_ocaml_field_type(const char *name, size_t length)
 {
     static const char *const names[] = {
@@ -408,6 +418,24 @@ static int put_custom(struct evtrail_ocaml_step *step, uint16_t type, const stru
     return 0;
 }
 
+static void user_name_make(char *made, size_t room, uint32_t id, const char *name)
+{
+    if (*name)
+        name_make(made, room, "", name, strlen(name));
+    else
+        snprintf(made, room, "ocaml.user.%u", id);
+}
+
+static uint16_t type_before(const struct evtrail_ocaml_decoder *decoder, const char *name, uint8_t kind)
+{
+    for (uint32_t id = EVTRAIL_EVENT_FIRST; id < decoder->next_id; id++) {
+        const struct evtrail_event_type *const type = decoder->schema.types[id];
+        if (type && type->kind == kind && strcmp(type->name, name) == 0)
+            return (uint16_t)id;
+    }
+    return 0;
+}
+
 static uint16_t user_type_new(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item,
                               const char *name)
 {
@@ -420,10 +448,10 @@ static uint16_t user_type_new(struct evtrail_ocaml_decoder *decoder, const struc
                   [EVTRAIL_OCAML_SPAN_END] = {EVTRAIL_KIND_end, 1, span_begin_fields},
                   [EVTRAIL_OCAML_CUSTOM] = {EVTRAIL_KIND_instant, 2, custom_fields}};
     char made[EVTRAIL_OCAML_NAME_BYTES + 16];
-    if (*name)
-        name_make(made, sizeof(made), "", name, strlen(name));
-    else
-        snprintf(made, sizeof(made), "ocaml.user.%u", item->id);
+    user_name_make(made, sizeof(made), item->id, name);
+    const uint16_t before = decoder->renewed ? type_before(decoder, made, shapes[item->type].kind) : 0;
+    if (before)
+        return before;
     return evtrail_ocaml_type_new(decoder, made, shapes[item->type].kind, EVTRAIL_LEVEL_info, shapes[item->type].fields,
                                   shapes[item->type].count, "");
 }
@@ -442,6 +470,7 @@ static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_
     struct evtrail_ocaml_user_type *const types = decoder->users[item->id];
     char name[EVTRAIL_OCAML_NAME_BYTES];
     evtrail_ocaml_map_name(decoder->map, item->id, name);
+    decoder->users_end = item->id >= decoder->users_end ? item->id + 1u : decoder->users_end;
     types[item->type].handler = handler_of(name, item->type);
     if (types[item->type].handler != HANDLER_NONE)
         return;
@@ -452,6 +481,27 @@ static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_
         types[EVTRAIL_OCAML_SPAN_END].handler = HANDLER_NONE;
         types[EVTRAIL_OCAML_SPAN_END].type = user_type_new(decoder, &end, name);
     }
+}
+
+static bool is_renamed(const struct evtrail_ocaml_decoder *decoder, uint32_t id,
+                       const struct evtrail_ocaml_user_type *user)
+{
+    char name[EVTRAIL_OCAML_NAME_BYTES], made[EVTRAIL_OCAML_NAME_BYTES + 16];
+    evtrail_ocaml_map_name(decoder->map, id, name);
+    if (user->handler != HANDLER_NONE)
+        return strcmp(evtrail_ocaml_libraries[user->handler - HANDLER_FIRST].name, name) != 0;
+    const struct evtrail_event_type *const type = user->type ? decoder->schema.types[user->type] : NULL;
+    user_name_make(made, sizeof(made), id, name);
+    return type && strcmp(type->name, made) != 0;
+}
+
+bool evtrail_ocaml_decoder_renamed(const struct evtrail_ocaml_decoder *decoder)
+{
+    for (uint32_t id = 0; id < decoder->users_end; id++)
+        for (unsigned type = 0; type <= EVTRAIL_OCAML_CUSTOM; type++)
+            if (decoder->users[id][type].handler && is_renamed(decoder, id, &decoder->users[id][type]))
+                return true;
+    return false;
 }
 
 /* `type`: of one that nobody knows more about. */

@@ -80,6 +80,8 @@ struct evtrail_ocaml_decoder {
         uint16_t type;
         uint8_t handler; /* 0: not looked up */
     } (*users)[EVTRAIL_OCAML_CUSTOM + 1]; /* [EVTRAIL_OCAML_NAMES_MAX] */
+    uint32_t users_end; /* beyond the highest id that was looked up */
+    bool renewed;       /* a program has taken over the ring: a type of the one before may do */
     struct {
         uint64_t hash; /* 0: free */
         uint16_t type;
@@ -107,6 +109,10 @@ int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evt
 void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder);
 /* From here on the numbers mean something else. */
 void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum evtrail_ocaml_release release);
+/* Another program's events follow, whose names and numbers mean something else. */
+void evtrail_ocaml_decoder_renew(struct evtrail_ocaml_decoder *decoder);
+/* Whether a user event has another name than the one that it was known by. */
+bool evtrail_ocaml_decoder_renamed(const struct evtrail_ocaml_decoder *decoder);
 void evtrail_ocaml_lane_init(struct evtrail_ocaml_lane *lane, uint32_t index);
 /* Translates one item, into none or several events. -ENOMEM. */
 int evtrail_ocaml_decode(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);

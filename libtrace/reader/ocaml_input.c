@@ -36,6 +36,7 @@ struct ring {
     uint64_t lost_words;    /* not told yet */
     uint64_t events_before; /* made of it so far, and missed */
     uint64_t chunks;
+    bool renewed; /* what another ring was told: the next taking over that is seen here is that one */
 };
 
 struct ocaml_input {
@@ -95,6 +96,22 @@ static void settle_release(struct ocaml_input *in, const uint64_t *words, size_t
         (in->evidence.high && !in->evidence.low) || (in->evidence.low && in->evidence.late) || in->items > TELLS_ENOUGH;
 }
 
+static void find_release(struct ocaml_input *in, uint32_t pid)
+{
+    const char *const said = in->input.reader->options.ocaml_version;
+    char path[64], version[48] = "";
+    if (said)
+        snprintf(version, sizeof(version), "%s", said);
+    else if (pid) {
+        snprintf(path, sizeof(path), "/proc/%u/exe", pid);
+        evtrail_ocaml_version_find(path, version, sizeof(version));
+    }
+    in->said = in->settled = said != NULL;
+    in->decoder.release = evtrail_ocaml_release_of(version);
+    if (in->decoder.release == EVTRAIL_OCAML_UNKNOWN && !in->map.names)
+        in->decoder.release = EVTRAIL_OCAML_5_2; /* no place for names: 5.0 */
+}
+
 /* ---- rings ---- */
 
 static struct ring *ring_of(struct ocaml_input *in, uint32_t index)
@@ -111,10 +128,12 @@ static struct ring *ring_of(struct ocaml_input *in, uint32_t index)
 
 static bool has_more(const struct ocaml_input *in, uint32_t index)
 {
+    const struct ring *const ring = in->rings[index];
+    if (ring)
+        return ring->lost_words || evtrail_ocaml_ring_has(&ring->ring, &in->map);
     uint64_t head, tail;
     evtrail_ocaml_map_cursors(&in->map, index, &head, &tail);
-    const struct ring *const ring = in->rings[index];
-    return ring ? tail != ring->ring.at || ring->lost_words : tail != 0;
+    return tail != 0;
 }
 
 static uint64_t estimate(const struct ring *ring, uint64_t words)
@@ -208,17 +227,62 @@ static void took(struct ring *ring, const struct evtrail_ocaml_copy *copy, size_
     ring->lost_words += all ? copy->behind : 0;
 }
 
-/* One chunk of a ring into `words`. 1, or 0: there is nothing. */
-static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
+/* ---- programs that replace others ---- */
+
+static void end_of_size(struct ocaml_input *in)
+{
+    struct evtrail_fault fault;
+    in->dead = true;
+    evtrail_reader_fault(in->input.reader,
+                         evtrail_fault_set(&fault, -EBADMSG,
+                                           "%s: taken over by a program with rings of another size: attach to it again",
+                                           in->path),
+                         &fault);
+}
+
+/* Names, numbers and whatever else is known of the program before mean nothing any more. Each ring shows it for itself, the first of them counts. */
+static void begin_program(struct ocaml_input *in, struct ring *ring, bool seen_by_all)
+{
+    const uint64_t serial = ring->lane.serial;
+    const uint32_t gap = ring->lane.gap;
+    evtrail_ocaml_lane_init(&ring->lane, ring->ring.index);
+    ring->lane.serial = serial;
+    ring->lane.gap = gap + 1;
+    if (ring->renewed) {
+        ring->renewed = false;
+        return;
+    }
+    for (uint32_t i = 0; seen_by_all && i < in->map.domains; i++)
+        if (in->rings[i] && in->rings[i] != ring)
+            in->rings[i]->renewed = in->rings[i]->ring.at != 0;
+    if (!evtrail_ocaml_map_same(&in->map))
+        end_of_size(in);
+    evtrail_ocaml_decoder_renew(&in->decoder);
+    const enum evtrail_ocaml_release before = in->decoder.release;
+    in->evidence = (struct evtrail_ocaml_evidence){0};
+    in->items = 0;
+    find_release(in, in->dead ? 0 : in->source.pid);
+    if (in->decoder.release == EVTRAIL_OCAML_UNKNOWN)
+        in->decoder.release = before;
+    evtrail_ocaml_decoder_release(&in->decoder, in->decoder.release);
+}
+
+/* One chunk of a ring into `words`. 1; 0: there is nothing; -EAGAIN: there may be more, of another program. */
+static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
 {
     struct evtrail_ocaml_copy copy = {.words = in->copied};
+    const uint64_t at = ring->ring.at;
     if (!evtrail_ocaml_ring_copy(&ring->ring, &in->map, &copy) && !ring->lost_words)
         return 0;
     if (copy.impossible)
         tell_fault(in, ring, copy.at, "its ends contradict each other");
     if (!in->settled && copy.count)
         settle_release(in, copy.words, copy.count);
+    if (copy.anew) {
+        const uint64_t left = evtrail_ocaml_ring_left(&in->map, ring->ring.index, at, ring->last_ns);
+        copy.lost = left > copy.lost ? left : copy.lost;
+    }
     const uint64_t lost = copy.lost + ring->lost_words, since = ring->last_ns;
     uint64_t reference = first_time(ring, &copy);
     struct evtrail_ocaml_step step = {
@@ -234,9 +298,14 @@ static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_w
         const uint64_t start = evtrail_source_ticks(&in->source, (int64_t)in->source.start_realtime_ns);
         evtrail_ocaml_gap(&step, lost, chunk->missed, since ? since : start);
     }
+    if (copy.anew && !lost)
+        evtrail_eio_gap(&step);
+    /* A ring that went round while nobody looked shows it by its names alone. */
+    if (copy.anew || (copy.lost && evtrail_ocaml_decoder_renamed(&in->decoder)))
+        begin_program(in, ring, copy.anew);
     took(ring, &copy, translate(in, ring, &copy, &step, 0, OUT_WORDS_MAX));
     if (!step.events && !lost)
-        return 0;
+        return copy.anew ? -EAGAIN : 0;
     describe(in, ring, chunk);
     ring->chunks++;
     ring->events_before += step.events;
@@ -245,6 +314,16 @@ static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_w
     chunk->words = words->at;
     chunk->words_count = words->count;
     return 1;
+}
+
+/* 1, or 0: there is nothing. */
+static int read_ring(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
+                     struct evtrail_chunk *chunk)
+{
+    int result = read_some(in, ring, words, chunk);
+    for (int programs = 0; result == -EAGAIN && programs < 3; programs++)
+        result = read_some(in, ring, words, chunk);
+    return result > 0;
 }
 
 /* ---- the process ---- */
@@ -666,22 +745,6 @@ static bool has_wrapped(const struct ocaml_input *in)
     return false;
 }
 
-static void find_release(struct ocaml_input *in, uint32_t pid)
-{
-    const char *const said = in->input.reader->options.ocaml_version;
-    char path[64], version[48] = "";
-    if (said)
-        snprintf(version, sizeof(version), "%s", said);
-    else if (pid) {
-        snprintf(path, sizeof(path), "/proc/%u/exe", pid);
-        evtrail_ocaml_version_find(path, version, sizeof(version));
-    }
-    in->said = in->settled = said != NULL;
-    in->decoder.release = evtrail_ocaml_release_of(version);
-    if (in->decoder.release == EVTRAIL_OCAML_UNKNOWN && !in->map.names)
-        in->decoder.release = EVTRAIL_OCAML_5_2; /* no place for names: 5.0 */
-}
-
 static void describe_source(struct ocaml_input *in, uint32_t pid, uint32_t named_pid)
 {
     struct evtrail_source *const source = &in->source;
@@ -742,10 +805,8 @@ static void skip_to_now(struct ocaml_input *in)
         uint64_t head, tail;
         evtrail_ocaml_map_cursors(&in->map, i, &head, &tail);
         struct ring *const ring = tail ? ring_of(in, i) : NULL;
-        if (ring) {
-            ring->ring.begun = true;
-            ring->ring.at = tail;
-        }
+        if (ring)
+            evtrail_ocaml_ring_skip(&ring->ring, &in->map);
     }
 }
 

@@ -21,6 +21,7 @@ enum { VERSION, DOMAINS, HEADER_BYTES, RING_BYTES, RING_WORDS, HEADERS, DATA, NA
 
 enum { LOOKS = 100, RING_HEADER_BYTES_MIN = 16, RING_HEADER_BYTES_MAX = 4096, NAMES_BYTES = 8192 * 128 };
 static const uint64_t ring_words_max = UINT64_C(1) << 30;
+static const uint64_t position_max = UINT64_C(1) << 58; /* nine years of a thousand million words a second */
 
 bool evtrail_ocaml_is_header(const void *bytes, size_t size)
 {
@@ -79,6 +80,20 @@ static bool is_ready(const struct evtrail_ocaml_map *map, const uint64_t *h)
     return h[NAMES] != 0 || h[DATA] + h[DOMAINS] * h[RING_BYTES] == map->bytes;
 }
 
+static void load_header(const struct evtrail_ocaml_map *map, uint64_t h[HEADER_WORDS])
+{
+    for (int i = 0; i < HEADER_WORDS; i++) /* a copy: they may change between two looks */
+        h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
+}
+
+bool evtrail_ocaml_map_same(const struct evtrail_ocaml_map *map)
+{
+    uint64_t h[HEADER_WORDS];
+    load_header(map, h);
+    return h[DOMAINS] == map->domains && h[RING_WORDS] == map->elements && h[HEADER_BYTES] == map->header_stride &&
+           h[HEADERS] == map->headers && h[DATA] == map->data && h[NAMES] == map->names;
+}
+
 static int map_file(struct evtrail_ocaml_map *map, int fd, const char *path, struct evtrail_fault *fault)
 {
     if (fstat(fd, &map->status) < 0 || !S_ISREG(map->status.st_mode))
@@ -94,8 +109,7 @@ static int map_file(struct evtrail_ocaml_map *map, int fd, const char *path, str
     if (map->guard < 0)
         return evtrail_fault_set(fault, map->guard, "%s: too many mappings", path);
     uint64_t h[HEADER_WORDS];
-    for (int i = 0; i < HEADER_WORDS; i++) /* in a copy: they may change between two looks */
-        h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
+    load_header(map, h);
     int result = check_header(map, h, path, fault);
     if ((result < 0 && h[VERSION] == 0) || (result == 0 && !is_ready(map, h)))
         return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made, or is no ring of OCaml's", path);
@@ -176,11 +190,66 @@ static void copy_words(const struct evtrail_ocaml_map *map, uint32_t index, uint
     }
 }
 
-static bool begin_anew(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_copy *copy, uint64_t head, uint64_t tail)
+/* The stamp of the ring's first item, as long as that is there. 0: it is not, or there is none. */
+static uint64_t first_stamp(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t tail)
 {
-    copy->lost = tail >= ring->at && tail - ring->at < UINT64_C(1) << 62 ? tail - ring->at : 0;
+    if (tail < 2)
+        return 0;
+    const uint64_t stamp = __atomic_load_n(word_at(map, map->data + index * map->elements * 8) + 1, __ATOMIC_RELAXED);
+    /* O4 (fence): the stamp was loaded before the head is looked at; as O1. */
+    atomic_thread_fence(memory_order_seq_cst);
+    return cursor(map, index, 0) == 0 ? stamp : 0;
+}
+
+/* Cursors only grow, and the first stamp stays until the head moves: else it is another program's ring by now. */
+static bool is_another(const struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map, uint64_t head,
+                       uint64_t tail)
+{
+    if (!ring->begun)
+        return false;
+    if (head < ring->head || tail < ring->tail)
+        return true;
+    const uint64_t stamp = ring->first_ns && head == 0 ? first_stamp(map, ring->index, tail) : 0;
+    return stamp && stamp != ring->first_ns;
+}
+
+static void see(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map, uint64_t head, uint64_t tail)
+{
+    ring->begun = true;
+    ring->odd = 0;
+    ring->head = head;
+    ring->tail = tail;
+    if (head || !ring->first_ns)
+        ring->first_ns = head ? 0 : first_stamp(map, ring->index, tail);
+}
+
+static bool begin_another(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_copy *copy)
+{
+    copy->lost = ring->tail > ring->at ? ring->tail - ring->at : 0;
+    copy->at = copy->next = 0;
+    copy->count = 0;
+    copy->anew = true;
+    *ring = (struct evtrail_ocaml_ring){.index = ring->index, .begun = true, .faulty = ring->faulty};
+    return true;
+}
+
+static bool is_odd(const struct evtrail_ocaml_map *map, uint64_t head, uint64_t tail)
+{
+    return head > tail || tail - head > map->elements || tail > position_max;
+}
+
+/* Of a ring that begins they may be so for a moment. */
+static bool begin_behind(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_copy *copy, uint64_t head, uint64_t tail)
+{
+    const bool begins = ring->begun && ring->at == 0;
+    if (ring->odd++ < (begins ? LOOKS : 0) || (ring->begun && ring->head == head && ring->tail == tail))
+        return false;
+    ring->begun = true;
+    ring->head = head;
+    ring->tail = tail;
+    copy->lost = tail > ring->at && tail <= position_max ? tail - ring->at : 0;
     copy->impossible = true;
-    copy->at = copy->next = ring->at = head > tail ? head : tail;
+    copy->at = copy->next = ring->at = tail;
     return true;
 }
 
@@ -210,16 +279,18 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     uint64_t head, tail;
     copy->count = 0;
     copy->lost = copy->behind = 0;
-    copy->impossible = false;
+    copy->impossible = copy->anew = false;
     evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
     if (!ring->begun && tail == 0)
         return false;
-    ring->begun = true;
     /* The tail may have gone round between the two looks, if we were stopped there. */
-    for (int tries = 0; tries < LOOKS && tail - head > map->elements; tries++)
+    for (int tries = 0; tries < LOOKS && is_odd(map, head, tail); tries++)
         evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
-    if (head > tail || tail - head > map->elements || ring->at > tail)
-        return ring->at == tail && head <= tail ? false : begin_anew(ring, copy, head, tail);
+    if (is_another(ring, map, head, tail))
+        return begin_another(ring, copy);
+    if (is_odd(map, head, tail))
+        return begin_behind(ring, copy, head, tail);
+    see(ring, map, head, tail);
     const uint64_t from = ring->at < head ? head : ring->at;
     const uint64_t room = copy->room ? copy->room : EVTRAIL_OCAML_COPY_WORDS;
     size_t count = tail - from < room ? (size_t)(tail - from) : (size_t)room;
@@ -228,7 +299,10 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
      * good. It pairs with the runtime's store of the head; on ARM that store does not hold back the words' after it, so that what
      * is read there is also looked at for sense (ocaml_input.c). */
     atomic_thread_fence(memory_order_seq_cst);
-    head = cursor(map, ring->index, 0);
+    uint64_t tail_now;
+    evtrail_ocaml_map_cursors(map, ring->index, &head, &tail_now);
+    if (is_another(ring, map, head, tail_now))
+        return begin_another(ring, copy);
     uint64_t good = head > from ? head : from;
     if (good > from + count)
         good = from + count;
@@ -243,4 +317,40 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     if (from + count < tail && copy->count)
         keep_whole(copy, tail);
     return copy->lost || copy->count;
+}
+
+bool evtrail_ocaml_ring_has(const struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map)
+{
+    uint64_t head, tail;
+    evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
+    return tail != ring->at || (tail && is_another(ring, map, head, tail));
+}
+
+bool evtrail_ocaml_ring_skip(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map)
+{
+    uint64_t head, tail;
+    evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
+    if (!tail)
+        return false;
+    see(ring, map, head, tail);
+    ring->at = tail;
+    return true;
+}
+
+uint64_t evtrail_ocaml_ring_left(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t at, uint64_t since_ns)
+{
+    uint64_t words[2], head, tail, place = at & (map->elements - 1);
+    const uint64_t from = place;
+    evtrail_ocaml_map_cursors(map, index, &head, &tail);
+    while (since_ns && head == 0 && tail <= from && place + 2 <= map->elements) {
+        struct evtrail_ocaml_item item;
+        const char *why;
+        copy_words(map, index, place, words, 2);
+        const uint32_t length = evtrail_ocaml_item_take(words, map->elements - place, &item, &why);
+        if (!length || item.padding || item.time < since_ns || item.time > UINT64_C(1) << 62)
+            break;
+        since_ns = item.time;
+        place += length;
+    }
+    return place - from;
 }

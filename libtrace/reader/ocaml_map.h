@@ -39,6 +39,8 @@ bool evtrail_ocaml_is_header(const void *bytes, size_t size);
 /* -EAGAIN: it is just being made; -EBADMSG: it is none, or damaged; -ENOENT, -EACCES, -ENOMEM, -EMFILE. */
 int evtrail_ocaml_map_open(struct evtrail_ocaml_map *map, const char *path, struct evtrail_fault *fault);
 void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map);
+/* Whether the file still has the layout that it was opened with. */
+bool evtrail_ocaml_map_same(const struct evtrail_ocaml_map *map);
 /* A domain's cursors as they are now; index < domains. */
 void evtrail_ocaml_map_cursors(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t *ret_head,
                                uint64_t *ret_tail);
@@ -52,6 +54,10 @@ struct evtrail_ocaml_ring {
     uint64_t at;   /* the next word to be read */
     bool begun;    /* `at` is set */
     bool faulty;   /* a fault was told, and nothing sound was read since */
+    /* A program that replaces another by exec takes over its file: it sets the cursors to 0 and writes over what is there. */
+    uint64_t head, tail; /* as they were seen last */
+    uint64_t first_ns;   /* the stamp at word 0; 0: not known, or it is not there any more */
+    uint32_t odd;        /* looks at cursors that contradict each other, since they did not */
 };
 struct evtrail_ocaml_copy {
     uint64_t *words; /* room for `room` */
@@ -61,12 +67,19 @@ struct evtrail_ocaml_copy {
     uint64_t lost;   /* words overwritten before it, since the last call */
     uint64_t next;   /* where to go on when all of it was taken */
     uint64_t behind; /* words before `next` that nobody can find an item in */
+    bool anew;       /* another program has taken over the ring: `lost` is what is known to be left of the one before, the next call begins its own */
     bool impossible; /* the cursors contradict each other: the ring begins anew behind what is there */
 };
 /* Copies what is new, up to the room there is. ring->at stays: the caller moves it behind the last item that it took, or to copy->next. Returns
  * whether there is anything: words, or a loss. */
 bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map,
                              struct evtrail_ocaml_copy *copy);
+/* Whether a copy would have anything to say. */
+bool evtrail_ocaml_ring_has(const struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map);
+/* Passes over what is there. Whether there is anything. */
+bool evtrail_ocaml_ring_skip(struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map);
+/* Of a ring that was taken over: words that lie from `at` on and were not written over yet, whose stamps follow since_ns. */
+uint64_t evtrail_ocaml_ring_left(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t at, uint64_t since_ns);
 
 /* ---- items ---- */
 

@@ -104,6 +104,16 @@ static inline void ocaml_item(struct ocaml_builder *b, unsigned ring, bool user,
     b->words[ring] += padding + length;
 }
 
+/* As a program does that takes over the file of the one that it replaces: what is in the rings stays until it is written over. */
+static inline void ocaml_take_over(struct ocaml_builder *b)
+{
+    for (unsigned i = 0; i < OCAML_DOMAINS; i++) {
+        __atomic_store_n(&ocaml_ring_header(b, i)[0], 0, __ATOMIC_RELEASE);
+        __atomic_store_n(&ocaml_ring_header(b, i)[1], 0, __ATOMIC_RELEASE);
+        b->words[i] = 0;
+    }
+}
+
 static inline void ocaml_runtime(struct ocaml_builder *b, unsigned ring, unsigned type, unsigned id)
 {
     ocaml_item(b, ring, false, type, id, NULL, 0);

@@ -480,6 +480,57 @@ static void gap__fiber_was_running__unknown_until_seen_again(void **state)
     ocaml_builder_fini(&b);
 }
 
+static unsigned count_of(const char *text, const char *part)
+{
+    unsigned count = 0;
+    for (; (text = strstr(text, part)) != NULL; text += strlen(part))
+        count++;
+    return count;
+}
+
+/* By exec a program takes over the file, and sets the cursors to 0: however far it has come when that is noticed, its events have its own names,
+ * and what was not read of the one before is lost. */
+static void taken_over__by_another_program__its_own_names(void **state)
+{
+    static const struct {
+        int unread, then;
+    } cases[] = {{0, 1}, {0, 20}, {0, 40}, {0, 300}, {10, 5}, {10, 20}, {30, 0}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ocaml_builder b;
+        struct seen seen = {0};
+        struct evtrail_event *event;
+        ocaml_builder_init(&b, 8);
+        ocaml_name(&b, 0, "first.bytes_in");
+        for (int n = 0; n < 20; n++)
+            ocaml_int(&b, 0, 0, n);
+        ocaml_int(&b, 1, 0, 1);
+        struct evtrail_reader *const reader = open_reader(b.path, NULL);
+        for (int n = 0; n < 21; n++) {
+            assert_true(evtrail_reader_next(reader, &event) > 0);
+            take(&seen, event, true);
+        }
+        for (int n = 0; n < cases[i].unread; n++)
+            ocaml_int(&b, 0, 0, n);
+        ocaml_take_over(&b);
+        ocaml_name(&b, 0, "second.errors");
+        for (int n = 0; n < cases[i].then; n++)
+            ocaml_int(&b, 0, 0, n);
+        ocaml_int(&b, 1, 0, 1);
+        assert_true(read_all(reader, &seen, true));
+        evtrail_reader_free(reader);
+        assert_int_equal(seen.faults, 0);
+        assert_int_equal(count_of(seen.text, "first.bytes_in"), 21);
+        const unsigned lapped = cases[i].then == 300 ? (unsigned)(ocaml_ring_header(&b, 0)[0] / 3) : 0;
+        assert_in_range(count_of(seen.text, "second.errors"), cases[i].then + 1 - lapped, cases[i].then + 1);
+        if (!lapped)
+            assert_int_equal(seen.lost, cases[i].unread);
+        if (!lapped)
+            assert_int_equal(seen.lost_words, cases[i].unread * 3);
+        ocaml_builder_fini(&b);
+    }
+}
+
 struct writer {
     struct ocaml_builder *b;
     atomic_bool stop;
@@ -761,6 +812,7 @@ int main(void)
         cmocka_unit_test(versions__in_executables__found),
         cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
+        cmocka_unit_test(taken_over__by_another_program__its_own_names),
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
         cmocka_unit_test(head_moves__during_a_copy_of_part_of_a_ring__whole_items),
         cmocka_unit_test(made_just_now__at_every_step__not_yet),
