@@ -3,9 +3,9 @@
  * evtrail collect: flags and the configuration file, signals, and lines on standard error.
  */
 #include "cli.h"
-#include "outbuf.h"
 #include "ship/collect.h"
 #include "ship/net.h"
+#include "ship/serve.h"
 
 #include <evpool/loop.h>
 
@@ -16,8 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -178,54 +176,42 @@ static void catch_signals(void)
 
 /* ---- status ------------------------------------------------------------------------------------------------------------------- */
 
-static int show_answer(int fd)
-{
-    struct output out;
-    char bytes[4096];
-    ssize_t n;
-    bool body = false;
-    unsigned matched = 0;
-    if (output_init(&out, STDOUT_FILENO) < 0)
-        return fail(CODE_system, NULL, "no memory");
-    while ((n = read(fd, bytes, sizeof(bytes))) > 0) {
-        ssize_t at = 0;
-        for (; !body && at < n; at++) { /* behind the empty line */
-            matched = bytes[at] == "\r\n\r\n"[matched] ? matched + 1 : bytes[at] == '\r';
-            body = matched == 4;
-        }
-        output_write(&out, bytes + at, (size_t)(n - at));
-    }
-    const int r = output_fini(&out);
-    return r < 0 && r != -EPIPE ? (int)code_of(r) : CODE_ok;
-}
-
 static int show_status(const struct collect_options *options, bool json)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    char request[64];
-    if (!options->store[0])
+    const char *const store = options->store;
+    if (!store[0])
         return fail(CODE_usage, NULL,
                     "--status is of the collector of a store: name it by --store DIR or --config FILE");
-    const int n = snprintf(address.sun_path, sizeof(address.sun_path), "%s/.status", options->store);
-    if (n < 0 || (size_t)n >= sizeof(address.sun_path))
-        return fail(CODE_missing, options->store, "too long a path for a socket; ask by --metrics");
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0) {
-        const int error = errno;
-        if (fd >= 0)
-            close(fd);
-        return fail(error == EACCES ? CODE_permission : CODE_missing, options->store, "%s",
-                    error == EACCES ? "the collector that runs there is another user's"
-                                    : "no collector runs on this store");
+    const int r = serve_ask(store, ".status", json ? "/status.json" : "/status");
+    if (r == -ENAMETOOLONG)
+        return fail(CODE_missing, store,
+                    "too long a path for a socket; ask by --metrics, which has a page /status, too");
+    if (r == -EACCES || r == -EPERM)
+        return fail(CODE_permission, store, "the collector that runs there is another user's; ask as that user");
+    if (r == -ENOENT || r == -ENOTDIR || r == -ECONNREFUSED)
+        return fail(CODE_missing, store, "no collector runs on this store; evtrail stat %s tells what is in it", store);
+    return r < 0 ? fail(code_of(r) == CODE_ok ? CODE_io : code_of(r), store, "the collector does not answer: %s",
+                        strerror(-r))
+                 : CODE_ok;
+}
+
+/* ---- checking ----------------------------------------------------------------------------------------------------------------- */
+
+static int check(const struct collect_options *options, bool quiet)
+{
+    char *error = NULL;
+    bool running = false;
+    const int r = collect_check(options, &running, &error);
+    if (r < 0) {
+        const int code = fail(r == -EINVAL ? CODE_usage : code_of(r), NULL, "%s", error ? error : strerror(-r));
+        free(error);
+        return code;
     }
-    const int length = snprintf(request, sizeof(request), "GET %s HTTP/1.0\r\n\r\n", json ? "/status.json" : "/status");
-    int r = CODE_ok;
-    if (write(fd, request, (size_t)length) != length)
-        r = fail(CODE_io, options->store, "the collector does not answer: %s", strerror(errno));
-    else
-        r = show_answer(fd);
-    close(fd);
-    return r;
+    free(error);
+    if (!quiet)
+        puts(running ? "all is in order; a collector runs on this store, and addresses in use are taken to be its own"
+                     : "all is in order");
+    return CODE_ok;
 }
 
 /* ---- running ------------------------------------------------------------------------------------------------------------------- */
@@ -284,7 +270,6 @@ static int run(const struct collect_options *options)
 int run_collect(const struct args *args)
 {
     struct collect_options options;
-    char *error = NULL;
     command.args = args;
     if (args->operands_count > 0)
         return fail(CODE_usage, NULL, "'%s': takes no operands; -l names where to listen, --store where to store",
@@ -293,13 +278,7 @@ int run_collect(const struct args *args)
     if (r == 0 && args->set[OPT_collect_status]) {
         r = show_status(&options, args->set[OPT_json]);
     } else if (r == 0 && args->set[OPT_collect_check]) {
-        const int checked = collect_check(&options, &error);
-        if (checked < 0)
-            r = fail(checked == -EINVAL ? CODE_usage : code_of(checked), NULL, "%s",
-                     error ? error : strerror(-checked));
-        else if (!args->set[OPT_quiet])
-            puts("all is in order");
-        free(error);
+        r = check(&options, args->set[OPT_quiet]);
     } else if (r == 0) {
         r = run(&options);
     }

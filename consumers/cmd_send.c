@@ -58,14 +58,14 @@ static int config_take(struct args *args, const char *path, struct config **ret_
 
 static int setup_read(const struct args *line, struct send_setup *ret_setup)
 {
-    *ret_setup = (struct send_setup){0};
+    *ret_setup = (struct send_setup){.line = line};
     if (args_copy(&ret_setup->args, line) < 0)
         return fail(CODE_system, NULL, "out of memory");
     int code = 0;
     if (line->set[OPT_send_config])
         code = config_take(&ret_setup->args, line->text[OPT_send_config], &ret_setup->config);
     if (code == 0)
-        code = send_options_read(&ret_setup->options, &ret_setup->args);
+        code = send_options_read(ret_setup);
     if (code != 0)
         send_setup_free(ret_setup);
     return code;
@@ -89,7 +89,7 @@ int run_send(const struct args *args)
     if (code != 0)
         return code;
     if (args->set[OPT_send_check])
-        code = send_check(&setup.options);
+        code = send_check(&setup);
     else if (args->set[OPT_send_status])
         code = send_status_show(&setup.options, args->set[OPT_json]);
     else

@@ -173,19 +173,6 @@ static void on_refused(void *context, struct net_listener *listener, const struc
 
 static const struct net_listener_calls listener_calls = {.accepted = on_accepted, .refused = on_refused};
 
-/* A collector that was killed holds its addresses until the kernel has closed its ring: a moment. */
-static int listen_soon(struct collect *collect, const struct net_listener_options *options, struct net_text *ret_why)
-{
-    int r;
-    for (unsigned tries = 0; tries < 60; tries++) {
-        r = net_listener_new(&collect->listener, collect->net, options, &listener_calls, collect, ret_why);
-        if (r != -EADDRINUSE)
-            return r;
-        usleep(50000);
-    }
-    return r;
-}
-
 static int listen_on(struct collect *collect, struct net_text *ret_why)
 {
     struct net_address addresses[NET_LISTEN_MAX];
@@ -203,7 +190,7 @@ static int listen_on(struct collect *collect, struct net_text *ret_why)
         .insecure = options->insecure,
         .links_max = (unsigned)options->senders + 64, /* those above are told why */
     };
-    return listen_soon(collect, &listener, ret_why);
+    return net_listener_new_soon(&collect->listener, collect->net, &listener, &listener_calls, collect, ret_why);
 }
 
 /* ---- starting ---------------------------------------------------------------------------------------------------------------- */
@@ -224,6 +211,10 @@ static int copy_options(struct collect_options *to, const struct collect_options
 #define X(name, type, preset, when) COPY_##type(name, #name)
     COLLECT_SETTINGS(X)
 #undef X
+    for (size_t i = 0; r == 0 && i < COLLECT_SETTINGS_COUNT; i++) {
+        free(to->said[i]);
+        to->said[i] = from->said[i] ? strdup(from->said[i]) : NULL;
+    }
     return r;
 }
 
@@ -249,17 +240,8 @@ static int start(struct collect *collect, char **ret_error)
         store.context = collect;
         r = store_open(&collect->store, &store, ret_error);
     }
-    if (r == 0 && collect->options.metrics[0])
-        r = collect_serve_new(&collect->metrics, collect, collect->options.metrics, true, &why);
-    if (r == 0) {
-        char status[4200];
-        snprintf(status, sizeof(status), "unix:%s/.status", collect->options.store);
-        if (strlen(status) < 100) /* as long as a unix socket's path may be */
-            r = collect_serve_new(&collect->status, collect, status, true, &why);
-        else
-            collect_log(collect, LOG_NOTICE, "%s: too long a path for the socket of --status: there is none",
-                        collect->options.store);
-    }
+    if (r == 0)
+        r = collect_serve_start(collect, &why);
     if (r < 0)
         explain(ret_error, &why, r);
     return r;
@@ -318,8 +300,8 @@ void collect_free(struct collect *collect)
     collect->ending = true;
     evloop_timer_stop(collect->loop, &collect->timer);
     net_listener_free(collect->listener);
-    collect_serve_free(collect->status);
-    collect_serve_free(collect->metrics);
+    serve_free(collect->status);
+    serve_free(collect->metrics);
     while (collect->peers)
         collect_peer_free(collect->peers);
     net_free(collect->net); /* its links end with the loop */
@@ -363,7 +345,7 @@ bool collect_address(const struct collect *collect, unsigned index, struct net_a
 
 bool collect_metrics_address(const struct collect *collect, struct net_address *ret_address)
 {
-    return collect->metrics && collect_serve_address(collect->metrics, ret_address);
+    return collect->metrics && serve_address(collect->metrics, ret_address);
 }
 
 void collect_set_tap(struct collect *collect, struct collect_tap *tap)
@@ -447,6 +429,9 @@ int collect_reload(struct collect *collect, const struct collect_options *option
         memcpy(keep, &next.name, sizeof(keep)); \
         memcpy(&next.name, &collect->options.name, sizeof(keep)); \
         memcpy(&collect->options.name, keep, sizeof(keep)); \
+        char *const said = next.said[COLLECT_##name]; \
+        next.said[COLLECT_##name] = collect->options.said[COLLECT_##name]; \
+        collect->options.said[COLLECT_##name] = said; \
     }
 #define TAKE_reload(name)
 #define X(name, type, preset, when) TAKE_##when(name)
@@ -460,40 +445,35 @@ int collect_reload(struct collect *collect, const struct collect_options *option
     return 0;
 }
 
-int collect_check(const struct collect_options *options, char **ret_error)
+/* A collector that runs there is no fault: this is asked before SIGHUP. */
+static int check_store(const struct collect_options *options, bool *ret_running, char **ret_error)
+{
+    struct store_options store;
+    collect_store_options(&store, options);
+    const int r = store_check(&store, ret_error);
+    *ret_running = r == -EBUSY;
+    if (!*ret_running)
+        return r;
+    free(*ret_error);
+    *ret_error = NULL;
+    return 0;
+}
+
+int collect_check(const struct collect_options *options, bool *ret_running, char **ret_error)
 {
     struct net_address addresses[NET_LISTEN_MAX];
-    struct store_options store;
     struct net_text why = {""};
     struct net_tls *tls = NULL;
-    int r = collect_options_check(options, ret_error);
-    if (r < 0)
-        return r;
-    r = collect_addresses(options, addresses, NET_LISTEN_MAX, &why);
-    const int count = r;
+    int r = collect_options_check(options, ret_error), count = 0;
+    if (r == 0)
+        r = check_store(options, ret_running, ret_error);
+    if (r == 0)
+        r = count = collect_addresses(options, addresses, NET_LISTEN_MAX, &why);
     if (r >= 0)
         r = collect_tls_new(&tls, options, &why);
-    for (int i = 0; r >= 0 && !tls && !options->insecure && i < count; i++) {
-        if (net_address_is_local(&addresses[i]))
-            continue;
-        snprintf(why.text, sizeof(why.text),
-                 "%s can be reached from other machines, and there is no certificate; name --cert and --key, or a "
-                 "--psk-file, or "
-                 "say --insecure",
-                 options->listen.items[i]);
-        r = -EPERM;
-    }
+    if (r >= 0)
+        r = collect_places_check(options, addresses, (unsigned)count, tls, *ret_running, &why);
     net_tls_free(tls);
-    if (r >= 0)
-        r = collect_places_check(options, addresses, (unsigned)count, &why);
-    collect_store_options(&store, options);
-    if (r >= 0)
-        r = store_check(&store, ret_error);
-    if (r == -EBUSY) { /* it runs: this is asked before SIGHUP */
-        free(*ret_error);
-        *ret_error = NULL;
-        r = 0;
-    }
     if (r < 0)
         explain(ret_error, &why, r);
     return r < 0 ? r : 0;

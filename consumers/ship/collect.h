@@ -50,6 +50,12 @@
     X(live, flag, "yes", reload) \
     X(stop_time, duration, "10s", reload)
 
+enum collect_setting {
+#define X(name, type, value, when) COLLECT_##name,
+    COLLECT_SETTINGS(X)
+#undef X
+        COLLECT_SETTINGS_COUNT
+};
 struct collect_text_list {
     const char **items;
     size_t count;
@@ -64,7 +70,10 @@ struct collect_options {
 #define X(name, type, value, when) COLLECT_FIELD_##type(name);
     COLLECT_SETTINGS(X)
 #undef X
+    char *said[COLLECT_SETTINGS_COUNT]; /* how each was said: "--memory 1M", "FILE:LINE: memory = 1M"; NULL: not at all. Owned */
 };
+/* How a setting was said, else its flag: for messages about its value. */
+const char *collect_options_said(const struct collect_options *options, enum collect_setting setting);
 /* All at their defaults; then a file and flags set some. Texts are owned: collect_options_fini(). */
 int collect_options_init(struct collect_options *options);
 void collect_options_fini(struct collect_options *options);
@@ -81,8 +90,9 @@ struct net_address;
 /* Starts: opens the store, listens. *ret_error: an owned line that says what to do. `log` gets one line for each event of an operator's interest (no newline). */
 int collect_new(struct collect **ret_collect, struct evloop *loop, const struct collect_options *options,
                 void (*log)(void *context, int priority, const char *line), void *context, char **ret_error);
-/* What collect_new() would refuse, and nothing is changed: files are read, addresses parsed, the store looked at. A collector may run on it. */
-int collect_check(const struct collect_options *options, char **ret_error);
+/* What collect_new() would refuse, and nothing is changed: files are read, addresses bound for a moment, the store looked at. A collector may run on it
+ * (*ret_running): then addresses in use are taken to be its own. */
+int collect_check(const struct collect_options *options, bool *ret_running, char **ret_error);
 /* Settings that were read again. What needs a restart is named in *ret_error; the rest is in force. A certificate that cannot be read leaves the old one in force. */
 int collect_reload(struct collect *collect, const struct collect_options *options, char **ret_error);
 /* The i-th metrics address, where there is any. */

@@ -83,11 +83,52 @@ static bool is_key(const char *field, const char *key)
     return !*field && !*key;
 }
 
-int collect_options_set(struct collect_options *options, const char *key, const char *value)
+/* -1: there is none. */
+static int setting_of(const char *key)
 {
 #define X(name, type, preset, when) \
     if (is_key(#name, key)) \
-        return set_##type(&options->name, value);
+        return COLLECT_##name;
+    COLLECT_SETTINGS(X)
+#undef X
+    return -1;
+}
+
+static int say(struct collect_options *options, const char *place, const char *key, const char *value)
+{
+    char **said = &options->said[setting_of(key)], *text;
+    if ((place ? asprintf(&text, "%s: %s = %s", place, key, value) : asprintf(&text, "--%s %s", key, value)) < 0)
+        return -ENOMEM;
+    for (char *at = place ? text : text + strspn(text, "-"); !place && *at && *at != ' '; at++)
+        *at = *at == '_' ? '-' : *at;
+    free(*said);
+    *said = text;
+    return 0;
+}
+
+const char *collect_options_said(const struct collect_options *options, enum collect_setting setting)
+{
+    static const char *const flags[] = {
+#define X(name, type, preset, when) [COLLECT_##name] = "--" #name,
+        COLLECT_SETTINGS(X)
+#undef X
+    };
+    static char flag[40];
+    if (options->said[setting])
+        return options->said[setting];
+    snprintf(flag, sizeof(flag), "%s", flags[setting]);
+    for (char *at = flag; *at; at++)
+        *at = *at == '_' ? '-' : *at;
+    return flag;
+}
+
+int collect_options_set(struct collect_options *options, const char *key, const char *value)
+{
+#define X(name, type, preset, when) \
+    if (is_key(#name, key)) { \
+        const int r = set_##type(&options->name, value); \
+        return r < 0 ? r : say(options, NULL, key, value); \
+    }
     COLLECT_SETTINGS(X)
 #undef X
     return -ENOENT;
@@ -136,6 +177,8 @@ void collect_options_fini(struct collect_options *options)
 #define X(name, type, preset, when) free_##type(&options->name);
     COLLECT_SETTINGS(X)
 #undef X
+    for (size_t i = 0; i < COLLECT_SETTINGS_COUNT; i++)
+        free(options->said[i]);
     memset(options, 0, sizeof(*options));
 }
 
@@ -155,20 +198,63 @@ static int refuse_key(const struct config *config, const char *key, const char *
     return -EINVAL;
 }
 
+static int refuse_section(const char *path, const char *section, char **ret_error)
+{
+    if (asprintf(ret_error, "%s: no section [%s]; settings of evtrail collect stand behind [collect]", path, section) <
+        0)
+        *ret_error = NULL;
+    return -EINVAL;
+}
+
 int collect_options_read(struct collect_options *options, const char *path, char **ret_error)
 {
     struct config *config;
-    const char *key, *value;
+    const char *section, *key, *value;
     int r = config_load(&config, path, ret_error);
     if (r < 0)
         return r;
+    for (size_t i = 0; r == 0 && (section = config_section(config, i)); i++)
+        if (strcmp(section, "collect") != 0 && strcmp(section, "send") != 0)
+            r = refuse_section(path, section, ret_error);
     for (size_t i = 0; r == 0 && (key = config_key(config, "collect", i, &value)); i++) {
         r = collect_options_set(options, key, value);
+        if (r == 0)
+            r = say(options, config_place(config, "collect", key), key, value);
         if (r < 0 && r != -ENOMEM)
             r = refuse_key(config, key, value, r, ret_error);
     }
     config_free(config);
     return r;
+}
+
+static int refuse(char **ret_error, const struct collect_options *options, enum collect_setting setting,
+                  const char *what)
+{
+    if (asprintf(ret_error, "%s: %s", collect_options_said(options, setting), what) < 0)
+        *ret_error = NULL;
+    return -EINVAL;
+}
+
+/* Limits that leave no room for what they limit. */
+static int check_limits(const struct collect_options *options, char **ret_error)
+{
+    if (options->batch_size < WIRE_PAYLOAD_LEAST)
+        return refuse(ret_error, options, COLLECT_batch_size, "no sender could be served; at least 64K");
+    if (options->senders == 0)
+        return refuse(ret_error, options, COLLECT_senders, "lets nobody in; at least 1");
+    if (options->memory && options->memory < options->batch_size)
+        return refuse(ret_error, options, COLLECT_memory,
+                      "less than one batch; say as much as --batch-size (3M) at least, or lower that");
+    if (options->rotate_size && options->rotate_size < WIRE_PAYLOAD_LEAST)
+        return refuse(ret_error, options, COLLECT_rotate_size, "each batch would be a file; at least 64K");
+    const uint64_t part = options->rotate_size ? options->rotate_size : UINT64_C(64) << 20;
+    static const char small[] = "less than one file (--rotate-size, 64M if it is not said), so that each would be "
+                                "deleted as soon as it is whole; raise it, or lower --rotate-size";
+    if (options->keep_size && options->keep_size < part)
+        return refuse(ret_error, options, COLLECT_keep_size, small);
+    if (options->process_keep_size && options->process_keep_size < part)
+        return refuse(ret_error, options, COLLECT_process_keep_size, small);
+    return 0;
 }
 
 int collect_options_check(const struct collect_options *options, char **ret_error)
@@ -185,12 +271,8 @@ int collect_options_check(const struct collect_options *options, char **ret_erro
         what = "--crl is of certificates that --client-ca signed; name that, too";
     else if (options->client_name.count && !options->client_ca[0])
         what = "--client-name is for certificates that --client-ca signed; name that, too";
-    else if (options->batch_size < WIRE_PAYLOAD_LEAST)
-        what = "--batch-size is less than 64K, and no sender could be served";
-    else if (options->senders == 0)
-        what = "--senders 0 lets nobody in";
     if (!what)
-        return 0;
+        return check_limits(options, ret_error);
     *ret_error = strdup(what);
     return -EINVAL;
 }

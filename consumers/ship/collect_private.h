@@ -9,6 +9,7 @@
 #include "ship/live.h"
 #include "ship/net.h"
 #include "ship/receiver.h"
+#include "ship/serve.h"
 
 #include <stdatomic.h>
 #include <stdio.h>
@@ -51,8 +52,6 @@ struct collect_peer {
     bool offset_known;
 };
 
-struct collect_serve; /* metrics and status */
-
 /* Of its own, as it may be queued in the loop when the collector ends. */
 struct collect_wake {
     struct evloop_post post; /* first */
@@ -71,7 +70,7 @@ struct collect {
     struct net *net;
     struct net_tls *tls;
     struct net_listener *listener;
-    struct collect_serve *status, *metrics;
+    struct serve *status, *metrics;
     struct store *store;
     struct store_checker *checker;
     struct collect_options options;
@@ -113,14 +112,13 @@ bool collect_is_watched(const struct collect_peer *peer);
 void collect_watch_changed(struct collect *collect);
 void collect_watch_tell(struct collect *collect);
 
-/* ---- collect_serve.c: answers GET with one page, on a socket of its own ---- */
-/* Whether the metrics, and unix sockets, can be where they are wanted; -errno. */
-int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count,
+/* ---- collect_serve.c ---- */
+#define COLLECT_STATUS_SOCKET ".status" /* in the store */
+/* Metrics and status are served from now on. */
+int collect_serve_start(struct collect *collect, struct net_text *ret_why);
+/* Whether listeners, metrics and status can be where they are wanted; -errno. `running`: a collector has the store, and what is in use is taken to be its own. */
+int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count, struct net_tls *tls, bool running,
                          struct net_text *ret_why);
-int collect_serve_new(struct collect_serve **ret_serve, struct collect *collect, const char *address, bool local_only,
-                      struct net_text *ret_why);
-void collect_serve_free(struct collect_serve *serve);
-bool collect_serve_address(const struct collect_serve *serve, struct net_address *ret_address);
 
 /* ---- collect_tls.c ---- */
 /* The names are freed by the caller. */

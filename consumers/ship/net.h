@@ -213,6 +213,11 @@ struct net_listener_calls {
 /* Binds at once. A unix socket's file that nobody listens on is replaced. -EINVAL, -EPERM (plain off loopback), -EADDRINUSE, -EACCES, ...; *ret_why. */
 int net_listener_new(struct net_listener **ret_listener, struct net *net, const struct net_listener_options *options, const struct net_listener_calls *calls,
                      void *context, struct net_text *ret_why);
+/* The same; waits up to 3 s for an address that is in use: one who was killed holds it until the kernel has closed its ring. */
+int net_listener_new_soon(struct net_listener **ret_listener, struct net *net, const struct net_listener_options *options, const struct net_listener_calls *calls,
+                          void *context, struct net_text *ret_why);
+/* Whether all of these listeners could be made, beside each other. Binds what leaves nothing behind, for a moment; makes no file. As net_listener_new(). */
+int net_listeners_check(const struct net_listener_options *options, unsigned count, struct net_text *ret_why);
 /* Closes its sockets, and the links that are not ready; others stay their owners'. No callback of it comes any more. NULL is accepted. */
 void net_listener_free(struct net_listener *listener);
 /* No more connections; those that are there stay. For a graceful stop. */

@@ -52,7 +52,10 @@ static int cannot(const struct net_address *address, const char *what, int error
 {
     char where[NET_HOST_BYTES + 32], text[80];
     net_address_print(address, where, sizeof(where));
-    const char *hint = error == EADDRINUSE      ? "; another program listens there, or another collector"
+    const char *hint = error == EADDRINUSE
+                           ? "; another program listens there, or another collector: name another address"
+                       : error == EEXIST        ? "; what is there is no socket: remove it, or name another path"
+                       : error == ENOENT        ? "; its directory is not there: make it first"
                        : error == EACCES        ? "; ports below 1024 and others' folders need more rights"
                        : error == EADDRNOTAVAIL ? "; no interface has this address"
                                                 : "";
@@ -153,14 +156,42 @@ static void remove_dead(const struct sockaddr_un *address, socklen_t bytes)
     close(fd);
 }
 
+/* Whether a socket could be made there: 0 or an errno. Changes nothing. */
+static int unix_obstacle(const struct sockaddr_un *address, socklen_t bytes)
+{
+    char folder[sizeof(address->sun_path) + 1];
+    struct stat status;
+    snprintf(folder, sizeof(folder), "%.*s", (int)sizeof(address->sun_path), address->sun_path);
+    char *const end = strrchr(folder, '/');
+    if (end)
+        end[end == folder] = '\0';
+    if (access(end ? folder : ".", W_OK | X_OK) < 0)
+        return errno;
+    if (lstat(address->sun_path, &status) < 0)
+        return errno == ENOENT ? 0 : errno;
+    if (!S_ISSOCK(status.st_mode))
+        return EEXIST;
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    const bool dead = connect(fd, (const struct sockaddr *)address, bytes) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return dead ? 0 : EADDRINUSE;
+}
+
 static int open_unix(struct net_listener *listener, const struct net_address *address, mode_t mode,
                      struct net_text *ret_why)
 {
     struct sockaddr_un to;
     struct stat status;
     const socklen_t bytes = unix_address(address, &to);
+    const int obstacle = to.sun_path[0] ? unix_obstacle(&to, bytes) : 0;
     if (listener->sockets_count == NET_LISTEN_MAX)
         return net_say(ret_why, -E2BIG, "more than %d addresses to listen on", NET_LISTEN_MAX);
+    if (obstacle)
+        return cannot(address, "listen", obstacle, ret_why);
+    if (listener->checking && to.sun_path[0])
+        return 0;
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return cannot(address, "make a socket", errno, ret_why);

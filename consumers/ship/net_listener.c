@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define AGAIN_NS (NET_SECOND_NS / 10)
-enum { LINKS_MAX = 16384, HANDSHAKES_MAX = 1024, DESCRIPTORS_FOR_OTHERS = 64 };
+enum { LINKS_MAX = 16384, HANDSHAKES_MAX = 1024, DESCRIPTORS_FOR_OTHERS = 64, SOON_TRIES = 60, SOON_US = 50000 };
 
 static void on_accept(struct evloop_op *op, int result);
 
@@ -243,6 +243,53 @@ int net_listener_new(struct net_listener **ret_listener, struct net *net, const 
         accept_next(&listener->sockets[i]);
     *ret_listener = listener;
     return 0;
+}
+
+int net_listener_new_soon(struct net_listener **ret_listener, struct net *net,
+                          const struct net_listener_options *options, const struct net_listener_calls *calls,
+                          void *context, struct net_text *ret_why)
+{
+    int r = -EADDRINUSE;
+    for (unsigned tries = 0; r == -EADDRINUSE && tries < SOON_TRIES; tries++) {
+        if (tries)
+            usleep(SOON_US);
+        r = net_listener_new(ret_listener, net, options, calls, context, ret_why);
+    }
+    return r;
+}
+
+/* A path that is named twice: the second would find the first's socket. */
+static int check_twice(const struct net_listener_options *options, unsigned count, struct net_text *ret_why)
+{
+    for (unsigned i = 0; i < count; i++)
+        for (unsigned j = 0; j < options[i].addresses_count; j++)
+            for (unsigned k = 0; k <= i; k++)
+                for (unsigned l = 0; l < (k == i ? j : options[k].addresses_count); l++) {
+                    const struct net_address *one = &options[i].addresses[j], *other = &options[k].addresses[l];
+                    if (one->unix_socket && other->unix_socket && !strcmp(one->host, other->host))
+                        return net_say(ret_why, -EADDRINUSE, "%s: named twice; name another path", one->host);
+                }
+    return 0;
+}
+
+int net_listeners_check(const struct net_listener_options *options, unsigned count, struct net_text *ret_why)
+{
+    int r = check_twice(options, count, ret_why);
+    struct listener_socket(*sockets)[NET_LISTEN_MAX] = calloc(count, sizeof(*sockets));
+    struct net_listener *listeners = calloc(count, sizeof(*listeners));
+    if (!sockets || !listeners)
+        r = net_say(ret_why, -ENOMEM, "out of memory");
+    for (unsigned i = 0; r == 0 && i < count; i++) { /* all at once: two of them may be the same */
+        listeners[i] = (struct net_listener){
+            .tls = options[i].tls, .insecure = options[i].insecure, .checking = true, .sockets = sockets[i]};
+        r = listener_open(&listeners[i], &options[i], ret_why);
+    }
+    for (unsigned i = 0; listeners && i < count; i++)
+        for (unsigned j = 0; j < listeners[i].sockets_count; j++)
+            listener_socket_close(&listeners[i].sockets[j]);
+    free(listeners);
+    free(sockets);
+    return r;
 }
 
 void net_listener_stop(struct net_listener *listener)

@@ -23,6 +23,7 @@ struct net_listener {
     void *context;
     struct net_tls *tls;
     bool insecure, stopped, freed;
+    bool checking; /* no file is made */
     unsigned links_max, handshakes_max;
     struct net_link_options link_options;
     struct net_link *oldest, *youngest; /* that are not ready */

@@ -34,28 +34,34 @@ struct send_options {
     const char *name;                /* R: for people */
     struct spool_options spool;      /* R: caps, policies, flush time */
     const char *metrics;             /* NULL: none */
+    char metrics_said[300];          /* and how that was said: send_said() */
     int64_t drain_ns;                /* R */
     uint64_t rate_bytes;             /* R; 0: as fast as it goes */
     bool keep_sessions, quiet;
 };
-/* From flags, with the configuration's among them. 0, or an exit code after an error was printed. */
-int send_options_read(struct send_options *ret_options, const struct args *args);
 void send_options_free(struct send_options *options);
 
 struct config;
 struct send_setup {
-    struct args args; /* those of the command line, and of the configuration */
+    const struct args *line; /* the command line's */
+    struct args args;        /* those, and the configuration's */
     struct config *config;
     struct send_options options;
 };
+/* setup->options from the rest of it. 0, or an exit code after an error was printed. */
+int send_options_read(struct send_setup *setup);
+/* How an option was said, for messages about its value: "--spool-size 1M", "FILE:LINE: spool-size = 1M". Until the next call. */
+const char *send_said(const struct send_setup *setup, enum option_id option);
 void send_setup_free(struct send_setup *setup);
 
 /* ---- running --------------------------------------------------------------------------------------------------------- */
 
 /* The whole command; `read` gives the setup again, on SIGHUP. An exit code. */
 int send_run(const struct args *line, const struct send_setup *setup, int (*read)(const struct args *line, struct send_setup *ret_setup));
-/* --check: configuration, certificates, spool, and a handshake with each collector; nothing is made or changed. An exit code. */
-int send_check(const struct send_options *options);
+/* --check: configuration, sources, certificates, spool, metrics, and a handshake with each collector; nothing is made or changed. An exit code. */
+int send_check(const struct send_setup *setup);
+/* What is to be read can be named so: an exit code, after an error was printed. */
+int send_usage_check(const struct args *args);
 /* --status: asks the sender that runs on this spool. An exit code. */
 int send_status_show(const struct send_options *options, bool json);
 
@@ -114,9 +120,6 @@ unsigned send_latency_bucket(uint64_t us);
 /* Owned text, or NULL. */
 char *send_status_text(enum send_status_format format, const struct spool_stats *spool, const struct send_figures *figures,
                        const struct send_tail_figures *tail);
-/* "DIR/status.sock" as an address; false: it is too long for a unix socket. */
-bool send_status_address(const char *directory, struct net_address *ret_address);
-
 /* A line for the log: stderr, "evtrail send: ...". */
 void send_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -4,6 +4,9 @@
  */
 #include "ship/send_private.h"
 
+#include "program.h"
+#include "skeleton.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -198,26 +201,104 @@ static unsigned reach_all(const struct send_options *options)
     return reached;
 }
 
-int send_check(const struct send_options *options)
+/* ---- what is read ------------------------------------------------------------------------------------------------------ */
+
+static int no_more(const char *path, void *context)
 {
-    struct spool_options spool = options->spool;
-    struct net_address address;
-    struct net_text why = {""};
+    (void)path, (void)context;
+    return 0;
+}
+
+/* One without a session may be a program in OCaml, whose rings are its own: the reader finds those. */
+static int ocaml_find(const struct args *args, const char *name)
+{
+    struct evtrail_reader *reader = NULL;
+    const struct evtrail_reader_options options = {.bytes = sizeof options, .directory = args->text[OPT_directory]};
+    int r = evtrail_reader_new(&reader, &options);
+    if (r == 0)
+        r = evtrail_reader_add_process(reader, name);
+    evtrail_reader_free(reader);
+    return r < 0 ? r : 0;
+}
+
+static int process_check(const struct send_setup *setup, const char *name)
+{
+    const struct args *const args = &setup->args;
     char *error = NULL;
-    const int metrics = options->metrics ? send_serve_check(options->metrics, &address, &why) : 0;
-    if (metrics < 0)
-        warn(NULL, "%s", *why.text ? why.text : strerror(-metrics));
-    const int r = spool_check(options->directory, &spool, &error);
+    int r = evtrail_sessions_named(args->text[OPT_directory], name, no_more, NULL, &error), code = 0;
+    if (r == -ESRCH)
+        r = ocaml_find(args, name);
+    if (r == -ESRCH && args->set[OPT_wait])
+        r = 0;
+    if (r == -ESRCH)
+        code = fail(CODE_missing, send_said(setup, OPT_process),
+                    "%s is not traced, or does not run; evtrail ls lists those that are, --wait waits for it", name);
+    else if (r < 0)
+        code = fail(code_of(r), send_said(setup, OPT_process), "%s", error ? error : strerror(-r));
+    free(error);
+    return code;
+}
+
+static int sources_check(const struct send_setup *setup)
+{
+    const struct args *const args = &setup->args;
+    char rings[128], *rules = NULL, *settings = NULL, missing[128] = "", text[1024];
+    int code = send_usage_check(args);
+    if (code == 0)
+        code = ring_settings(args, "drop", rings, sizeof rings, &rules, &settings);
+    free(rules);
+    free(settings);
+    for (size_t i = 0; i < args->list[OPT_process].count; i++) {
+        const int one = process_check(setup, args->list[OPT_process].items[i]);
+        code = code ? code : one;
+    }
+    if (!args->program)
+        return code;
+    const int r = program_check(args->program[0]);
+    if (r < 0)
+        code = fail(CODE_missing, args->program[0], "cannot be run: %s", strerror(-r));
+    if (args->list[OPT_with].count && program_preload(args->list[OPT_with].items, args->list[OPT_with].count, text,
+                                                      sizeof text, missing, sizeof missing) < 0)
+        code =
+            fail(CODE_missing, missing,
+                 "not found beside evtrail's libraries; there are --with libc and --with ocaml, if they are installed");
+    return code;
+}
+
+/* ---- all of it --------------------------------------------------------------------------------------------------------- */
+
+static int spool_code(const struct send_options *options, bool *ret_busy)
+{
+    char *error = NULL;
+    const int r = spool_check(options->directory, &options->spool, &error);
+    *ret_busy = r == -EBUSY;
     if (r < 0)
         warn(NULL, "%s", error ? error : strerror(-r));
     else
         printf("%s: can be the spool\n", options->directory);
     free(error);
+    return r == 0 ? CODE_ok : r == -EBUSY ? CODE_system : (int)code_of(r);
+}
+
+static int metrics_code(const struct send_options *options, bool busy)
+{
+    struct net_text why = {""};
+    const int r = send_serve_check(options, busy, &why);
+    if (r < 0)
+        warn(NULL, "%s", *why.text ? why.text : strerror(-r));
+    return r == 0 ? CODE_ok : r == -EINVAL ? CODE_usage : (int)code_of(r);
+}
+
+int send_check(const struct send_setup *setup)
+{
+    const struct send_options *const options = &setup->options;
+    bool busy;
+    const int sources = sources_check(setup);
+    const int spool = spool_code(options, &busy);
+    const int metrics = metrics_code(options, busy);
     const unsigned reached = reach_all(options);
     fflush(stdout);
-    if (r < 0)
-        return (int)(r == -EBUSY ? CODE_system : code_of(r));
-    if (metrics < 0)
-        return (int)(metrics == -EINVAL ? CODE_usage : code_of(metrics));
+    if (sources || spool || metrics)
+        return sources ? sources : spool ? spool : metrics;
     return reached < options->endpoints_count ? (int)CODE_io : (int)CODE_ok;
 }

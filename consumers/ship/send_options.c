@@ -4,11 +4,26 @@
  */
 #include "ship/send.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+const char *send_said(const struct send_setup *setup, enum option_id option)
+{
+    static char said[400];
+    const char *const name = option_specs[option].name, *const text = setup->args.text[option];
+    const char *const place =
+        setup->line && setup->line->set[option] ? NULL : config_place(setup->config, "send", name);
+    if (place)
+        snprintf(said, sizeof said, "%s: %s%s%s", place, name, text ? " = " : "", text ? text : "");
+    else
+        snprintf(said, sizeof said, "--%s%s%s", name, text ? " " : "", text ? text : "");
+    return said;
+}
 
 /* Where state belongs that is one's own. */
 static int directory_find(struct send_options *options, const struct args *args)
@@ -30,8 +45,9 @@ static int directory_find(struct send_options *options, const struct args *args)
     return n < 0 ? fail(CODE_system, NULL, "out of memory") : 0;
 }
 
-static int collectors_read(struct send_options *options, const struct args *args)
+static int collectors_read(struct send_options *options, const struct send_setup *setup)
 {
+    const struct args *const args = &setup->args;
     const struct text_list *const list = &args->list[OPT_send_collector];
     struct net_text why;
     if (list->count == 0 && !args->set[OPT_send_status])
@@ -40,8 +56,8 @@ static int collectors_read(struct send_options *options, const struct args *args
         const int r = net_endpoints_parse(options->endpoints, &options->endpoints_count, list->items[i], (unsigned)i,
                                           NET_PORT, &why);
         if (r < 0)
-            return fail(CODE_usage, NULL, "--collector %s: %s", list->items[i],
-                        r == -ENOSPC ? "too many collectors" : why.text);
+            return fail(CODE_usage, send_said(setup, OPT_send_collector), "%s: %s", list->items[i],
+                        r == -ENOSPC ? "more collectors than there may be; leave some out" : why.text);
     }
     return 0;
 }
@@ -66,8 +82,9 @@ static int tls_read(struct send_options *options, const struct args *args)
     return 0;
 }
 
-static int spool_read(struct send_options *options, const struct args *args)
+static int spool_read(struct send_options *options, const struct send_setup *setup)
 {
+    const struct args *const args = &setup->args;
     struct spool_options *const spool = &options->spool;
     char *error = NULL;
     spool->max_bytes = (uint64_t)args->number[OPT_send_spool_size];
@@ -76,39 +93,46 @@ static int spool_read(struct send_options *options, const struct args *args)
     spool->flush_ns = args->number[OPT_send_flush];
     spool->level = (int)args->number[OPT_compression];
     spool->no_uring = args->set[OPT_plain_writes];
+    spool->parents = !args->set[OPT_send_spool]; /* those of a place that was named are not made */
     spool->name = options->name;
     if (args->set[OPT_compression] && (args->number[OPT_compression] < 1 || args->number[OPT_compression] > 19))
-        return fail(CODE_usage, NULL, "--compression: 1 to 19");
+        return fail(CODE_usage, send_said(setup, OPT_compression), "1 to 19");
     if (args->set[OPT_send_spool_size] && spool->max_bytes < UINT64_C(4) << 20)
-        return fail(CODE_usage, NULL, "--spool-size: at least 4M");
+        return fail(CODE_usage, send_said(setup, OPT_send_spool_size),
+                    "less than a spool's segments need; at least 4M");
+    if (args->set[OPT_send_refused_size] && spool->refused_bytes < WIRE_PAYLOAD_LEAST)
+        return fail(CODE_usage, send_said(setup, OPT_send_refused_size),
+                    "less than one batch, so that nothing that is refused would be kept; at least 64K");
     if (spool_policies_parse(args->set[OPT_send_spool_full] ? args->text[OPT_send_spool_full] : "block",
                              spool->policies, &error) < 0) {
-        const int code = fail(CODE_usage, NULL, "--spool-full: %s", error ? error : "out of memory");
+        const int code = fail(CODE_usage, send_said(setup, OPT_send_spool_full), "%s", error ? error : "out of memory");
         free(error);
         return code;
     }
     return 0;
 }
 
-int send_options_read(struct send_options *ret_options, const struct args *args)
+int send_options_read(struct send_setup *setup)
 {
-    struct send_options *const options = ret_options;
+    const struct args *const args = &setup->args;
+    struct send_options *const options = &setup->options;
     *options = (struct send_options){0};
     if (gethostname(options->host, sizeof options->host - 1) < 0)
         snprintf(options->host, sizeof options->host, "unknown");
     options->name = args->set[OPT_send_name] ? args->text[OPT_send_name] : options->host;
     options->metrics = args->text[OPT_send_metrics];
+    snprintf(options->metrics_said, sizeof options->metrics_said, "%s", send_said(setup, OPT_send_metrics));
     options->drain_ns = args->set[OPT_send_drain] ? args->number[OPT_send_drain] : INT64_C(10000000000);
     options->rate_bytes = (uint64_t)args->number[OPT_send_rate];
     options->keep_sessions = args->set[OPT_keep_sessions];
     options->quiet = args->set[OPT_quiet];
     int code = directory_find(options, args);
     if (code == 0)
-        code = collectors_read(options, args);
+        code = collectors_read(options, setup);
     if (code == 0)
         code = tls_read(options, args);
     if (code == 0)
-        code = spool_read(options, args);
+        code = spool_read(options, setup);
     if (code != 0)
         send_options_free(options);
     return code;

@@ -7,13 +7,15 @@
 
 #include "ship/net.h"
 #include "ship/send.h"
+#include "ship/serve.h"
 #include "ship/spool_private.h"
 
 #include <evtrail/evtrail.h>
 
 #include <pthread.h>
 
-enum { SEND_FLIGHT = 8192, SEND_ASKERS_MAX = 32 };
+enum { SEND_FLIGHT = 8192 };
+#define SEND_STATUS_SOCKET "status.sock" /* in the spool */
 
 /* One connection. */
 struct conn {
@@ -47,7 +49,7 @@ struct send_shipper {
     struct net *net;
     struct net_tls *tls;
     struct net_endpoints *endpoints;
-    struct net_listener *status, *metrics;
+    struct serve *status, *metrics;
     struct spool *spool;
     struct conn *conn; /* the thread's */
     struct evloop_timer timer;
@@ -71,9 +73,9 @@ int send_endpoints_new(struct net_endpoints **ret_endpoints, struct net_tls **re
                        const struct net_endpoints_calls *calls, void *context, char **ret_error);
 void send_hello_fill(struct wire_hello *hello, const struct send_options *options);
 void send_shipper_figures(struct send_shipper *shipper, struct send_figures *ret_figures, struct send_tail_figures *ret_tail);
+/* What a start would refuse of --metrics; -errno. `running`: a sender uses the spool, and has its address. */
+int send_serve_check(const struct send_options *options, bool running, struct net_text *why);
 /* Who asks for status and metrics is answered. */
-/* What a start would refuse of --metrics; -errno. */
-int send_serve_check(const char *metrics, struct net_address *ret_address, struct net_text *why);
 int send_serve_start(struct send_shipper *shipper, const struct send_options *options, char **ret_error);
 void send_serve_stop(struct send_shipper *shipper);
 

@@ -11,10 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
-#include <unistd.h>
 
 struct status {
     FILE *out;
@@ -310,40 +307,21 @@ char *send_status_text(enum send_status_format format, const struct spool_stats 
 
 /* ---- asking ---- */
 
-static int ask(int fd, const char *question)
-{
-    char buffer[4096];
-    ssize_t n = write(fd, question, strlen(question));
-    bool any = false;
-    while (n > 0 && (n = read(fd, buffer, sizeof buffer)) > 0) {
-        any = true;
-        if (fwrite(buffer, 1, (size_t)n, stdout) != (size_t)n)
-            return -EIO;
-    }
-    return n < 0 ? -errno : any ? fflush(stdout) : -EPIPE;
-}
-
 int send_status_show(const struct send_options *options, bool as_json)
 {
-    struct net_address address;
-    struct sockaddr_un name = {.sun_family = AF_UNIX};
-    if (!send_status_address(options->directory, &address))
-        return fail(CODE_usage, options->directory, "too long a path for a socket; ask for --metrics instead");
-    snprintf(name.sun_path, sizeof name.sun_path, "%s/status.sock", options->directory);
-    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    const struct timeval limit = {.tv_sec = 10};
-    if (fd < 0)
-        return fail(CODE_system, NULL, "no socket: %s", strerror(errno));
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    int r = connect(fd, (const struct sockaddr *)&name, sizeof name) < 0 ? -errno : 0;
-    if (r == 0)
-        r = ask(fd, as_json ? "json\n" : "status\n");
-    close(fd);
-    if (r == -ENOENT || r == -ECONNREFUSED) {
+    const char *const spool = options->directory;
+    const int r = serve_ask(spool, SEND_STATUS_SOCKET, as_json ? "/status.json" : "/status");
+    if (r == -ENAMETOOLONG)
+        return fail(CODE_usage, spool, "too long a path for a socket; ask by --metrics, which has a page /status, too");
+    if (r == -EACCES || r == -EPERM)
+        return fail(CODE_permission, spool, "the spool is another user's; ask as that user");
+    if (r == -ENOENT || r == -ENOTDIR || r == -ECONNREFUSED) {
         if (as_json)
             puts("{\"running\":false}");
-        return fail(CODE_missing, options->directory,
-                    "no evtrail send runs on this spool; what is in it is read by evtrail stat %s", options->directory);
+        return fail(CODE_missing, spool, "no evtrail send runs on this spool; what is in it is read by evtrail stat %s",
+                    spool);
     }
-    return r < 0 ? fail(code_of(r), name.sun_path, "%s", strerror(-r)) : CODE_ok;
+    return r < 0 ? fail(code_of(r) == CODE_ok ? CODE_io : code_of(r), spool, "the sender does not answer: %s",
+                        strerror(-r))
+                 : CODE_ok;
 }

@@ -243,18 +243,6 @@ static int tail_close(struct sink *sink, struct consumer *consumer)
 
 /* ---- all of it ---- */
 
-/* The parents of the default place are made, those of one that was named are not. */
-static void parents_make(const char *directory)
-{
-    char path[1100];
-    snprintf(path, sizeof path, "%s", directory);
-    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
-        *slash = '\0';
-        mkdir(path, 0700);
-        *slash = '/';
-    }
-}
-
 static int spool_begin(struct tail *tail)
 {
     struct spool_options options = tail->options->spool;
@@ -262,8 +250,6 @@ static int spool_begin(struct tail *tail)
     options.ready = on_ready;
     options.note = on_note;
     options.context = tail;
-    if (!tail->line->set[OPT_send_spool] && !tail->setup->args.set[OPT_send_spool])
-        parents_make(tail->options->directory);
     int r = spool_open(&tail->spool, tail->options->directory, &options, &error);
     if (r == 0)
         r = send_shipper_start(tail->shipper, tail->options, tail->spool, &error);
@@ -289,7 +275,7 @@ static int consume(struct tail *tail)
     return consumer_run(&consumer, &tail->sink);
 }
 
-static int usage_check(const struct args *args)
+int send_usage_check(const struct args *args)
 {
     if (args->list[OPT_with].count > 0 && !args->program)
         return fail(CODE_usage, NULL, "--with is for a program that is started: -- PROGRAM");
@@ -306,7 +292,7 @@ int send_run(const struct args *line, const struct send_setup *setup,
     struct timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     tail.figures.started_ns = (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-    int code = usage_check(&setup->args);
+    int code = send_usage_check(&setup->args);
     if (code == 0)
         code = ring_settings(&setup->args, "drop", tail.rings, sizeof tail.rings, &tail.rules, &tail.settings);
     if (code == 0) {

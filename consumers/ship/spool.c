@@ -115,26 +115,16 @@ uint64_t spool_bytes(const struct spool *spool)
 
 /* ---- open ---- */
 
-static int complain(char **ret_error, int error, const char *directory, const char *format, ...)
-{
-    char text[400];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (ret_error && asprintf(ret_error, "%s: %s", directory, text) < 0)
-        *ret_error = NULL;
-    return error;
-}
-
-static int options_take(struct spool *spool, const struct spool_options *options, char **ret_error)
+int spool_options_take(struct spool *spool, const struct spool_options *options, char **ret_error)
 {
     struct spool_options *const own = &spool->options;
     *own = *options;
     if (own->max_bytes == 0)
         own->max_bytes = UINT64_C(1) << 30;
     if (own->max_bytes < UINT64_C(4) << 20)
-        return complain(ret_error, -EINVAL, spool->directory, "a spool has at least 4 MiB (--spool-size)");
+        return spool_complain(ret_error, -EINVAL, spool->directory,
+                              "a spool of %llu bytes is less than its segments need; --spool-size is at least 4M",
+                              (unsigned long long)own->max_bytes);
     if (own->segment_bytes == 0) {
         own->segment_bytes = own->max_bytes / 64;
         own->segment_bytes = own->segment_bytes > (16 << 20) ? 16 << 20 : own->segment_bytes;
@@ -173,18 +163,19 @@ static int lock_take(struct spool *spool, char **ret_error)
 {
     char path[SPOOL_PATH_BYTES], text[32] = "";
     spool_path(spool, "lock", path);
-    spool->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    spool->lock_fd = regular_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (spool->lock_fd < 0)
-        return complain(ret_error, -errno, path, "%s; %s", strerror(errno),
-                        errno == EROFS ? "remount it writable, or name another place with --spool"
-                                       : "the spool must be writable for this user");
+        return spool_complain(ret_error, spool->lock_fd, path, "%s; %s", strerror(-spool->lock_fd),
+                              spool->lock_fd == -EROFS
+                                  ? "remount it writable, or name another place with --spool"
+                                  : "the spool must be writable for this user, or name another with --spool");
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         const int error = errno;
         if (error != EWOULDBLOCK)
-            return complain(ret_error, -error, path, "cannot be locked: %s", strerror(error));
+            return spool_complain(ret_error, -error, path, "cannot be locked: %s", strerror(error));
         const ssize_t n = pread(spool->lock_fd, text, sizeof text - 1, 0);
         text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
-        return complain(
+        return spool_complain(
             ret_error, -EBUSY, spool->directory,
             "another evtrail send uses this spool (pid %s); name another directory with --spool, or end that one",
             *text ? text : "unknown");
@@ -195,19 +186,27 @@ static int lock_take(struct spool *spool, char **ret_error)
     return 0;
 }
 
-static int directory_make(const char *directory, char **ret_error)
+static void parents_make(const char *directory)
+{
+    char path[SPOOL_PATH_BYTES];
+    snprintf(path, sizeof path, "%s", directory);
+    for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(path, 0700);
+        *slash = '/';
+    }
+}
+
+static int directory_make(const char *directory, bool parents, char **ret_error)
 {
     struct stat status;
+    if (parents)
+        parents_make(directory);
     if (mkdir(directory, 0700) < 0 && errno != EEXIST && stat(directory, &status) < 0)
-        return complain(ret_error, -errno, directory, "cannot be made: %s", strerror(errno));
-    if (stat(directory, &status) < 0)
-        return complain(ret_error, -errno, directory, "%s", strerror(errno));
-    if (!S_ISDIR(status.st_mode))
-        return complain(ret_error, -ENOTDIR, directory, "is no directory; name one with --spool");
-    if (status.st_uid != geteuid() || (status.st_mode & 022))
-        return complain(ret_error, -EACCES, directory,
-                        "belongs to another user or others may write to it; a spool is one's own (chmod go-w)");
-    return 0;
+        return spool_complain(ret_error, -errno, directory, "cannot be made: %s; %s", strerror(errno),
+                              errno == ENOENT ? "make the directory above it first, or name another with --spool"
+                                              : "name another with --spool");
+    return spool_directory_check(directory, ret_error);
 }
 
 /* The next sequence: behind all that can have been used. */
@@ -248,7 +247,9 @@ static void acked_guess(struct spool *spool)
 static int open_files(struct spool *spool, char **ret_error)
 {
     bool stream_new, state_found;
-    int r = lock_take(spool, ret_error);
+    int r = spool_files_check(spool->directory, ret_error);
+    if (r == 0)
+        r = lock_take(spool, ret_error);
     if (r < 0)
         return r;
     r = spool_stream_load(spool, &stream_new);
@@ -261,10 +262,11 @@ static int open_files(struct spool *spool, char **ret_error)
     if (r == 0)
         r = spool_refused_load(spool);
     if (r < 0)
-        return complain(ret_error, r, spool->directory, "the spool cannot be opened: %s%s", strerror(-r),
-                        r == -ENOSPC  ? "; free some space"
-                        : r == -EROFS ? "; remount it writable, or name another with --spool"
-                                      : "");
+        return spool_complain(ret_error, r, spool->directory, "the spool cannot be opened: %s; %s", strerror(-r),
+                              r == -ENOSPC ? "free some space"
+                              : r == -EROFS
+                                  ? "remount it writable, or name another with --spool"
+                                  : "look at the directory's files and the kernel's log, or name another with --spool");
     spool->next = next_sequence(spool, state_found, stream_new);
     if (!state_found)
         acked_guess(spool);
@@ -274,7 +276,10 @@ static int open_files(struct spool *spool, char **ret_error)
     r = spool_reserve(spool, spool->next + SPOOL_BATCHES_MAX);
     spool_boot_id(spool->state->boot_id);
     spool_lanes_end(spool);
-    return r < 0 ? complain(ret_error, r, spool->directory, "the spool's state cannot be written: %s", strerror(-r))
+    return r < 0 ? spool_complain(ret_error, r, spool->directory,
+                                  "the spool's file `state` cannot be written: %s; free space there, look at the "
+                                  "kernel's log, or name another with --spool",
+                                  strerror(-r))
                  : 0;
 }
 
@@ -314,10 +319,10 @@ int spool_open(struct spool **ret_spool, const char *directory, const struct spo
         spool->lanes[lane].cursor.walk.fd = -1;
     pthread_mutex_init(&spool->lock, NULL);
     int r = (size_t)snprintf(spool->directory, sizeof spool->directory, "%s", directory) < sizeof spool->directory
-                ? options_take(spool, options, ret_error)
+                ? spool_options_take(spool, options, ret_error)
                 : -ENAMETOOLONG;
     if (r == 0)
-        r = directory_make(directory, ret_error);
+        r = directory_make(directory, options->parents, ret_error);
     if (r == 0)
         r = open_files(spool, ret_error);
     if (r < 0) {
@@ -327,43 +332,6 @@ int spool_open(struct spool **ret_spool, const char *directory, const struct spo
     spool->ready = true;
     *ret_spool = spool;
     return 0;
-}
-
-int spool_check(const char *directory, const struct spool_options *options, char **ret_error)
-{
-    struct spool *const spool = calloc(1, sizeof *spool);
-    struct stat status;
-    char parent[SPOOL_PATH_BYTES];
-    if (!spool)
-        return -ENOMEM;
-    if (ret_error)
-        *ret_error = NULL;
-    snprintf(spool->directory, sizeof spool->directory, "%s", directory);
-    int r = options_take(spool, options, ret_error);
-    free(spool);
-    if (r < 0)
-        return r;
-    snprintf(parent, sizeof parent, "%s", directory);
-    if (stat(directory, &status) < 0) {
-        char *const slash = strrchr(parent, '/');
-        if (errno != ENOENT)
-            return complain(ret_error, -errno, directory, "%s", strerror(errno));
-        snprintf(slash == parent ? parent + 1 : slash ? slash : parent, slash ? 1 : 2, "%s", slash ? "" : ".");
-    } else if (!S_ISDIR(status.st_mode)) {
-        return complain(ret_error, -ENOTDIR, directory, "is no directory; name one with --spool");
-    } else if (status.st_uid != geteuid() || (status.st_mode & 022)) {
-        return complain(ret_error, -EACCES, directory,
-                        "belongs to another user or others may write to it (chmod go-w)");
-    }
-    if (access(parent, W_OK | X_OK) < 0)
-        return complain(ret_error, -errno, parent, "the spool could not be written there: %s", strerror(errno));
-    snprintf(parent, sizeof parent, "%s/lock", directory);
-    const int fd = open(parent, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0 && flock(fd, LOCK_SH | LOCK_NB) < 0)
-        r = complain(ret_error, -EBUSY, directory, "another evtrail send uses this spool");
-    if (fd >= 0)
-        close(fd);
-    return r;
 }
 
 /* ---- close ---- */

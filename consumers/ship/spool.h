@@ -68,6 +68,7 @@ struct spool_options {
     int64_t flush_ns;         /* what was taken is readable by the shipper after so long; 0: 10 ms */
     int level;                /* of zstd; 0: 1 */
     bool no_uring;            /* plain writes */
+    bool parents;             /* the directories above it are made, too */
     uint8_t policies[SPOOL_LEVELS]; /* enum spool_policy */
     const char *name;         /* shown by the collector; NULL: "" */
     /* There may be more to fetch; called by the writer's thread, at most once until the next spool_fetch() returned 0. May be NULL. */
@@ -81,7 +82,8 @@ struct spool_options {
  * aside/, the counters are found again. Cost: a look at each batch's header. On failure *ret_error (may be NULL) is an owned line that says what to do.
  * -EBUSY: another sender has it; -ENOTDIR, -EACCES, -EROFS, -ENOSPC, ...; -ENOMEM; -EINVAL: options. */
 int spool_open(struct spool **ret_spool, const char *directory, const struct spool_options *options, char **ret_error);
-/* Whether `directory` could be opened, and nothing is made or changed: exists or can be made, is ours, is not in use, has room. As spool_open(). */
+/* Whether `directory` could be opened, and nothing is made or changed: exists or can be made, is ours, is writable, is not in use, has room for a
+ * segment. As spool_open(). */
 int spool_check(const char *directory, const struct spool_options *options, char **ret_error);
 /* Flushes and closes the open segment, frees. NULL is accepted. */
 void spool_close(struct spool *spool);

@@ -49,9 +49,10 @@ int spool_write_file(const char *path, const void *bytes, size_t count)
 {
     char temporary[SPOOL_PATH_BYTES + 8];
     snprintf(temporary, sizeof temporary, "%s.tmp", path);
-    const int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    unlink(temporary);
+    const int fd = regular_open(AT_FDCWD, temporary, O_WRONLY | O_CREAT | O_EXCL, 0600);
     if (fd < 0)
-        return -errno;
+        return fd;
     int r = 0;
     for (size_t done = 0; r == 0 && done < count;) {
         const ssize_t n = write(fd, (const char *)bytes + done, count - done);
@@ -119,9 +120,9 @@ static int stream_read(struct spool *spool, const char *name)
     char path[SPOOL_PATH_BYTES], text[STREAM_TEXT] = "";
     unsigned check;
     spool_path(spool, name, path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = regular_open(AT_FDCWD, path, O_RDONLY, 0);
     if (fd < 0)
-        return -errno;
+        return fd;
     const ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     const char *const last = n > 0 ? strstr(text, "check ") : NULL;
@@ -207,8 +208,11 @@ int spool_state_load(struct spool *spool, bool *ret_found)
     struct stat status;
     spool_path(spool, "state", path);
     *ret_found = false;
-    spool->state_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (spool->state_fd < 0 || fstat(spool->state_fd, &status) < 0)
+    const int fd = regular_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
+    if (fd < 0)
+        return fd;
+    spool->state_fd = fd;
+    if (fstat(fd, &status) < 0)
         return -errno;
     *ret_found = status.st_size >= (off_t)sizeof *spool->state;
     if (!*ret_found) {

@@ -5,6 +5,7 @@
 #ifndef EVTRAIL_CONSUMERS_SHIP_SPOOL_PRIVATE_H
 #define EVTRAIL_CONSUMERS_SHIP_SPOOL_PRIVATE_H
 
+#include "ship/regular.h"
 #include "ship/spool.h"
 
 #include <evtrail/file.h>
@@ -216,6 +217,13 @@ static inline void spool_at(enum spool_point point)
     if (spool_test_point)
         spool_test_point(point);
 }
+int spool_options_take(struct spool *spool, const struct spool_options *options, char **ret_error); /* with defaults */
+/* spool_check.c */
+/* "WHERE: ..." into *ret_error (may be NULL); returns `error`. */
+int spool_complain(char **ret_error, int error, const char *where, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* Whether it is a directory of one's own; and whether what lies in it under the names of the spool's files are files. */
+int spool_directory_check(const char *directory, char **ret_error);
+int spool_files_check(const char *directory, char **ret_error);
 /* spool_files.c */
 uint64_t spool_acked_now(const struct spool *spool, unsigned lane);
 void spool_acked_set(struct spool *spool, unsigned lane, uint64_t sequence);

@@ -159,9 +159,9 @@ int spool_rings_load(struct spool *spool)
     struct head head;
     struct stat status;
     spool_path(spool, "rings", path);
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = regular_open(AT_FDCWD, path, O_RDONLY, 0);
     if (fd < 0)
-        return errno == ENOENT ? 0 : -errno;
+        return fd == -ENOENT ? 0 : fd;
     uint8_t *bytes = NULL;
     bool right = fstat(fd, &status) == 0 && status.st_size >= (off_t)sizeof head &&
                  status.st_size <= (off_t)(sizeof head + SPOOL_RINGS_MAX * sizeof(struct record));

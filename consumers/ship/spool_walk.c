@@ -16,9 +16,10 @@ enum { WINDOW = 1 << 20, WINDOW_HEADERS = 2048 };
 
 int spool_walk_open(struct spool_walk *walk, const char *path, bool whole)
 {
-    *walk = (struct spool_walk){.fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NOFOLLOW), .whole = whole};
-    if (walk->fd < 0)
-        return -errno;
+    const int fd = regular_open(AT_FDCWD, path, O_RDONLY, 0);
+    *walk = (struct spool_walk){.fd = fd, .whole = whole};
+    if (fd < 0)
+        return fd;
     walk->buffer = malloc(SPOOL_READ_BYTES);
     if (walk->buffer)
         return 0;

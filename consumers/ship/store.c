@@ -4,6 +4,8 @@
  */
 #include "ship/store_private.h"
 
+#include "ship/regular.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,7 +56,7 @@ const char *store_state_text(enum store_state state)
 
 /* ---- open and close ---------------------------------------------------------------------------------------------- */
 
-static void set_defaults(struct store_options *options)
+void store_set_defaults(struct store_options *options)
 {
     options->rotate_bytes = options->rotate_bytes ? options->rotate_bytes : 64 << 20;
     options->rotate_ns = options->rotate_ns ? options->rotate_ns : INT64_C(86400000000000);
@@ -65,26 +67,48 @@ static void set_defaults(struct store_options *options)
     options->idle_ns = options->idle_ns ? options->idle_ns : INT64_C(300000000000);
 }
 
-static void explain(char **ret_error, const char *root, int error)
+void store_explain(char **ret_error, const char *root, int error)
 {
     const char *todo = error == -EBUSY    ? "another collector stores there: stop it, or name another directory"
                        : error == -ENOENT ? "its parent directory is not there: make it first"
                        : error == -EACCES || error == -EPERM
                            ? "give this user the directory, or name one that it may write to"
-                       : error == -EROFS  ? "the file system is read-only: remount it, or name another directory"
-                       : error == -ENOSPC ? "the disk is full: free some of it"
-                                          : "the directory cannot be used";
+                       : error == -EROFS   ? "the file system is read-only: remount it, or name another directory"
+                       : error == -ENOSPC  ? "the disk is full: free some of it"
+                       : error == -ENOTDIR ? "name a directory with --store"
+                                           : "look at the kernel's log, or name another directory with --store";
     if (ret_error && !*ret_error && asprintf(ret_error, "%s: %s; %s", root, strerror(-error), todo) < 0)
         *ret_error = NULL;
 }
 
 static int lock_root(struct store *store)
 {
-    store->lock_fd = openat(store->root_fd, ".lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (store->lock_fd < 0)
-        return -errno;
+    const int fd = regular_open(store->root_fd, ".lock", O_RDWR | O_CREAT, 0600);
+    if (fd < 0)
+        return fd;
+    store->lock_fd = fd;
     if (flock(store->lock_fd, LOCK_EX | LOCK_NB) < 0)
         return errno == EWOULDBLOCK ? -EBUSY : -errno;
+    return 0;
+}
+
+/* Something else in the place of a file of ours is never followed, waited for or replaced. */
+int store_check_files(int root_fd, const char *root, char **ret_error)
+{
+    static const char *const names[] = {".lock", ".id", ".positions"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        const char *const instead = regular_instead(root_fd, names[i]);
+        if (!instead)
+            continue;
+        if (!*ret_error &&
+            asprintf(
+                ret_error,
+                "%s/%s: is %s, and the store has a file of its own there: put that back (what it leads to, if it was "
+                "moved), or name another directory with --store",
+                root, names[i], instead) < 0)
+            *ret_error = NULL;
+        return REGULAR_NOT;
+    }
     return 0;
 }
 
@@ -92,7 +116,9 @@ static int lock_root(struct store *store)
 static int read_id(struct store *store)
 {
     char text[18] = "";
-    int fd = openat(store->root_fd, ".id", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    int fd = regular_open(store->root_fd, ".id", O_RDONLY, 0);
+    if (fd < 0 && fd != -ENOENT)
+        return fd; /* another in its place would be another store to senders */
     if (fd >= 0) {
         const ssize_t n = read(fd, text, 17);
         close(fd);
@@ -104,9 +130,10 @@ static int read_id(struct store *store)
         store->id = (uint64_t)store_realtime_ns();
     store->id |= 1;
     snprintf(text, sizeof(text), "%016llx\n", (unsigned long long)store->id);
-    fd = openat(store->root_fd, ".id.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    unlinkat(store->root_fd, ".id.new", 0);
+    fd = regular_open(store->root_fd, ".id.new", O_WRONLY | O_CREAT | O_EXCL, 0640);
     if (fd < 0)
-        return -errno;
+        return fd;
     const bool written = write(fd, text, 17) == 17;
     const int r = written && renameat(store->root_fd, ".id.new", store->root_fd, ".id") == 0 ? 0 : -errno;
     close(fd);
@@ -118,12 +145,15 @@ uint64_t store_id(const struct store *store)
     return store->id;
 }
 
-static int open_root(struct store *store)
+static int open_root(struct store *store, char **ret_error)
 {
     if (mkdir(store->root, 0750) < 0 && errno != EEXIST)
         return -errno;
     store->root_fd = open(store->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return store->root_fd < 0 ? -errno : lock_root(store);
+    if (store->root_fd < 0)
+        return -errno;
+    const int r = store_check_files(store->root_fd, store->root, ret_error);
+    return r < 0 ? r : lock_root(store);
 }
 
 static void free_store(struct store *store)
@@ -164,7 +194,7 @@ static struct store *new_store(const struct store_options *options)
     }
     store->options = *options;
     store->options.root = store->root;
-    set_defaults(&store->options);
+    store_set_defaults(&store->options);
     store->root_fd = store->lock_fd = -1;
     store->last_notice = &store->notices;
     store->queue.last = &store->queue.first;
@@ -184,7 +214,7 @@ int store_open(struct store **ret_store, const struct store_options *options, ch
 {
     char *error = NULL;
     struct store *store = new_store(options);
-    int r = store ? open_root(store) : -ENOMEM;
+    int r = store ? open_root(store, &error) : -ENOMEM;
     if (r == 0)
         r = read_id(store);
     if (r == 0)
@@ -196,7 +226,7 @@ int store_open(struct store **ret_store, const struct store_options *options, ch
         store->working = r == 0;
     }
     if (r < 0) {
-        explain(&error, options->root, r);
+        store_explain(&error, options->root, r);
         if (store)
             free_store(store);
         if (ret_error)
@@ -208,41 +238,6 @@ int store_open(struct store **ret_store, const struct store_options *options, ch
     free(error);
     *ret_store = store;
     return 0;
-}
-
-int store_check(const struct store_options *options, char **ret_error)
-{
-    struct stat status;
-    char *error = NULL;
-    int r = 0;
-    if (stat(options->root, &status) < 0) {
-        char *parent = strdup(options->root);
-        char *slash = parent ? strrchr(parent, '/') : NULL;
-        if (slash)
-            slash[slash == parent] = 0;
-        r = !parent ? -ENOMEM : access(slash ? parent : ".", W_OK | X_OK) < 0 ? -errno : 0;
-        free(parent);
-    } else if (!S_ISDIR(status.st_mode)) {
-        r = -ENOTDIR;
-    } else if (access(options->root, R_OK | W_OK | X_OK) < 0) {
-        r = -errno;
-    } else {
-        const int directory = open(options->root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        const int fd = directory < 0 ? -1 : openat(directory, ".lock", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-        if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
-            r = -EBUSY;
-        if (fd >= 0)
-            close(fd);
-        if (directory >= 0)
-            close(directory);
-    }
-    if (r < 0)
-        explain(&error, options->root, r);
-    if (ret_error && error)
-        *ret_error = error;
-    else
-        free(error);
-    return r;
 }
 
 void store_close(struct store *store, int64_t deadline_ns)
@@ -275,7 +270,7 @@ void store_configure(struct store *store, const struct store_options *options)
 {
     pthread_mutex_lock(&store->mutex);
     store->next_options = *options;
-    set_defaults(&store->next_options);
+    store_set_defaults(&store->next_options);
     store->configured = true;
     pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);

@@ -51,6 +51,7 @@ enum store_event_kind {
     STORE_EVENT_damaged,  /* `number` bytes in the middle of a file are no frames */
     STORE_EVENT_crowded,  /* all processes together have more types and rings than there is memory for: `path` has many of them */
     STORE_EVENT_deleted,  /* retention deleted `path`, of `number` bytes */
+    STORE_EVENT_gone,     /* `path`, the first of `number` files, was moved away or deleted by somebody else */
 };
 struct store_event {
     enum store_event_kind kind;

@@ -116,6 +116,8 @@ struct store_tree {
     uint64_t bytes;      /* of these */
     uint64_t open_bytes; /* of those that grow, a second ago */
     uint64_t count;      /* of both */
+    int64_t look_ns;     /* no look at whether they are still there before */
+    size_t look_next;    /* index of the next one to be looked at */
 };
 
 struct store_notice {
@@ -174,6 +176,13 @@ int store_point(const char *point);
 
 int64_t store_now_ns(void); /* CLOCK_MONOTONIC */
 int64_t store_realtime_ns(void);
+
+/* ---- store.c ---- */
+void store_set_defaults(struct store_options *options);
+/* *ret_error, if nothing stands there yet: what is wrong with the root, and what to do. */
+void store_explain(char **ret_error, const char *root, int error);
+/* REGULAR_NOT: something else than a file is in the place of one of the store's. */
+int store_check_files(int root_fd, const char *root, char **ret_error);
 
 /* ---- store_name.c ---- */
 /* A path part that is safe whatever `text` is: letters, digits and .-_@+=,: of it, at most 64 bytes, no leading '.' or '-'; `otherwise` if nothing is left. */

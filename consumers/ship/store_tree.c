@@ -5,6 +5,8 @@
  */
 #include "ship/store_private.h"
 
+#include "ship/regular.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +36,7 @@ struct recovery {
     struct later *later;
     struct store_record *record; /* of the marks that are being read */
     bool failed;                 /* no memory */
+    char *error;                 /* owned: what of the tree could not be read */
 };
 
 /* ---- marks ------------------------------------------------------------------------------------------------------------ */
@@ -228,6 +231,16 @@ static int take_file(struct recovery *recovery, const char *path, const char *na
     return r < 0 ? r : 0;
 }
 
+static int blame(struct recovery *recovery, const char *path, int error)
+{
+    if (error < 0 && !recovery->error &&
+        asprintf(&recovery->error,
+                 "%s%s%s: cannot be read: %s; give this user all of the store, or look at the kernel's log",
+                 recovery->store->root, *path ? "/" : "", path, strerror(-error)) < 0)
+        recovery->error = NULL;
+    return error;
+}
+
 static int walk(struct recovery *recovery, const char *path, unsigned depth)
 {
     const int fd =
@@ -238,7 +251,7 @@ static int walk(struct recovery *recovery, const char *path, unsigned depth)
         r = -errno;
         if (fd >= 0)
             close(fd);
-        return r;
+        return blame(recovery, path, r);
     }
     for (struct dirent *entry; r == 0 && (entry = readdir(entries));) {
         char below[STORE_PATH_BYTES + 300];
@@ -252,7 +265,7 @@ static int walk(struct recovery *recovery, const char *path, unsigned depth)
         if (S_ISDIR(status.st_mode) && depth < DEPTH)
             r = walk(recovery, below, depth + 1);
         else if (depth == DEPTH)
-            r = take_file(recovery, below, entry->d_name);
+            r = blame(recovery, below, take_file(recovery, below, entry->d_name));
         else if (!strstr(entry->d_name, ".garbage-"))
             set_aside(recovery, below, "has no place in the store");
     }
@@ -265,7 +278,7 @@ static int walk(struct recovery *recovery, const char *path, unsigned depth)
 /* Lines "STREAM SEQUENCE OWNER", in hex, decimal, hex. */
 static int read_positions(struct store *store)
 {
-    const int fd = openat(store->root_fd, ".positions", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    const int fd = regular_open(store->root_fd, ".positions", O_RDONLY, 0);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
     char line[128], id[33];
     unsigned long long sequence, owner;
@@ -310,14 +323,13 @@ static unsigned print_positions(const struct store *store, FILE *file, bool orph
 
 int store_positions_write(struct store *store)
 {
-    const int fd =
-        openat(store->root_fd, ".positions.new", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0640);
+    unlinkat(store->root_fd, ".positions.new", 0);
+    const int fd = regular_open(store->root_fd, ".positions.new", O_WRONLY | O_CREAT | O_EXCL, 0640);
     FILE *file = fd < 0 ? NULL : fdopen(fd, "w");
     if (!file) {
-        const int error = errno;
         if (fd >= 0)
             close(fd);
-        return -error;
+        return fd < 0 ? fd : -ENOMEM;
     }
     pthread_mutex_lock(&store->table_lock);
     print_positions(store, file, false, print_positions(store, file, true, 0));
@@ -401,7 +413,6 @@ static void settle_positions(struct store *store)
 int store_recover(struct store *store, char **ret_error)
 {
     struct recovery recovery = {.store = store};
-    (void)ret_error;
     read_positions(store);
     int r = walk(&recovery, "", 0);
     if (r == 0)
@@ -422,6 +433,8 @@ int store_recover(struct store *store, char **ret_error)
         free(later);
     }
     free(recovery.files);
+    if (recovery.error)
+        *ret_error = recovery.error;
     if (r == 0 && !store->options.no_sync && syncfs(store->root_fd) < 0)
         r = -errno; /* what was found is acknowledged from now on: it must be on disk */
     return r;

@@ -56,6 +56,7 @@ static void collector__a_thousand_senders_at_once__all_is_stored_and_nothing_is_
         skip();
     }
     rig_open(&rig);
+    options->batch_size = 1 << 20;
     options->memory = 1 << 20; /* far less than they send: they wait their turn */
     options->open_files = 100;
     rig_start(&rig);

@@ -65,7 +65,7 @@ turned_away() { # WORDS LOG-WORDS OPTION...
     local words=$1 log=$2
     shift 2
     n=$((n + 1))
-    "$EVTRAIL_COMMAND" send -c "localhost:$port" --spool "spool$n" --check "$@" >send.log 2>&1 && { cat send.log; fail "let in: $*"; }
+    "$EVTRAIL_COMMAND" send --all -c "localhost:$port" --spool "spool$n" --check "$@" >send.log 2>&1 && { cat send.log; fail "let in: $*"; }
     grep -qF -- "$words" send.log || { cat send.log; fail "send $*: not told '$words'"; }
     for ((i = 0; i < 600; i++)); do
         [ -n "$log" ] || break
@@ -90,7 +90,7 @@ cat other.keys >>senders.keys
 sed -i 's/^client-name = .*/client-name = *.other.example.org/' collect.conf
 kill -HUP "$collector"
 for ((i = 0; i < 600; i++)); do
-    ! "$EVTRAIL_COMMAND" send -c "localhost:$port" --spool spool-reload --check --psk-file other.keys >send.log 2>&1 || break
+    ! "$EVTRAIL_COMMAND" send --all -c "localhost:$port" --spool spool-reload --check --psk-file other.keys >send.log 2>&1 || break
     sleep 0.1
 done
 send --psk-file other.keys

@@ -20,7 +20,7 @@ collector_start() {
     "$EVTRAIL_COMMAND" collect --listen "$address" --store "$folder/store" 2>>collect.log &
     collector=$!
     pids+=("$collector")
-    wait_for 60 "$EVTRAIL_COMMAND" send -c "$address" --spool "$folder/none" --check
+    wait_for 60 "$EVTRAIL_COMMAND" send --all -c "$address" --spool "$folder/none" --check
 }
 sender_start() { # ARGUMENT...
     "$EVTRAIL_COMMAND" send -c "$address" --spool "$spool" "$@" 2>>send.log &
@@ -43,11 +43,11 @@ stored() {
 }
 
 # --check touches nothing, and says what is wrong
-run 6 send -c "$address" --spool "$folder/none" --check
+run 6 send --all -c "$address" --spool "$folder/none" --check
 says 'collector'
 [ ! -e "$folder/none" ] || flop "--check made the spool"
 collector_start
-run 0 send -c "$address" --spool "$folder/none" --check
+run 0 send --all -c "$address" --spool "$folder/none" --check
 has 'reached'
 [ ! -e "$folder/none" ] || flop "--check made the spool"
 
