@@ -7,10 +7,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+enum { LOOK_FILES = 20000, LOOK_SHARE = 50 };
 
 /* ---- the closed files, oldest first --------------------------------------------------------------------------------- */
 
@@ -106,6 +109,72 @@ static void delete_file(struct store *store, size_t index)
     remove_file(&store->tree, index);
 }
 
+/* ---- what others did with them ---------------------------------------------------------------------------------------- */
+
+/* Whether it is still there; its size is taken anew. */
+static bool look_at(struct store *store, struct store_closed *file)
+{
+    struct stat status;
+    if (fstatat(store->root_fd, file->path, &status, AT_SYMLINK_NOFOLLOW) < 0)
+        return errno != ENOENT && errno != ENOTDIR;
+    store->tree.bytes += (uint64_t)status.st_size - file->bytes;
+    file->bytes = (uint64_t)status.st_size;
+    return true;
+}
+
+static void forget(struct store *store, struct store_closed *file)
+{
+    struct store_tree *tree = &store->tree;
+    note_position(store, file->path);
+    tree->bytes -= file->bytes;
+    tree->count -= tree->count > 0;
+    free(file->path);
+    file->path = NULL;
+}
+
+/* A path that is NULL was forgotten. */
+static void close_ranks(struct store_tree *tree)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < tree->files_count; i++)
+        if (at(tree, i)->path)
+            *at(tree, kept++) = *at(tree, i);
+    tree->files_count = kept;
+}
+
+/* Files that were moved away or deleted by hand count no longer, so that no other is deleted for them. Their streams' positions are kept. A part of the tree at a
+ * time, and a fiftieth of the time. */
+static void look(struct store *store)
+{
+    struct store_tree *tree = &store->tree;
+    const int64_t began = store_now_ns();
+    size_t gone = 0, count = tree->files_count < LOOK_FILES ? tree->files_count : LOOK_FILES;
+    char first[STORE_PATH_BYTES] = "";
+    if (began < tree->look_ns || !count)
+        return;
+    for (size_t i = 0; i < count; i++) {
+        struct store_closed *file = at(tree, (tree->look_next + i) % tree->files_count);
+        if (look_at(store, file))
+            continue;
+        if (!gone++)
+            snprintf(first, sizeof(first), "%s", file->path);
+        forget(store, file);
+    }
+    tree->look_next = (tree->look_next + count) % tree->files_count;
+    if (gone) {
+        close_ranks(tree);
+        tree->look_next = 0;
+        store_positions_write(store);
+        store_notice(store, STORE_EVENT_gone, first, gone, 0,
+                     "gone, %zu file%s in all: moved away or deleted by somebody else; no longer counted", gone,
+                     gone == 1 ? "" : "s");
+    }
+    const int64_t now = store_now_ns();
+    tree->look_ns = now + LOOK_SHARE * (now - began);
+}
+
+/* ---- limits ------------------------------------------------------------------------------------------------------------ */
+
 struct totals {
     uint64_t bytes, files;
 };
@@ -174,6 +243,7 @@ static struct totals of_set(const struct store *store, const char *set)
 void store_keep(struct store *store, const char *set)
 {
     const struct store_limits *source = &store->options.source;
+    look(store);
     if (set && (source->bytes || source->age_ns || source->files))
         keep_within(store, source, set, of_set(store, set));
     const struct totals all = {store->tree.bytes + store->tree.open_bytes, store->tree.count};

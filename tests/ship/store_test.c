@@ -6,8 +6,10 @@
 
 #include "layout.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 struct place {
@@ -467,6 +469,62 @@ static void store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again(
     free(feed.bytes);
 }
 
+static bool move_first(const char *path, const char *to)
+{
+    DIR *const entries = opendir(path);
+    bool moved = false;
+    for (struct dirent *entry; entries && !moved && (entry = readdir(entries));) {
+        char below[600];
+        struct stat status;
+        snprintf(below, sizeof(below), "%s/%s", path, entry->d_name);
+        if (entry->d_name[0] == '.' || lstat(below, &status) < 0)
+            continue;
+        moved = S_ISDIR(status.st_mode) ? move_first(below, to) : strstr(below, ".00001.evt") && rename(below, to) == 0;
+    }
+    if (entries)
+        closedir(entries);
+    return moved;
+}
+
+static void store__a_file_is_moved_away__counts_no_longer_and_none_is_deleted_for_it(void **state)
+{
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 40, 1000);
+    struct store *store = open_with(place, (struct store_options){.rotate_bytes = 20000, .no_sync = true});
+    struct feeder feeder;
+    struct store_stats stats, before;
+    char *const away = gen_path(place->directory, "away.evt");
+    assert_int_equal(feeder_open(&feeder, store, &feed, 1, "", "a"), 0);
+    feeder_put(&feeder, 1, 40);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    const struct tree_sum sum = tree_sum(place->root);
+    store_stats(store, &before);
+    assert_int_equal(before.tree_files, sum.files);
+    assert_true(sum.files > 2);
+    assert_true(move_first(place->root, away));
+    for (unsigned i = 0; i < 6000; i++) {
+        store_stats(store, &stats);
+        if (stats.tree_files < before.tree_files)
+            break;
+        usleep(10000);
+    }
+    assert_int_equal(stats.tree_files, sum.files - 1);
+    assert_true(stats.tree_bytes < before.tree_bytes);
+    store_dispatch(store);
+    assert_non_null(strstr(events, "moved away"));
+    const struct store_options limit = {.rotate_bytes = 20000, .keep = {.files = sum.files - 1}, .reserve_bytes = 1};
+    store_configure(store, &limit);
+    usleep(200000); /* some looks at the limits, which nothing is beyond */
+    store_stats(store, &stats);
+    assert_int_equal(stats.deleted_files, 0);
+    close_store(store);
+    assert_int_equal(tree_sum(place->root).files, sum.files - 1);
+    unlink(away);
+    free(away);
+    free(feed.bytes);
+}
+
 static void store__limits_of_one_process__leave_the_others_alone(void **state)
 {
     const struct place *place = *state;
@@ -722,6 +780,7 @@ int main(void)
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
         TEST(store__limits_below_one_file__delete_it_and_the_next_goes_on),
         TEST(store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again),
+        TEST(store__a_file_is_moved_away__counts_no_longer_and_none_is_deleted_for_it),
         TEST(store__limits_of_one_process__leave_the_others_alone),
         TEST(store__more_types_than_memory__are_left_out_and_counted),
         TEST(store__garbage_in_the_tree__is_set_aside_and_named),
