@@ -280,7 +280,11 @@ void evtrail_file_put_clocks(struct evtrail_file *file)
 {
     for (uint32_t i = 0; i < file->sources_count; i++) {
         struct evtrail_file_source *known = file->sources[i];
-        if (known && known->described && (known->gone || known->last.realtime_ns > known->written_realtime_ns))
+        if (!known || !known->described)
+            continue;
+        if (offset_is_news(known))
+            put_offset(file, known);
+        if (known->gone || known->last.realtime_ns > known->written_realtime_ns)
             put_clock(file, known, known->last);
     }
 }
@@ -289,7 +293,10 @@ void evtrail_file_end_source(struct evtrail_file *file, uint32_t number)
 {
     struct evtrail_file_source *known = file->sources[number];
     known->gone = true;
-    if (known->described && file->output && !file->stats.error)
+    if (known->described && file->output && !file->stats.error) {
+        if (offset_is_news(known)) /* known since its last batch */
+            put_offset(file, known);
         put_clock(file, known, known->last);
+    }
     free_source(file, number);
 }

@@ -83,7 +83,8 @@ static void entities__same_id_on_two_hosts_and_in_two_processes__three(void **st
         assert_int_equal(entity_phase(entities, entity) == PHASE_busy, second);
         char text[256];
         entity_filter_text(entities, entity, text, sizeof text);
-        assert_non_null(strstr(text, second ? "machine == \"web2\" && pid == 100" : "machine == \"web1\" && pid == 100"));
+        assert_non_null(
+            strstr(text, second ? "machine == \"web2\" && pid == 100" : "machine == \"web1\" && pid == 100"));
     }
     assert_int_equal(found, 3);
     assert_int_equal(active, 1);

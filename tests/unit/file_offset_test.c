@@ -136,12 +136,31 @@ static void write__offset_known_late_then_better__the_latest_counts(void **state
     gen_directory_remove(directory);
 }
 
+static void source_gone__offset_known_since_its_last_batch__told(void **state)
+{
+    char *directory = gen_directory(), *path = gen_path(directory, "a.evt");
+    struct gen_source *source = source_of(1, "web1", 0, 0);
+    source->source.clock.first.realtime_ns += AHEAD_NS;
+    source->source.clock.last.realtime_ns += AHEAD_NS;
+    struct evtrail_file *file = create(path, 0);
+    (void)state;
+    write_some(file, source, 8);
+    set_offset(source, AHEAD_NS, BOUND_NS);
+    assert_int_equal(evtrail_file_source_gone(file, &source->source), 0);
+    assert_int_equal(evtrail_file_close(file, NULL), 0);
+    check(path, "web1", AHEAD_NS, BOUND_NS);
+    free(source);
+    free(path);
+    gen_directory_remove(directory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(write__clocks_of_two_hosts__told_and_times_corrected),
         cmocka_unit_test(write__rotated__each_part_tells_the_clock),
         cmocka_unit_test(write__offset_known_late_then_better__the_latest_counts),
+        cmocka_unit_test(source_gone__offset_known_since_its_last_batch__told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,7 +40,8 @@ static const struct model *model_in(const struct hosts_view *view)
     X(rate, "events/s", 8, 1, 0, 1, rate, "events a second, lately") \
     X(events, "events", 7, 1, 0, 1, count, "events so far, that match the filter") \
     X(clock, "clock", 18, 1, 0, 0, text, \
-      "how far its clock is ahead of the collector's (- behind), and how wrong that may be; times are corrected by it; " \
+      "how far its clock is ahead of the collector's (- behind), and how wrong that may be; times are corrected by " \
+      "it; " \
       "empty: not measured") \
     X(lag, "lag", 7, 1, 0, 1, duration, "since its newest event") \
     X(lost, "lost", 7, 1, 0, 1, count, "events lost") \
@@ -184,13 +185,8 @@ static bool silent(void *context, const void *row)
     return ((const struct host *)row)->events == 0;
 }
 
-static const struct table_ops hosts_table = {.name = "hosts",
-                                             .columns = columns,
-                                             .rows = rows,
-                                             .row = row_at,
-                                             .id = id_of,
-                                             .value = value_of,
-                                             .silent = silent};
+static const struct table_ops hosts_table = {
+    .name = "hosts", .columns = columns, .rows = rows, .row = row_at, .id = id_of, .value = value_of, .silent = silent};
 
 /* ---- the view ---- */
 
@@ -261,7 +257,8 @@ const struct view_ops hosts_view = {
     .name = "hosts",
     .title = "Hosts",
     .key = 'H',
-    .text = "Where there are several hosts, or a clock was measured (or with --host): processes, events and losses of each, and how "
+    .text = "Where there are several hosts, or a clock was measured (or with --host): processes, events and losses of "
+            "each, and how "
             "far its clock was ahead of the collector's, with the bound of that. Enter looks at one only.",
     .bytes = sizeof(struct hosts_view),
     .open = hosts_open,
