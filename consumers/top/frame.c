@@ -250,26 +250,61 @@ static void draw_who(struct monitor *monitor, struct area area, int row)
     draw_pieces(&pieces, area, row, area.columns - width);
 }
 
-/* "T Types", "! Warnings(2)", or without the title. */
-static unsigned tab_text(struct monitor *monitor, unsigned tab, bool title, char *buffer, size_t size)
+/* How much of titles there is room for: of our own views all or nothing, of those of the configuration so many columns. */
+struct titles {
+    bool all;
+    int most;
+};
+#define TITLE_MOST 40
+#define TITLE_LEAST 3
+
+/* The first `most` columns, with a dot if there is more. Returns buffer. */
+static const char *title_cut(const char *title, int most, char *buffer, size_t size)
+{
+    snprintf(buffer, size, "%s", title);
+    const bool cut = text_columns(buffer) > most;
+    for (size_t end = strlen(buffer); end > 0 && text_columns(buffer) > most - cut;) {
+        while (end > 0 && ((unsigned char)buffer[end - 1] & 0xc0) == 0x80)
+            end--;
+        buffer[end ? --end : 0] = '\0';
+        while (end > 0 && buffer[end - 1] == ' ')
+            buffer[--end] = '\0';
+    }
+    if (cut && strlen(buffer) + 1 < size)
+        strcat(buffer, ".");
+    return buffer;
+}
+
+/* "T Types", "! Warnings(2)", "P Conn.", or without the title. */
+static unsigned tab_text(struct monitor *monitor, unsigned tab, struct titles titles, char *buffer, size_t size)
 {
     const struct view_ops *const ops = tab_ops(monitor, tab);
     const unsigned active = strcmp(ops->name, "warnings") == 0 ? warnings_active(top_model(&monitor->top)) : 0;
-    char key[4] = "", count[16] = "";
+    const bool own = custom_view_settings(ops) != NULL;
+    const int least = ops->key ? 0 : TITLE_LEAST;
+    const int most = own ? (titles.most > least ? titles.most : least) : titles.all ? TITLE_MOST : 0;
+    char key[4] = "", count[16] = "", title[TITLE_MOST * 4 + 2] = "";
+    if (most >= TITLE_LEAST)
+        title_cut(ops->title, most, title, sizeof title);
     if (ops->key)
-        snprintf(key, sizeof key, "%c%s", ops->key, title ? " " : "");
+        snprintf(key, sizeof key, "%c%s", ops->key, *title ? " " : "");
     if (active)
         snprintf(count, sizeof count, "(%u)", active);
-    snprintf(buffer, size, "%s%.40s%s", key, title || !ops->key ? ops->title : "", count);
+    snprintf(buffer, size, "%s%s%s", key, title, count);
     return active;
 }
 
+static struct titles titles_of(const struct monitor *monitor, unsigned tab, struct titles titles)
+{
+    return tab == monitor->tab ? (struct titles){true, TITLE_MOST} : titles;
+}
+
 /* Returns its columns with the blank before it; that behind it is the next one's. */
-static int draw_tab(struct monitor *monitor, struct area area, int row, int column, unsigned tab, bool titles)
+static int draw_tab(struct monitor *monitor, struct area area, int row, int column, unsigned tab, struct titles titles)
 {
     const bool shown = tab == monitor->tab;
-    char text[80];
-    const unsigned active = tab_text(monitor, tab, titles || shown, text, sizeof text);
+    char text[TITLE_MOST * 4 + 32];
+    const unsigned active = tab_text(monitor, tab, titles_of(monitor, tab, titles), text, sizeof text);
     monitor->tab_places[tab] = column;
     const int used = 1 + area_text(area, row, column + 1, -1,
                                    shown    ? STYLE_selected
@@ -283,22 +318,44 @@ static int draw_tab(struct monitor *monitor, struct area area, int row, int colu
     return used;
 }
 
-static int tabs_width(struct monitor *monitor, int gap)
+/* Of the tabs from `first` on. */
+static int tabs_width(struct monitor *monitor, unsigned first, struct titles titles, int gap)
 {
     int columns = 1;
     bool last_shown = false;
-    for (unsigned i = 0; tab_ops(monitor, i); i++) {
-        char text[80];
+    for (unsigned i = first; tab_ops(monitor, i); i++) {
+        char text[TITLE_MOST * 4 + 32];
         if (!tab_exists(monitor, i))
             continue;
         last_shown = i == monitor->tab; /* then its bracket wants room */
-        tab_text(monitor, i, true, text, sizeof text);
+        tab_text(monitor, i, titles_of(monitor, i, titles), text, sizeof text);
         columns += text_columns(text) + 1 + gap;
     }
     return columns - gap - !last_shown;
 }
 
-/* The tabs' titles are left out where there is no room for all, and for what is shown over one of them. */
+/* Where there is no room for all titles, our own views are told by their keys; where that is not enough, titles of the configuration's are cut,
+ * all to the same length. */
+static struct titles choose_titles(struct monitor *monitor, int room)
+{
+    struct titles titles = {true, TITLE_MOST};
+    if (tabs_width(monitor, 0, titles, 0) <= room)
+        return titles;
+    titles.all = false;
+    while (titles.most >= TITLE_LEAST && tabs_width(monitor, 0, titles, 0) > room)
+        titles.most--;
+    return titles;
+}
+
+/* The first tab, so that the one that is shown has room; those before it are reached by their keys. */
+static unsigned first_tab(struct monitor *monitor, struct titles titles, int room)
+{
+    unsigned first = 0;
+    while (first < monitor->tab && tabs_width(monitor, first, titles, 0) > room)
+        first++;
+    return first;
+}
+
 static void draw_tabs(struct monitor *monitor, struct area area, int row)
 {
     const struct view *const view = monitor->top.view;
@@ -307,11 +364,12 @@ static void draw_tabs(struct monitor *monitor, struct area area, int row)
     if (view && view->under)
         snprintf(over, sizeof over, "%s %s", view->ops->title, view->target_name);
     const int room = area.columns - (*over ? text_columns(over) + 3 : 0);
-    const bool titles = tabs_width(monitor, 0) <= room;
-    const int gap = !titles || tabs_width(monitor, 1) <= room;
+    const struct titles titles = choose_titles(monitor, room > area.columns / 2 ? room : area.columns / 2);
+    const unsigned first = first_tab(monitor, titles, area.columns);
+    const int gap = tabs_width(monitor, first, titles, 1) <= room;
     for (unsigned i = 0; i <= TABS_MAX; i++)
         monitor->tab_places[i] = -1;
-    for (unsigned i = 0; tab_ops(monitor, i); i++)
+    for (unsigned i = first; tab_ops(monitor, i); i++)
         if (tab_exists(monitor, i))
             column += draw_tab(monitor, area, row, column, i, titles) + gap;
     column += 2 - gap;

@@ -49,8 +49,8 @@ static bool put_text(struct bytes *to, struct evtrail_arg arg, uint32_t room)
     return kept == length;
 }
 
-__attribute__((noinline)) static uint32_t put_bytes(const struct payload_type *type, uint64_t now, const struct evtrail_arg *args,
-                          uint32_t words_max, uint64_t *words)
+__attribute__((noinline)) static uint32_t put_bytes(const struct payload_type *type, uint64_t now,
+                                                    const struct evtrail_arg *args, uint32_t words_max, uint64_t *words)
 {
     struct bytes to = {(uint8_t *)words, 0, words_max * 8 - 1};
     uint8_t cut = 0;
