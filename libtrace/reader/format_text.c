@@ -164,8 +164,11 @@ static void put_loss(struct evtrail_text *text, const struct evtrail_event *even
     evtrail_text_string(text, event->lost == 1 ? " event (" : " events (");
     evtrail_text_string(text, evtrail_cause_name(event->cause));
     evtrail_text_literal(text, ") in ");
-    int64_t in = (int64_t)((uint64_t)event->time - (uint64_t)event->lost_since);
-    evtrail_text_duration(text, in < 0 ? 0 : in);
+    const int64_t in = (int64_t)((uint64_t)event->time - (uint64_t)event->lost_since);
+    if (in > 0)
+        evtrail_text_duration(text, in);
+    else
+        evtrail_text_literal(text, "an unknown time");
     evtrail_text_literal(text, " ***");
     if (color)
         evtrail_text_literal(text, "\033[0m");

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OWN_LOST, OWN_ALLOC, OWN_UNKNOWN };
+enum { OWN_LOST, OWN_ALLOC, OWN_UNKNOWN, OWN_LOST_SOMETIME };
 enum { HANDLER_NONE = 1, HANDLER_FIRST = 2, REFERENCE_BITS = 42 };
 
 static const char *const span_begin_fields[] = {"span:u64", "parent:u64"};
@@ -344,10 +344,11 @@ static uint16_t own_type(struct evtrail_ocaml_decoder *decoder, unsigned which)
     uint16_t *const type = &decoder->fixed[which];
     if (*type)
         return *type;
-    if (which == OWN_LOST)
-        *type = evtrail_ocaml_type_new(decoder, "ocaml.lost", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_warning, lost, 3,
+    if (which == OWN_LOST || which == OWN_LOST_SOMETIME)
+        *type = evtrail_ocaml_type_new(decoder, "ocaml.lost", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_warning, lost,
+                                       which == OWN_LOST ? 3 : 2,
                                        "words of the ring that were overwritten before they were read, about how many "
-                                       "events that were, and the time in which they lay");
+                                       "events that were, and the time in which they lay if that is known");
     else if (which == OWN_ALLOC)
         *type = evtrail_ocaml_type_new(decoder, "ocaml.alloc", EVTRAIL_KIND_instant, EVTRAIL_LEVEL_debug, words, 1,
                                        "allocations by size");
@@ -554,14 +555,16 @@ int evtrail_ocaml_decode(struct evtrail_ocaml_step *step, const struct evtrail_o
 
 int evtrail_ocaml_gap(struct evtrail_ocaml_step *step, uint64_t words, uint64_t items, uint64_t since)
 {
-    const uint16_t type = own_type(step->decoder, OWN_LOST);
-    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 3) : NULL;
+    const bool known = since && step->ticks > since;
+    const uint16_t type = own_type(step->decoder, known ? OWN_LOST : OWN_LOST_SOMETIME);
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, known ? 3 : 2) : NULL;
     step->lane->depth = step->lane->loose_count = 0;
     step->lane->gap++;
     if (at) {
         at[0] = words;
         at[1] = items;
-        at[2] = since && step->ticks > since ? step->ticks - since : 0;
     }
+    if (at && known)
+        at[2] = step->ticks - since;
     return at || !type ? evtrail_eio_gap(step) : -ENOMEM;
 }

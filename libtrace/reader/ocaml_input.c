@@ -136,12 +136,25 @@ static bool has_more(const struct ocaml_input *in, uint32_t index)
     return tail != 0;
 }
 
-static uint64_t estimate(const struct ring *ring, uint64_t words)
+/* About so many events were in words that nobody saw: by the mean length of the items before and behind them. In each round whole items fit into
+ * the ring, what is left at its end is padding. */
+static uint64_t estimate(const struct ocaml_input *in, const struct ring *ring, const struct evtrail_ocaml_copy *copy,
+                         uint64_t lost)
 {
-    const uint64_t items = ring->items ? ring->items : 1, all = ring->words ? ring->words : MEAN_WORDS;
-    const double mean = (double)all / (double)items;
-    const uint64_t count = (uint64_t)((double)words / mean + 0.5);
-    return words && !count ? 1 : count;
+    struct evtrail_ocaml_item item;
+    const char *why;
+    uint64_t items = ring->items, words = ring->words;
+    size_t at = 0;
+    for (uint32_t length;
+         at < copy->count && (length = evtrail_ocaml_item_take(copy->words + at, copy->count - at, &item, &why)) != 0;
+         at += length) {
+        items += !item.padding;
+        words += item.padding ? 0 : length;
+    }
+    const double mean = items ? (double)words / (double)items : MEAN_WORDS, round = (double)in->map.elements;
+    const uint64_t whole = (uint64_t)(round / mean);
+    const uint64_t count = (uint64_t)((double)lost / (whole ? round / (double)whole : mean) + 0.5);
+    return lost && !count ? 1 : count;
 }
 
 static void tell_fault(struct ocaml_input *in, struct ring *ring, uint64_t at, const char *what)
@@ -292,7 +305,7 @@ static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_w
     words->count = 0;
     ring->lost_words = 0;
     if (lost) {
-        chunk->missed = estimate(ring, lost);
+        chunk->missed = estimate(in, ring, &copy, lost);
         ring->events_before += chunk->missed;
         ring->last_ns = reference;
         const uint64_t start = evtrail_source_ticks(&in->source, (int64_t)in->source.start_realtime_ns);

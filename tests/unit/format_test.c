@@ -160,6 +160,9 @@ static void text__loss__says_how_many_and_why(void **state)
     event.cause = EVTRAIL_CAUSE_overwritten;
     event.lost_since = event.time - 3200000;
     assert_non_null(strstr(text_of(&event, NULL), "*** lost 1,234 events (overwritten) in 3.2ms ***"));
+    event.lost_since = event.time;
+    assert_non_null(strstr(text_of(&event, NULL), "*** lost 1,234 events (overwritten) in an unknown time ***"));
+    event.lost_since = event.time - 3200000;
     event.what = EVTRAIL_EVENT_SOURCE;
     assert_non_null(strstr(text_of(&event, NULL), "*** server:99 joined ***"));
 }

@@ -437,6 +437,33 @@ static void lapped__before_it_is_read__loss_in_its_place(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* Whatever its items are like: none was read before it is told, and words that only fill up count as well. */
+static void lapped__before_it_is_read__events_by_the_items_that_are_left(void **state)
+{
+    static const struct {
+        unsigned words_log2, bytes;
+    } cases[] = {{12, 1000}, {4, 0}, {5, 16}, {18, 1000}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ocaml_builder b;
+        const uint8_t bytes[1024] = {0};
+        const unsigned total = 10000;
+        ocaml_builder_init(&b, cases[i].words_log2);
+        ocaml_name(&b, 0, "test.int");
+        ocaml_name(&b, 1, "my.text");
+        for (unsigned n = 0; n < total; n++)
+            if (cases[i].bytes)
+                ocaml_custom(&b, 0, 1, bytes, cases[i].bytes);
+            else
+                ocaml_int(&b, 0, 0, n + 1);
+        struct seen *const seen = read_file(&b, NULL);
+        const uint64_t all = seen->lost + seen->events - 1;
+        assert_in_range(all, total - total / 50, total + total / 50);
+        assert_non_null(strstr(seen->text, "ocaml.lost words="));
+        ocaml_builder_fini(&b);
+    }
+}
+
 static void name_eio(struct ocaml_builder *b)
 {
     static const char *const names[] = {"eio.create_fiber", "eio.fiber",   "eio.suspend_fiber",
@@ -811,6 +838,7 @@ int main(void)
         cmocka_unit_test(versions__tables__numbers_where_they_were),
         cmocka_unit_test(versions__in_executables__found),
         cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
+        cmocka_unit_test(lapped__before_it_is_read__events_by_the_items_that_are_left),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
         cmocka_unit_test(taken_over__by_another_program__its_own_names),
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
