@@ -127,22 +127,66 @@ static void name_make(char *name, size_t room, const char *prefix, const void *t
     name[at] = '\0';
 }
 
-uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_decoder *decoder, const char *prefix, const void *text,
-                                     size_t bytes, unsigned kind, const char *const *fields, unsigned count)
+/* The type's place in the table, or where it would be. One whose last field is another is another type. */
+static size_t labelled_place(const struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind,
+                             const char *const *fields, unsigned count, uint64_t *ret_hash)
 {
     const size_t places = sizeof(decoder->labelled) / sizeof(*decoder->labelled);
+    uint64_t hash = evtrail_schema_hash(name) * 31 + kind;
+    if (count)
+        hash = hash * 31 + evtrail_schema_hash(fields[count - 1]);
+    *ret_hash = hash | UINT64_C(1) << 63;
+    size_t at = *ret_hash % places;
+    while (decoder->labelled[at].hash && decoder->labelled[at].hash != *ret_hash)
+        at = (at + 1) % places;
+    return at;
+}
+
+static uint16_t labelled_type(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind,
+                              const char *const *fields, unsigned count, uint32_t most)
+{
+    uint64_t hash;
+    const size_t at = labelled_place(decoder, name, kind, fields, count, &hash);
+    if (decoder->labelled[at].hash || decoder->labelled_count >= most)
+        return decoder->labelled[at].type;
+    decoder->labelled[at].type = evtrail_ocaml_type_new(decoder, name, kind, EVTRAIL_LEVEL_info, fields, count, "");
+    decoder->labelled[at].hash = hash;
+    decoder->labelled_count++;
+    return decoder->labelled[at].type;
+}
+
+/* One that all share for whose names there is no type: the name is its last field, but of an end, which is its begin's. */
+static uint16_t shared_type(struct evtrail_ocaml_step *step, const char *prefix, const void *text, size_t bytes,
+                            unsigned kind, const char *const *fields, unsigned count)
+{
+    const char *with_name[EVTRAIL_FIELDS_MAX];
+    char name[48];
+    const bool named = kind != EVTRAIL_KIND_end && count < EVTRAIL_FIELDS_MAX;
+    memcpy(with_name, fields, count * sizeof(*fields));
+    with_name[count] = "name:string";
+    snprintf(name, sizeof(name), "%sother", prefix);
+    const uint16_t type = labelled_type(step->decoder, name, kind, with_name, count + named, UINT32_MAX);
+    if (named) {
+        step->name_type = type;
+        step->name = text;
+        step->name_bytes = bytes < EVTRAIL_OCAML_NAME_BYTES ? bytes : EVTRAIL_OCAML_NAME_BYTES;
+    }
+    return type;
+}
+
+uint16_t evtrail_ocaml_type_known(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind,
+                                  const char *const *fields, unsigned count)
+{
+    return labelled_type(decoder, name, kind, fields, count, UINT32_MAX);
+}
+
+uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_step *step, const char *prefix, const void *text,
+                                     size_t bytes, unsigned kind, const char *const *fields, unsigned count)
+{
     char name[160];
     name_make(name, sizeof(name), prefix, text, bytes);
-    const uint64_t hash = (evtrail_schema_hash(name) * 31 + kind) | UINT64_C(1) << 63;
-    size_t at = hash % places;
-    while (decoder->labelled[at].hash && decoder->labelled[at].hash != hash)
-        at = (at + 1) % places;
-    if (!decoder->labelled[at].hash && decoder->labelled_count < EVTRAIL_OCAML_LABELLED_MAX) {
-        decoder->labelled[at].type = evtrail_ocaml_type_new(decoder, name, kind, EVTRAIL_LEVEL_info, fields, count, "");
-        decoder->labelled[at].hash = hash;
-        decoder->labelled_count++;
-    }
-    return decoder->labelled[at].type;
+    const uint16_t type = labelled_type(step->decoder, name, kind, fields, count, EVTRAIL_OCAML_LABELLED_MAX);
+    return type ? type : shared_type(step, prefix, text, bytes, kind, fields, count);
 }
 
 /* ---- records ---- */
@@ -154,6 +198,10 @@ static int room_for(struct evtrail_ocaml_step *step, uint32_t words)
 
 uint64_t *evtrail_ocaml_put(struct evtrail_ocaml_step *step, uint32_t type, uint32_t words)
 {
+    const bool named = type == step->name_type && type;
+    const uint32_t own = words;
+    if (named)
+        words += evtrail_ocaml_text_words(step->name_bytes);
     if (room_for(step, words) < 0)
         return NULL;
     uint64_t *at = step->out->at + step->out->count;
@@ -166,6 +214,9 @@ uint64_t *evtrail_ocaml_put(struct evtrail_ocaml_step *step, uint32_t type, uint
         *at++ = words;
     step->out->count = (size_t)(at - step->out->at) + words;
     step->events++;
+    if (named)
+        evtrail_ocaml_put_text(at + own, step->name, step->name_bytes);
+    step->name_type = 0;
     return at;
 }
 
@@ -260,82 +311,6 @@ int evtrail_ocaml_loose_end(struct evtrail_ocaml_step *step, uint32_t end)
 
 /* ---- the runtime's items ---- */
 
-static uint16_t *remembered(uint16_t *table, unsigned id)
-{
-    return id < EVTRAIL_OCAML_RUNTIME_IDS ? &table[id] : NULL;
-}
-
-static uint16_t runtime_type(struct evtrail_ocaml_decoder *decoder, uint16_t *table, unsigned id, const char *name,
-                             const char *what, unsigned kind, const char *const *fields, unsigned count)
-{
-    uint16_t *const place = remembered(table, id);
-    char text[64];
-    if (place && *place)
-        return *place;
-    if (name)
-        snprintf(text, sizeof(text), "ocaml.%s", name);
-    else
-        snprintf(text, sizeof(text), "ocaml.%s.%u", what, id);
-    if (!place)
-        return evtrail_ocaml_type_labelled(decoder, "", text, strlen(text), kind, fields, count);
-    *place = evtrail_ocaml_type_new(decoder, text, kind, EVTRAIL_LEVEL_debug, fields, count, "");
-    return *place;
-}
-
-static uint16_t phase_type(struct evtrail_ocaml_decoder *decoder, unsigned id, unsigned end)
-{
-    if (id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->phases[end][id])
-        return decoder->phases[end][id];
-    return runtime_type(decoder, decoder->phases[end], id, evtrail_ocaml_phase_name(decoder->release, id), "phase",
-                        end ? EVTRAIL_KIND_end : EVTRAIL_KIND_begin, span_begin_fields, end ? 1 : 2);
-}
-
-static int decode_phase(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
-{
-    const uint16_t end = phase_type(step->decoder, item->id, 1);
-    if (item->type == EVTRAIL_OCAML_EXIT)
-        return evtrail_ocaml_span_end(step, end);
-    return evtrail_ocaml_span_begin(step, phase_type(step->decoder, item->id, 0), end);
-}
-
-static int put_value(struct evtrail_ocaml_step *step, uint16_t type, uint64_t value)
-{
-    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1) : NULL;
-    if (at)
-        at[0] = value;
-    return at || !type ? 0 : -ENOMEM;
-}
-
-static int decode_counter(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
-{
-    struct evtrail_ocaml_decoder *const decoder = step->decoder;
-    const uint64_t value = item->words ? item->payload[0] : 0;
-    if (item->id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->counters[item->id])
-        return put_value(step, decoder->counters[item->id], value);
-    const char *unit, *const name = evtrail_ocaml_counter_name(decoder->release, item->id, &unit);
-    char field[32];
-    snprintf(field, sizeof(field), "value:i64:%s", unit);
-    const char *const fields[] = {field};
-    return put_value(
-        step, runtime_type(decoder, decoder->counters, item->id, name, "counter", EVTRAIL_KIND_counter, fields, 1),
-        value);
-}
-
-static int decode_lifecycle(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
-{
-    static const char *const fields[] = {"pid:i64"};
-    enum { RING_START = 0, RING_STOP = 1, DOMAIN_SPAWN = 6, DOMAIN_TERMINATE = 7 };
-    struct evtrail_ocaml_decoder *const decoder = step->decoder;
-    const uint16_t type = runtime_type(decoder, decoder->lifecycles, item->id, evtrail_ocaml_lifecycle_name(item->id),
-                                       "lifecycle", EVTRAIL_KIND_instant, fields, 1);
-    int result = put_value(step, type, item->words ? item->payload[0] : 0);
-    if (result == 0 && (item->id == RING_START || item->id == DOMAIN_SPAWN))
-        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_RUNNING);
-    else if (result == 0 && (item->id == RING_STOP || item->id == DOMAIN_TERMINATE))
-        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_GONE);
-    return result;
-}
-
 static uint16_t own_type(struct evtrail_ocaml_decoder *decoder, unsigned which)
 {
     static const char *const lost[] = {"words:u64:words", "events:u64", "span:u64:ns"};
@@ -369,6 +344,84 @@ static int decode_unknown(struct evtrail_ocaml_step *step, const struct evtrail_
     at[2] = item->id;
     evtrail_ocaml_put_text(at + 3, item->payload, item->words * 8);
     return 0;
+}
+
+static uint16_t *remembered(uint16_t *table, unsigned id)
+{
+    return id < EVTRAIL_OCAML_RUNTIME_IDS ? &table[id] : NULL;
+}
+
+static uint16_t runtime_type(struct evtrail_ocaml_decoder *decoder, uint16_t *table, unsigned id, const char *name,
+                             const char *what, unsigned kind, const char *const *fields, unsigned count)
+{
+    uint16_t *const place = remembered(table, id);
+    char text[64];
+    if (place && *place)
+        return *place;
+    if (name)
+        snprintf(text, sizeof(text), "ocaml.%s", name);
+    else
+        snprintf(text, sizeof(text), "ocaml.%s.%u", what, id);
+    if (!place)
+        return labelled_type(decoder, text, kind, fields, count, EVTRAIL_OCAML_LABELLED_MAX);
+    *place = evtrail_ocaml_type_new(decoder, text, kind, EVTRAIL_LEVEL_debug, fields, count, "");
+    return *place;
+}
+
+static uint16_t phase_type(struct evtrail_ocaml_decoder *decoder, unsigned id, unsigned end)
+{
+    if (id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->phases[end][id])
+        return decoder->phases[end][id];
+    return runtime_type(decoder, decoder->phases[end], id, evtrail_ocaml_phase_name(decoder->release, id), "phase",
+                        end ? EVTRAIL_KIND_end : EVTRAIL_KIND_begin, span_begin_fields, end ? 1 : 2);
+}
+
+static int decode_phase(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    const uint16_t end = phase_type(step->decoder, item->id, 1);
+    if (!end)
+        return decode_unknown(step, item);
+    if (item->type == EVTRAIL_OCAML_EXIT)
+        return evtrail_ocaml_span_end(step, end);
+    return evtrail_ocaml_span_begin(step, phase_type(step->decoder, item->id, 0), end);
+}
+
+static int put_value(struct evtrail_ocaml_step *step, uint16_t type, uint64_t value)
+{
+    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1) : NULL;
+    if (at)
+        at[0] = value;
+    return at || !type ? 0 : -ENOMEM;
+}
+
+static int decode_counter(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    const uint64_t value = item->words ? item->payload[0] : 0;
+    if (item->id < EVTRAIL_OCAML_RUNTIME_IDS && decoder->counters[item->id])
+        return put_value(step, decoder->counters[item->id], value);
+    const char *unit, *const name = evtrail_ocaml_counter_name(decoder->release, item->id, &unit);
+    char field[32];
+    snprintf(field, sizeof(field), "value:i64:%s", unit);
+    const char *const fields[] = {field};
+    const uint16_t type =
+        runtime_type(decoder, decoder->counters, item->id, name, "counter", EVTRAIL_KIND_counter, fields, 1);
+    return type ? put_value(step, type, value) : decode_unknown(step, item);
+}
+
+static int decode_lifecycle(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
+{
+    static const char *const fields[] = {"pid:i64"};
+    enum { RING_START = 0, RING_STOP = 1, DOMAIN_SPAWN = 6, DOMAIN_TERMINATE = 7 };
+    struct evtrail_ocaml_decoder *const decoder = step->decoder;
+    const uint16_t type = runtime_type(decoder, decoder->lifecycles, item->id, evtrail_ocaml_lifecycle_name(item->id),
+                                       "lifecycle", EVTRAIL_KIND_instant, fields, 1);
+    int result = type ? put_value(step, type, item->words ? item->payload[0] : 0) : decode_unknown(step, item);
+    if (result == 0 && (item->id == RING_START || item->id == DOMAIN_SPAWN))
+        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_RUNNING);
+    else if (result == 0 && (item->id == RING_STOP || item->id == DOMAIN_TERMINATE))
+        result = evtrail_eio_domain(step, EVTRAIL_DOMAIN_GONE);
+    return result;
 }
 
 static int decode_alloc(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
@@ -421,8 +474,8 @@ static int put_custom(struct evtrail_ocaml_step *step, uint16_t type, const stru
 
 static void user_name_make(char *made, size_t room, uint32_t id, const char *name)
 {
-    if (*name)
-        name_make(made, room, "", name, strlen(name));
+    if (*name) /* names that begin with ocaml. are the runtime's */
+        name_make(made, room, strncmp(name, "ocaml.", 6) == 0 ? "user." : "", name, strlen(name));
     else
         snprintf(made, room, "ocaml.user.%u", id);
 }
@@ -466,6 +519,20 @@ static uint8_t handler_of(const char *name, unsigned type)
     return HANDLER_NONE;
 }
 
+/* A span's ends have one for each. */
+static void user_types_new(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item)
+{
+    struct evtrail_ocaml_user_type *const types = decoder->users[item->id];
+    char name[EVTRAIL_OCAML_NAME_BYTES];
+    evtrail_ocaml_map_name(decoder->map, item->id, name);
+    types[item->type].type = user_type_new(decoder, item, name);
+    if (item->type == EVTRAIL_OCAML_SPAN_BEGIN && !types[EVTRAIL_OCAML_SPAN_END].type) {
+        struct evtrail_ocaml_item end = *item;
+        end.type = EVTRAIL_OCAML_SPAN_END;
+        types[EVTRAIL_OCAML_SPAN_END].type = user_type_new(decoder, &end, name);
+    }
+}
+
 static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item)
 {
     struct evtrail_ocaml_user_type *const types = decoder->users[item->id];
@@ -475,13 +542,8 @@ static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_
     types[item->type].handler = handler_of(name, item->type);
     if (types[item->type].handler != HANDLER_NONE)
         return;
-    types[item->type].type = user_type_new(decoder, item, name);
-    if (item->type == EVTRAIL_OCAML_SPAN_BEGIN && !types[EVTRAIL_OCAML_SPAN_END].handler) {
-        struct evtrail_ocaml_item end = *item;
-        end.type = EVTRAIL_OCAML_SPAN_END;
-        types[EVTRAIL_OCAML_SPAN_END].handler = HANDLER_NONE;
-        types[EVTRAIL_OCAML_SPAN_END].type = user_type_new(decoder, &end, name);
-    }
+    if (!types[item->type].type)
+        user_types_new(decoder, item);
 }
 
 static bool is_renamed(const struct evtrail_ocaml_decoder *decoder, uint32_t id,
@@ -520,8 +582,13 @@ static int decode_user(struct evtrail_ocaml_step *step, const struct evtrail_oca
     struct evtrail_ocaml_user_type *const user = &decoder->users[item->id][item->type];
     if (__builtin_expect(!user->handler, 0))
         look_up(decoder, item);
-    if (user->handler != HANDLER_NONE)
-        return evtrail_ocaml_libraries[user->handler - HANDLER_FIRST].decode(step, item);
+    if (user->handler != HANDLER_NONE) {
+        const int result = evtrail_ocaml_libraries[user->handler - HANDLER_FIRST].decode(step, item);
+        if (result != EVTRAIL_OCAML_OTHERWISE)
+            return result;
+        if (!user->type)
+            user_types_new(decoder, item);
+    }
     if (!user->type)
         return decode_unknown(step, item);
     switch (item->type) {

@@ -102,6 +102,9 @@ struct evtrail_ocaml_step {
     uint64_t ticks;
     uint64_t *reference;
     uint32_t events; /* that were put */
+    uint32_t name_type; /* the next event of this type gets this as its last field */
+    const void *name;
+    size_t name_bytes;
 };
 
 int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evtrail_source *source,
@@ -126,9 +129,13 @@ uint16_t evtrail_ocaml_type_new(struct evtrail_ocaml_decoder *decoder, const cha
                                 const char *const *fields, unsigned count, const char *doc);
 /* enum evtrail_field_type by its name; u64: none is called so. */
 uint8_t evtrail_ocaml_field_type(const char *name, size_t length);
-/* A type of a name that an event carries: `prefix` and the text, with what names do not have replaced. 0: no room. */
-uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_decoder *decoder, const char *prefix, const void *text,
-                                     size_t bytes, unsigned kind, const char *const *fields, unsigned count);
+/* A type of a name that an event carries: `prefix` and the text, with what names do not have replaced. Beyond EVTRAIL_OCAML_LABELLED_MAX such
+ * types it is that of `prefix` and "other", and the text becomes a field of the next event of it that is put. 0: no room at all. */
+uint16_t evtrail_ocaml_type_labelled(struct evtrail_ocaml_step *step, const char *prefix, const void *text, size_t bytes,
+                                     unsigned kind, const char *const *fields, unsigned count);
+/* One of a fixed name, made when it is first wanted. */
+uint16_t evtrail_ocaml_type_known(struct evtrail_ocaml_decoder *decoder, const char *name, unsigned kind,
+                                  const char *const *fields, unsigned count);
 /* Begins a record of `words` words of payload; NULL: no memory. What is not set of them must not stay so. */
 uint64_t *evtrail_ocaml_put(struct evtrail_ocaml_step *step, uint32_t type, uint32_t words);
 static inline uint32_t evtrail_ocaml_text_words(size_t bytes)
@@ -149,8 +156,9 @@ int evtrail_ocaml_loose_end(struct evtrail_ocaml_step *step, uint32_t end);
 struct evtrail_ocaml_library { /* a row of a library's table */
     const char *name;          /* of the user event */
     uint8_t type;              /* enum evtrail_ocaml_user; span: SPAN_BEGIN for both ends */
-    int (*decode)(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item);
+    int (*decode)(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item); /* OTHERWISE; 0; -ENOMEM */
 };
+enum { EVTRAIL_OCAML_OTHERWISE = 1 }; /* not as the library writes it: nothing was put, and it is shown as any other */
 extern const struct evtrail_ocaml_library evtrail_ocaml_libraries[]; /* ended by a NULL name; ocaml_libraries.c */
 
 /* ocaml_forwarded.c: 1: it was an event of C and is put; 0: it is none, or its fields are not known; -ENOMEM. */

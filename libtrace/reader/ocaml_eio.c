@@ -338,7 +338,7 @@ int evtrail_eio_create_fiber(struct evtrail_ocaml_step *step, const struct evtra
     const uint8_t *rest;
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 8)
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     memcpy(&cc, rest, 8);
     struct evtrail_eio_entity *const fiber = make(step, id, EVTRAIL_EIO_FIBER);
     if (!fiber)
@@ -387,9 +387,8 @@ static int begin_span(struct evtrail_ocaml_step *step, const struct evtrail_eio_
                       const void *name, size_t bytes, unsigned place, uint16_t *ret_end)
 {
     const bool open = frame->depth > 0 && frame->depth <= EVTRAIL_OCAML_FIBER_SPANS_MAX;
-    const uint16_t begin =
-        evtrail_ocaml_type_labelled(step->decoder, prefix, name, bytes, EVTRAIL_KIND_begin, begin_fields, 3);
-    *ret_end = evtrail_ocaml_type_labelled(step->decoder, prefix, name, bytes, EVTRAIL_KIND_end, begin_fields, 1);
+    const uint16_t begin = evtrail_ocaml_type_labelled(step, prefix, name, bytes, EVTRAIL_KIND_begin, begin_fields, 3);
+    *ret_end = evtrail_ocaml_type_labelled(step, prefix, name, bytes, EVTRAIL_KIND_end, begin_fields, 1);
     uint64_t *const at = begin && *ret_end ? evtrail_ocaml_put(step, begin, 3) : NULL;
     if (!at)
         return begin && *ret_end ? -ENOMEM : 0;
@@ -463,7 +462,7 @@ int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_
     const uint8_t *rest;
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     const int before = rest[0] == KIND_ROOT ? 0 : went_on(step);
     struct evtrail_eio_entity *const cc = before == 0 ? make(step, id, EVTRAIL_EIO_CC) : NULL;
     if (!cc)
@@ -511,7 +510,7 @@ int evtrail_eio_error(struct evtrail_ocaml_step *step, const struct evtrail_ocam
     const uint8_t *text;
     size_t bytes;
     if (!take_id(item, &id, &text, &bytes))
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     const bool cancelled = is_cancellation(text, bytes);
     const uint16_t type = fixed_type(step, cancelled ? CANCEL : ERROR);
     const int before = went_on(step);
@@ -555,7 +554,7 @@ int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail
     const uint8_t *rest;
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     const struct evtrail_eio_entity *const before = find(step, id);
     const unsigned used = before && before->class == EVTRAIL_EIO_NONE ? before->used : 0;
     struct evtrail_eio_entity *const object = make(step, id, rest[0] < 20 ? of_kind[rest[0]] : EVTRAIL_EIO_NONE);
@@ -574,7 +573,7 @@ int evtrail_eio_name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml
     const uint8_t *text;
     size_t bytes;
     if (!take_id(item, &id, &text, &bytes))
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     const struct evtrail_eio_entity *const entity = find(step, id);
     return put_name(step, entity ? entity->class : EVTRAIL_EIO_NONE, id, text, bytes);
 }
@@ -663,6 +662,16 @@ int evtrail_eio_log(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_
 
 /* ---- gaps ---- */
 
+/* In the gap. A promise or a mutex by any domain, whosever it is, unless what came later is known already. */
+static bool may_have_changed(const struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *entity)
+{
+    if (!entity->id || !entity->state || (entity->class == EVTRAIL_EIO_PROMISE && entity->state == PROMISE_RESOLVED))
+        return false;
+    if (entity->class == EVTRAIL_EIO_PROMISE || entity->class == EVTRAIL_EIO_MUTEX)
+        return entity->changed <= step->ticks;
+    return entity->lane == step->lane->index;
+}
+
 int evtrail_eio_gap(struct evtrail_ocaml_step *step)
 {
     struct evtrail_eio *const eio = step->decoder->eio;
@@ -673,8 +682,7 @@ int evtrail_eio_gap(struct evtrail_ocaml_step *step)
     unsigned told = 0;
     for (unsigned i = 0; eio && i < BUCKETS * WAYS && result == 0; i++) {
         struct evtrail_eio_entity *const entity = &eio->at[i / WAYS][i % WAYS];
-        const bool last = entity->class == EVTRAIL_EIO_PROMISE && entity->state == PROMISE_RESOLVED;
-        if (!entity->id || entity->lane != step->lane->index || !entity->state || last)
+        if (!may_have_changed(step, entity))
             continue;
         if (told++ < UNKNOWN_TOLD_MAX)
             result = set_state(step, entity, 0);

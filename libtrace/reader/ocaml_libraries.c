@@ -13,9 +13,8 @@ static const char *const span_fields[] = {"span:u64", "parent:u64", "file:string
 static bool span_types(struct evtrail_ocaml_step *step, const char *prefix, const void *name, size_t bytes,
                        uint16_t *ret_begin, uint16_t *ret_end)
 {
-    struct evtrail_ocaml_decoder *const decoder = step->decoder;
-    *ret_begin = evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_begin, span_fields, 2);
-    *ret_end = evtrail_ocaml_type_labelled(decoder, prefix, name, bytes, EVTRAIL_KIND_end, span_fields, 1);
+    *ret_begin = evtrail_ocaml_type_labelled(step, prefix, name, bytes, EVTRAIL_KIND_begin, span_fields, 2);
+    *ret_end = evtrail_ocaml_type_labelled(step, prefix, name, bytes, EVTRAIL_KIND_end, span_fields, 1);
     return *ret_begin && *ret_end;
 }
 
@@ -34,7 +33,7 @@ static int lwt_wait(struct evtrail_ocaml_step *step, const uint8_t *context, siz
         bytes = strlen(name);
     }
     if (!span_types(step, "lwt.", context, bytes, &begin, &end))
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     return begins ? evtrail_ocaml_loose_begin(step, begin, end) : evtrail_ocaml_loose_end(step, end);
 }
 
@@ -45,17 +44,16 @@ static int lwt_trace(struct evtrail_ocaml_step *step, const struct evtrail_ocaml
     size_t bytes = 0;
     const uint8_t *const at = evtrail_ocaml_custom(item, &bytes);
     if (!at || bytes < 2 || (at[0] != 'B' && at[0] != 'E') || (size_t)at[1] + 5 > bytes)
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     const uint8_t *const context = at + 2, *const place = context + at[1];
     size_t file = place[2];
     if (file > bytes - at[1] - 5u)
         file = bytes - at[1] - 5u;
     const int result = lwt_wait(step, context, at[1], place, file, at[0] == 'B');
-    if (result < 0 || at[0] != 'B')
+    if (result || at[0] != 'B')
         return result;
     /* Where: beside the span, whose two ends have one type for each context. */
-    const uint16_t type =
-        evtrail_ocaml_type_labelled(step->decoder, "lwt.", "place", 5, EVTRAIL_KIND_instant, fields, 3);
+    const uint16_t type = evtrail_ocaml_type_known(step->decoder, "lwt.place", EVTRAIL_KIND_instant, fields, 3);
     const uint32_t first = evtrail_ocaml_text_words(at[1]), second = evtrail_ocaml_text_words(file);
     uint64_t *to = type ? evtrail_ocaml_put(step, type, first + second + 1) : NULL;
     if (!to)
@@ -74,7 +72,7 @@ static int trace_span(struct evtrail_ocaml_step *step, const struct evtrail_ocam
     const uint8_t *const name = evtrail_ocaml_custom(item, &bytes);
     uint16_t begin, end;
     if (!name || !span_types(step, "trace.", name, bytes, &begin, &end))
-        return 0;
+        return EVTRAIL_OCAML_OTHERWISE;
     return begins ? evtrail_ocaml_span_begin(step, begin, end) : evtrail_ocaml_span_end(step, end);
 }
 
@@ -93,12 +91,13 @@ static int trace_message(struct evtrail_ocaml_step *step, const struct evtrail_o
     static const char *const fields[] = {"text:string"};
     size_t bytes = 0;
     const uint8_t *const text = evtrail_ocaml_custom(item, &bytes);
-    const uint16_t type =
-        evtrail_ocaml_type_labelled(step->decoder, "trace.", "message", 7, EVTRAIL_KIND_instant, fields, 1);
-    uint64_t *const at = type && text ? evtrail_ocaml_put(step, type, evtrail_ocaml_text_words(bytes)) : NULL;
+    const uint16_t type = evtrail_ocaml_type_known(step->decoder, "trace.message", EVTRAIL_KIND_instant, fields, 1);
+    if (!type || !text)
+        return EVTRAIL_OCAML_OTHERWISE;
+    uint64_t *const at = evtrail_ocaml_put(step, type, evtrail_ocaml_text_words(bytes));
     if (at)
         evtrail_ocaml_put_text(at, text, bytes);
-    return at || !type || !text ? 0 : -ENOMEM;
+    return at ? 0 : -ENOMEM;
 }
 
 static int trace_metric(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, const char *field)
@@ -106,14 +105,15 @@ static int trace_metric(struct evtrail_ocaml_step *step, const struct evtrail_oc
     const char *const fields[] = {field};
     size_t bytes = 0;
     const uint8_t *const data = evtrail_ocaml_custom(item, &bytes);
-    if (!data || bytes < 8)
-        return 0;
-    const uint16_t type =
-        evtrail_ocaml_type_labelled(step->decoder, "trace.", data + 8, bytes - 8, EVTRAIL_KIND_counter, fields, 1);
-    uint64_t *const at = type ? evtrail_ocaml_put(step, type, 1) : NULL;
+    const uint16_t type = data && bytes >= 8 ? evtrail_ocaml_type_labelled(step, "trace.", data + 8, bytes - 8,
+                                                                           EVTRAIL_KIND_counter, fields, 1)
+                                             : 0;
+    if (!type)
+        return EVTRAIL_OCAML_OTHERWISE;
+    uint64_t *const at = evtrail_ocaml_put(step, type, 1);
     if (at)
         memcpy(at, data, 8);
-    return at || !type ? 0 : -ENOMEM;
+    return at ? 0 : -ENOMEM;
 }
 
 static int trace_int(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)

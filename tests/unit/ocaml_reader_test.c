@@ -51,6 +51,8 @@ static void describe(struct seen *seen, const struct evtrail_event *event)
             continue;
         if (value.type == EVTRAIL_TYPE_string)
             add(seen, " %s=%.*s", name, value.null ? 1 : (int)value.bytes, value.null ? "?" : value.data);
+        else if (value.type == EVTRAIL_TYPE_f64)
+            add(seen, " %s=%g", name, value.f);
         else if (value.type == EVTRAIL_TYPE_bytes)
             add(seen, " %s[%u]", name, value.bytes);
         else
@@ -129,6 +131,7 @@ static void items__of_every_kind__events(void **state)
     ocaml_name(&b, 1, "test.int");
     ocaml_name(&b, 2, "my span");
     ocaml_name(&b, 3, "my.bytes");
+    ocaml_name(&b, 4, "ocaml.minor");
     ocaml_runtime_value(&b, 0, LIFECYCLE, 0, 4711);
     ocaml_runtime(&b, 0, END, 35);
     ocaml_item(&b, 0, true, 2, 2, NULL, 0);
@@ -144,6 +147,7 @@ static void items__of_every_kind__events(void **state)
     ocaml_int(&b, 0, 7, 3);
     ocaml_runtime(&b, 0, BEGIN, 60);
     ocaml_runtime_value(&b, 0, COUNTER, 99, 1);
+    ocaml_item(&b, 0, true, 2, 4, NULL, 0);
     ocaml_runtime(&b, 0, LIFECYCLE, 1);
     struct seen *const seen = read_file(&b, NULL);
     assert_string_equal(seen->text, "ocaml.ring_start pid=4711\n"
@@ -163,6 +167,7 @@ static void items__of_every_kind__events(void **state)
                                     "=ocaml.user.7 value=3\n"
                                     ">ocaml.phase.60\n"
                                     "=ocaml.counter.99 value=1\n"
+                                    ">user.ocaml.minor\n"
                                     "ocaml.ring_stop pid=0\n"
                                     "-ocaml.domain domain=1099511627777\n");
     assert_int_equal(seen->faults, 0);
@@ -198,11 +203,83 @@ static void libraries__lwt_and_trace__decoded(void **state)
     assert_string_equal(seen->text, ">lwt.job\n"
                                     "lwt.place context=job file=m.ml line=258\n"
                                     "<lwt.job\n"
+                                    "lwt-trace data[2] text=E.\n"
                                     ">trace.parse\n"
                                     "trace.message text=hello\n"
                                     "=trace.queue value=7\n"
-                                    "=trace.load value=4602678819172646912\n"
+                                    "=trace.load value=0.5\n"
                                     "<trace.parse\n");
+    ocaml_builder_fini(&b);
+}
+
+/* A known name says nothing of what is in it: that is shown as what it is. */
+static void libraries__payloads_otherwise__shown_as_they_are(void **state)
+{
+    struct ocaml_builder b;
+    const double half = 0.5;
+    uint64_t bits;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "eio.name");
+    ocaml_name(&b, 1, "trace.metric.int");
+    ocaml_name(&b, 2, "trace.metric.float");
+    ocaml_name(&b, 3, "lwt-trace");
+    ocaml_custom(&b, 0, 0, "abc", 3);
+    ocaml_custom(&b, 0, 1, "12", 2);
+    ocaml_custom(&b, 0, 3, "", 0);
+    ocaml_custom_id(&b, 0, 1, 7, "x", 1);
+    memcpy(&bits, &half, 8);
+    ocaml_custom_id(&b, 0, 2, bits, "x", 1);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, "eio.name data[3] text=abc\n"
+                                    "trace.metric.int data[2] text=12\n"
+                                    "lwt-trace data[0] text=\n"
+                                    "=trace.x value=7\n"
+                                    "=trace.x value=0.5\n");
+    ocaml_builder_fini(&b);
+}
+
+/* A type for each of the first names; the rest share one, and none is lost. */
+static void libraries__more_names_than_types__shared_one(void **state)
+{
+    enum { NAMES = 1500 };
+    static struct seen seen;
+    struct ocaml_builder b;
+    struct evtrail_event *event;
+    char name[32], found[80] = "";
+    unsigned begins = 0, ends = 0, shared = 0;
+    (void)state;
+    seen = (struct seen){0};
+    ocaml_builder_init(&b, 15);
+    ocaml_name(&b, 0, "trace.span.enter");
+    ocaml_name(&b, 1, "trace.span.exit");
+    ocaml_name(&b, 2, "trace.message");
+    for (int i = 0; i < NAMES; i++) {
+        const unsigned bytes = (unsigned)snprintf(name, sizeof(name), "GET /things/%d", i);
+        ocaml_custom(&b, 0, 0, name, bytes);
+        ocaml_custom(&b, 0, 1, name, bytes);
+    }
+    ocaml_custom(&b, 0, 2, "done", 4);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    while (evtrail_reader_next(reader, &event) > 0) {
+        begins += event->what == EVTRAIL_EVENT && event->type->kind == EVTRAIL_KIND_begin;
+        ends += event->what == EVTRAIL_EVENT && event->type->kind == EVTRAIL_KIND_end;
+        struct evtrail_value value;
+        if (event->what == EVTRAIL_EVENT && strcmp(event->type->name, "trace.other") == 0 &&
+            event->type->kind == EVTRAIL_KIND_begin && evtrail_event_value(event, 2, &value) == 0) {
+            shared++;
+            snprintf(found, sizeof(found), "%.*s", (int)value.bytes, value.data);
+        }
+        if (event->what == EVTRAIL_EVENT && event->type->kind == EVTRAIL_KIND_instant)
+            describe(&seen, event);
+    }
+    assert_true(evtrail_reader_done(reader));
+    evtrail_reader_free(reader);
+    assert_int_equal(begins, NAMES);
+    assert_int_equal(ends, NAMES);
+    assert_in_range(shared, 400, NAMES - 500);
+    assert_string_equal(found, "GET /things/1499");
+    assert_string_equal(seen.text, "trace.message text=done\n");
     ocaml_builder_fini(&b);
 }
 
@@ -558,6 +635,38 @@ static void taken_over__by_another_program__its_own_names(void **state)
     }
 }
 
+/* What another domain may have put in the gap is not known to be unresolved; what was seen after it is. */
+static void gap__promise_of_another_ring__unknown(void **state)
+{
+    struct ocaml_builder b;
+    struct seen seen = {0};
+    struct evtrail_event *event;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    ocaml_name(&b, 0, "eio.create_obj");
+    ocaml_name(&b, 1, "eio.put");
+    ocaml_name(&b, 5, "test.int");
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    ocaml_custom_id(&b, 0, 0, 7, "\x0f", 1);
+    ocaml_custom_id(&b, 0, 0, 8, "\x0f", 1);
+    ocaml_custom_id(&b, 0, 0, 9, "\x10", 1);
+    ocaml_int(&b, 0, 1, 8);
+    ocaml_int(&b, 1, 5, 0);
+    for (int i = 0; i < 4; i++) /* so that it is not at its end yet */
+        if (evtrail_reader_next(reader, &event) > 0)
+            take(&seen, event, true);
+    for (int i = 0; i < 1000; i++)
+        ocaml_int(&b, 1, 5, i + 1);
+    assert_true(read_all(reader, &seen, true));
+    evtrail_reader_free(reader);
+    const char *const gap = strstr(seen.text, "ocaml.lost");
+    assert_non_null(gap);
+    assert_non_null(strstr(gap, "@eio.promise promise=7 state=0\n"));
+    assert_null(strstr(gap, "promise=8"));
+    assert_null(strstr(gap, "semaphore=9"));
+    ocaml_builder_fini(&b);
+}
+
 struct writer {
     struct ocaml_builder *b;
     atomic_bool stop;
@@ -830,6 +939,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(items__of_every_kind__events),
         cmocka_unit_test(libraries__lwt_and_trace__decoded),
+        cmocka_unit_test(libraries__payloads_otherwise__shown_as_they_are),
+        cmocka_unit_test(libraries__more_names_than_types__shared_one),
         cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
         cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
         cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
@@ -841,6 +952,7 @@ int main(void)
         cmocka_unit_test(lapped__before_it_is_read__events_by_the_items_that_are_left),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
         cmocka_unit_test(taken_over__by_another_program__its_own_names),
+        cmocka_unit_test(gap__promise_of_another_ring__unknown),
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
         cmocka_unit_test(head_moves__during_a_copy_of_part_of_a_ring__whole_items),
         cmocka_unit_test(made_just_now__at_every_step__not_yet),
