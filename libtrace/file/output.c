@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { BUFFERS = EVTRAIL_URING_BUFFERS, UNITS = 512 };
+enum { BUFFERS = EVTRAIL_URING_BUFFERS, UNITS = 512, FLUSH_PLAIN_BYTES = 64 << 10 };
 
 struct unit {
     uint64_t end; /* offset in the file */
@@ -32,7 +32,8 @@ struct buffer {
     uint64_t offset; /* of data[0] in the file */
     struct unit units[UNITS];
     unsigned units_count;
-    bool busy; /* under way */
+    bool busy;  /* under way */
+    bool plain; /* by a plain write, though there is an io_uring */
     bool failed;
 };
 struct evtrail_output {
@@ -241,19 +242,20 @@ static int write_plain(struct evtrail_output *output, const uint8_t *data, size_
 /* Sends what is left of a buffer; by plain writes, all of it. */
 static void send(struct evtrail_output *output, struct buffer *buffer)
 {
+    const bool uring = output->uring && !buffer->plain;
     do {
         const uint64_t offset = buffer->offset + buffer->written;
         const uint8_t *data = buffer->data + buffer->written;
         const size_t bytes = within_limit(output, offset, buffer->used - buffer->written);
         int r = bytes ? 0 : -EFBIG;
-        if (bytes && output->uring)
+        if (bytes && uring)
             r = evtrail_uring_write(output->uring, output->fd, (unsigned)(buffer - output->buffers), data, bytes,
                                     offset);
         else if (bytes)
             r = write_plain(output, data, bytes, offset);
-        if (r != 0 || !output->uring || !bytes)
+        if (r != 0 || !uring || !bytes)
             ended(output, buffer, r);
-    } while (buffer->busy && !output->uring);
+    } while (buffer->busy && !uring);
 }
 
 /* A write ended. What is short or was interrupted goes on. */
@@ -271,7 +273,7 @@ static void ended(struct evtrail_output *output, struct buffer *buffer, int resu
     if (buffer->written == buffer->used) {
         buffer->busy = false;
         buffer->used = buffer->written = 0;
-    } else if (output->uring) {
+    } else if (output->uring && !buffer->plain) {
         send(output, buffer);
     }
 }
@@ -336,9 +338,13 @@ void evtrail_output_commit(struct evtrail_output *output, size_t bytes, bool bat
     buffer->units[buffer->units_count++] = (struct unit){buffer->offset + buffer->used, events, raw_bytes, batch};
 }
 
+/* Few bytes that are waited for: the kernel would give them to a thread of its own, and that takes longer than the write. */
 int evtrail_output_flush(struct evtrail_output *output)
 {
+    struct buffer *const buffer = &output->buffers[output->current];
+    buffer->plain = buffer->used <= FLUSH_PLAIN_BYTES && !any_busy(output);
     int r = evtrail_output_push(output);
+    buffer->plain = false;
     if (r == 0)
         r = settle(output);
     if (r == 0 && output->sync && output->regular && fdatasync(output->fd) < 0)
