@@ -229,7 +229,7 @@ static int on_batch(void *context, uint32_t number, uint64_t sequence, const str
     struct collect *collect = peer->collect;
     struct collect_channel *channel = &peer->channels[number];
     uint64_t lost_after[EVTRAIL_CAUSES];
-    const char *what = store_checker_batch(collect->checker, batch, lost_after);
+    const char *what = collect_peer_check(peer, batch, lost_after);
     if (what) {
         refuse->code = WIRE_REFUSE_content;
         snprintf(refuse->reason, sizeof(refuse->reason), "%s", what);
@@ -336,43 +336,6 @@ static const struct ship_receiver_calls receiver_calls = {
     .closed = on_closed,
 };
 
-/* ---- waiting ------------------------------------------------------------------------------------------------------------- */
-
-static void hold(struct collect_peer *peer, int64_t now, bool for_rate)
-{
-    if (peer->held)
-        return;
-    peer->held = true;
-    peer->held_for_rate = for_rate;
-    peer->held_since_ns = now;
-    peer->collect->held_count++;
-    peer->collect->totals.holds++;
-    net_link_pause(peer->link);
-}
-
-void collect_peer_go_on(struct collect_peer *peer, struct ship_time now)
-{
-    if (!peer->held || peer->closing)
-        return;
-    if (peer->held_for_rate ? peer->tokens < 0 : !store_room(peer->collect->store))
-        return;
-    peer->held = false;
-    peer->collect->held_count--;
-    peer->tick_ns = now.monotonic_ns + 10 * INT64_C(1000000000); /* its silence was ours */
-    if (peer->link)
-        net_link_resume(peer->link);
-}
-
-/* Bytes that a sender may send, that grow with time: at most a second's worth, or one message. */
-static void fill_tokens(struct collect_peer *peer, int64_t now)
-{
-    const double rate = (double)peer->collect->options.rate;
-    const double most = rate > WIRE_PAYLOAD_MAX ? rate : WIRE_PAYLOAD_MAX;
-    peer->tokens += rate * (double)(now - peer->tokens_ns) / 1e9;
-    peer->tokens = peer->tokens < most ? peer->tokens : most;
-    peer->tokens_ns = now;
-}
-
 /* ---- the link's callbacks ------------------------------------------------------------------------------------------------- */
 
 static size_t on_received(void *context, struct net_link *link, const uint8_t *bytes, size_t size, size_t *ret_wanted)
@@ -383,18 +346,14 @@ static size_t on_received(void *context, struct net_link *link, const uint8_t *b
     if (peer->closing)
         return size;
     if (!store_room(peer->collect->store) && peer->batches) {
-        hold(peer, now.monotonic_ns, false);
+        collect_peer_hold(peer, now.monotonic_ns, COLLECT_HOLD_room);
         return 0;
     }
     const size_t used = ship_receiver_input(peer->receiver, bytes, size, now, ret_wanted);
     peer->bytes += used;
     peer->collect->totals.bytes += used;
-    if (peer->collect->options.rate && !peer->closing) {
-        fill_tokens(peer, now.monotonic_ns);
-        peer->tokens -= (double)used;
-        if (peer->tokens < 0)
-            hold(peer, now.monotonic_ns, true);
-    }
+    if (!peer->closing)
+        collect_peer_spent(peer, used, now);
     return used;
 }
 
@@ -415,7 +374,7 @@ static void free_peer(struct collect_peer *peer)
     if (peer->next)
         peer->next->prev = peer->prev;
     collect->peers_count--;
-    collect->held_count -= peer->held;
+    collect->held_count -= peer->held != COLLECT_HOLD_none;
     if (peer->reader)
         collect_watch_changed(collect);
     ship_receiver_free(peer->receiver);
@@ -521,11 +480,7 @@ void collect_peer_tick(struct collect_peer *peer, struct ship_time now)
 {
     if (peer->closing)
         return;
-    if (peer->held) {
-        if (peer->held_for_rate)
-            fill_tokens(peer, now.monotonic_ns);
-        collect_peer_go_on(peer, now);
-    }
+    collect_peer_go_on(peer, now);
     if (!peer->held && now.monotonic_ns >= peer->tick_ns)
         peer->tick_ns = ship_receiver_tick(peer->receiver, now);
 }

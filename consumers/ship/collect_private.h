@@ -19,6 +19,14 @@ enum { COLLECT_GAP_CAUSES = 8, COLLECT_REFUSALS = 9 };
 
 struct collect_peer;
 
+/* Why a sender's link is not read for now. */
+enum collect_hold {
+    COLLECT_HOLD_none,
+    COLLECT_HOLD_room, /* the store has none */
+    COLLECT_HOLD_rate, /* over --rate */
+    COLLECT_HOLD_work, /* its batches cost more of the loop's time than one peer may have */
+};
+
 struct collect_channel {
     struct collect_peer *peer;
     struct store_stream *stream; /* NULL: not open */
@@ -37,12 +45,12 @@ struct collect_peer {
     char owner[NET_IDENTITY_BYTES + 16], address[64], name[160];
     char host[WIRE_HOST_BYTES + 1];
     bool reader, closing, said;
-    bool held;             /* reading is paused: the store has no room, or it is over its rate */
-    bool held_for_rate;
+    enum collect_hold held; /* reading is paused */
     int64_t held_since_ns, tick_ns, opened_ns;
     int64_t waiting_since_ns; /* something is not yet durable since; 0: nothing is */
     double tokens;            /* of the rate limit, in bytes */
     int64_t tokens_ns;
+    int64_t busy_ns, busy_seen_ns; /* what looking into its batches cost of late; when that was last counted down */
     uint64_t events, batches, bytes;           /* accepted */
     uint64_t events_before, bytes_before;      /* a moment ago, for rates */
     double events_rate, bytes_rate;
@@ -103,8 +111,15 @@ void collect_accept(struct collect *collect, struct net_link *link);
 void collect_peer_tick(struct collect_peer *peer, struct ship_time now);
 void collect_peer_free(struct collect_peer *peer);
 void collect_peer_drain(struct collect_peer *peer);
-/* There is room again. */
+
+/* ---- collect_hold.c ---- */
+void collect_peer_hold(struct collect_peer *peer, int64_t now, enum collect_hold why);
+/* Reads on where what it was held for is over. */
 void collect_peer_go_on(struct collect_peer *peer, struct ship_time now);
+/* It has sent so many bytes; may hold it. */
+void collect_peer_spent(struct collect_peer *peer, size_t bytes, struct ship_time now);
+/* store_checker_batch(), and what that cost; from the receiver's callback: may tell it to leave the rest for later. */
+const char *collect_peer_check(struct collect_peer *peer, const struct ship_batch *batch, uint64_t *ret_lost_after);
 
 /* ---- collect_watch.c ---- */
 bool collect_is_watched(const struct collect_peer *peer);

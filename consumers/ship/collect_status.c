@@ -35,7 +35,8 @@ static struct row row_of(const struct collect_peer *peer, struct ship_time now)
 
 static const char *held_text(const struct collect_peer *peer)
 {
-    return !peer->held ? "" : peer->held_for_rate ? "waits: over its rate" : "waits: no room";
+    static const char *const texts[] = {"", "waits: no room", "waits: over its rate", "waits: costly batches"};
+    return texts[peer->held];
 }
 
 /* ---- text -------------------------------------------------------------------------------------------------------------- */

@@ -433,7 +433,8 @@ size_t ship_receiver_input(struct ship_receiver *receiver, const uint8_t *bytes,
     receiver->side.now = now;
     if (size && receiver_alive(receiver))
         receiver->side.heard_ns = now.monotonic_ns;
-    while (receiver_alive(receiver)) {
+    receiver->yields = false;
+    while (receiver_alive(receiver) && !receiver->yields) {
         struct wire_header header;
         const uint8_t *payload;
         const char *why = NULL;
@@ -451,7 +452,13 @@ size_t ship_receiver_input(struct ship_receiver *receiver, const uint8_t *bytes,
             receiver_bye(receiver, r < 0 ? wire_side_code(r) : code, 0, "%s", why);
         check_link(receiver);
     }
-    return size;
+    *ret_wanted = WIRE_HEADER_BYTES;
+    return receiver_alive(receiver) ? used : size;
+}
+
+void ship_receiver_yield(struct ship_receiver *receiver)
+{
+    receiver->yields = true;
 }
 
 /* ---- time ------------------------------------------------------------------------------------------------------------- */

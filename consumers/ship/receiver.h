@@ -99,6 +99,8 @@ void ship_receiver_free(struct ship_receiver *receiver);
 void ship_receiver_start(struct ship_receiver *receiver, struct ship_time now);
 /* As ship_sender_input(). */
 size_t ship_receiver_input(struct ship_receiver *receiver, const uint8_t *bytes, size_t size, struct ship_time now, size_t *ret_wanted);
+/* From a callback: what has come beyond this message is left, ship_receiver_input() returns. */
+void ship_receiver_yield(struct ship_receiver *receiver);
 /* All of the channel up to `sequence` is on disk: ACK, and the window moves. Not from a callback. */
 void ship_receiver_durable(struct ship_receiver *receiver, uint32_t channel, uint64_t sequence, struct ship_time now);
 /* To a sender: somebody watches live what it sends, and wants events to be held no longer than this; 0: nobody does. What it knows is not said again. Not

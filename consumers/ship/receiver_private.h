@@ -37,6 +37,7 @@ struct ship_receiver {
     bool reader;       /* the peer's role */
     bool peer_drains;  /* it said that no more will come */
     bool we_drain;
+    bool yields; /* its owner wants no more of what has come for now */
     bool drained_told;
     int64_t drain_until_ns;
     uint64_t released; /* of received bytes: durable, or nothing to be made durable */

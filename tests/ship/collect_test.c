@@ -4,6 +4,8 @@
  */
 #include "collect_rig.h"
 
+#include "ship/collect_private.h"
+
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -68,6 +70,8 @@ static void collector__a_thousand_senders_at_once__all_is_stored_and_nothing_is_
             evloop_run_once(rig.loop, 0);
     }
     rig_run(&rig, clients, CLIENTS, all_acked);
+    assert_int_equal(store_drain(rig.collect->store, SECONDS(60)),
+                     0); /* the last round's figures come after its acknowledgements */
     char *status = collect_status_text(rig.collect, false), *metrics = collect_metrics_text(rig.collect);
     assert_non_null(strstr(status, "1000 connected"));
     assert_non_null(strstr(metrics, "evtrail_collect_stored_batches_total 4000"));
@@ -346,6 +350,94 @@ static void collector__peers_that_break_the_protocol__lose_their_connection_and_
     rig_close(&rig);
 }
 
+/* All blocks that a frame of that size may have, and each as costly as can be. */
+static size_t put_costly(uint8_t *out, const struct feed *feed, const struct spooled *spooled, uint64_t sequence)
+{
+    struct evtrail_batch_header header;
+    uint8_t *frame = second_batch(feed, spooled, &header);
+    static uint8_t data[1 << 16];
+    size_t used = 0;
+    (void)frame;
+    memset(data, 0, sizeof(data));
+    used = header.header_bytes;
+    header.compressed_bytes = (uint32_t)costly_zstd_frame(data + used, 1400, &header.content_bytes);
+    const uint32_t said = 1400 << 10; /* and the rest as one byte, many times */
+    uint8_t *end = data + used + header.compressed_bytes - 3;
+    uint32_t left = said - header.content_bytes;
+    for (; left; left -= left < 1 << 17 ? left : 1 << 17, end += 4) {
+        const uint32_t size = left < 1 << 17 ? left : 1 << 17, head = size << 3 | 1 << 1 | (left == size);
+        memcpy(end, &(uint32_t){head | UINT32_C(0x20) << 24}, 4);
+    }
+    memcpy(data + used + 5, &said, 4);
+    header.compressed_bytes = (uint32_t)(end - data - used);
+    header.content_bytes = said;
+    header.checksum = 0;
+    put_header(data, &header);
+    used += header.compressed_bytes;
+    const size_t head = wire_put_header(out, &(struct wire_header){.type = WIRE_data,
+                                                                   .payload_bytes = (uint32_t)used,
+                                                                   .payload_crc = wire_crc(0, data, used),
+                                                                   .sequence = sequence});
+    memcpy(out + head, data, used);
+    return head + used;
+}
+
+static void collector__batches_that_are_costly_to_check__make_their_sender_wait_alone(void **state)
+{
+    enum { COSTLY = 20 };
+    struct rig rig;
+    struct client good;
+    static uint8_t bytes[1 << 20];
+    uint8_t in[4096];
+    (void)state;
+    rig_open(&rig);
+    rig_start(&rig);
+    struct feed feed = feed_make(rig.directory, 1, 40, 500);
+    struct spooled spooled = spooled_of(&feed);
+    size_t size = put_start(bytes, 5), sent = 0;
+    const uint8_t *frames = feed.bytes + spooled.frames[1].offset; /* the source */
+    const size_t head = wire_put_header(
+        bytes + size, &(struct wire_header){.type = WIRE_frames,
+                                            .payload_bytes = spooled.frames[1].bytes,
+                                            .payload_crc = wire_crc(0, frames, spooled.frames[1].bytes)});
+    memcpy(bytes + size + head, frames, spooled.frames[1].bytes);
+    size += head + spooled.frames[1].bytes;
+    for (uint64_t i = 1; i <= COSTLY; i++)
+        size += put_costly(bytes + size, &feed, &spooled, i);
+    assert_true(size < sizeof(bytes));
+    const int fd = client_socket(&rig, 9);
+    for (unsigned i = 0; i < 60000 && !rig.collect->peers; i++) { /* only what says its first byte is a peer */
+        sent += (size_t)(send(fd, bytes + sent, sent ? 0 : 100, MSG_NOSIGNAL));
+        evloop_run_once(rig.loop, 1000000);
+    }
+    struct collect_peer *const costly = rig.collect->peers;
+    assert_non_null(costly);
+    costly->busy_ns = SECONDS(10000); /* as if it had been at it for long */
+    client_open(&good, &rig, &spooled, 1, 1, 40);
+    const int64_t until = store_now_ns() + SECONDS(240);
+    for (bool all = false; !all;) {
+        const ssize_t n = sent < size ? send(fd, bytes + sent, size - sent, MSG_DONTWAIT | MSG_NOSIGNAL) : 0;
+        sent += n > 0 ? (size_t)n : 0;
+        while (recv(fd, in, sizeof(in), MSG_DONTWAIT) > 0)
+            ;
+        evloop_run_once(rig.loop, 1000000);
+        client_step(&good);
+        if (store_now_ns() > until)
+            fail_msg("nothing more happens: %s", rig.log);
+        if (costly->held == COLLECT_HOLD_work && good.acked == 40)
+            costly->busy_ns = 0; /* it has had nothing of it for so long */
+        all = good.acked == 40 && costly->refused[WIRE_REFUSE_content] == COSTLY;
+    }
+    assert_true(rig.collect->totals.holds > 0);
+    assert_int_equal(good.refused, 0);
+    close(fd);
+    client_close(&good);
+    rig_stop(&rig);
+    spooled_free(&spooled);
+    free(feed.bytes);
+    rig_close(&rig);
+}
+
 static void collector__another_sender_with_the_same_stream__is_told_that_it_is_open(void **state)
 {
     struct rig rig;
@@ -502,6 +594,7 @@ int main(void)
         cmocka_unit_test(collector__a_thousand_senders_at_once__all_is_stored_and_nothing_is_lost),
         cmocka_unit_test(collector__a_batch_that_is_wrong__is_refused_with_a_reason_and_the_rest_is_stored),
         cmocka_unit_test(collector__peers_that_break_the_protocol__lose_their_connection_and_nobody_else_does),
+        cmocka_unit_test(collector__batches_that_are_costly_to_check__make_their_sender_wait_alone),
         cmocka_unit_test(collector__another_sender_with_the_same_stream__is_told_that_it_is_open),
         cmocka_unit_test(collector__more_senders_than_allowed__are_told_so),
         cmocka_unit_test(collector__disk_full__windows_close_and_open_again_by_themselves),

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <zstd.h>
 
 struct place {
     char *directory, *root;
@@ -746,6 +747,36 @@ static void checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounde
     free(feed.bytes);
 }
 
+static void checker__a_frame_of_very_many_blocks__is_refused_and_no_compressors_is(void **state)
+{
+    enum { CONTENT = 1400000 };
+    static uint8_t out[2 << 20], content[CONTENT];
+    static const int levels[] = {1, 3, 9, 19, 22};
+    struct store_checker *checker;
+    uint64_t lost_after[EVTRAIL_CAUSES], seed = 1;
+    struct ship_batch batch = {.compressed = out};
+    (void)state;
+    assert_int_equal(store_checker_new(&checker), 0);
+    batch.header.compressed_bytes = (uint32_t)costly_zstd_frame(out, 100000, &batch.header.content_bytes);
+    batch.header.chunk.words_count = 1000;
+    assert_non_null(strstr(store_checker_batch(checker, &batch, lost_after), "far more blocks"));
+    batch.header.compressed_bytes = (uint32_t)costly_zstd_frame(out, 30, &batch.header.content_bytes);
+    assert_null(strstr(store_checker_batch(checker, &batch, lost_after), "blocks")); /* whatever else */
+    for (size_t i = 0; i < CONTENT; i++) {                                           /* much is said again, in pieces */
+        seed = seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+        content[i] =
+            i > 5000 && seed >> 62 ? content[i - 1 - (seed >> 33) % (i & 1 ? 30 : 5000)] : (uint8_t)(seed >> 58);
+    }
+    for (unsigned i = 0; i < sizeof(levels) / sizeof(*levels); i++) {
+        const size_t n = ZSTD_compress(out, sizeof(out), content, CONTENT / (i > 2 ? 4 : 1), levels[i]);
+        assert_false(ZSTD_isError(n));
+        batch.header.compressed_bytes = (uint32_t)n;
+        batch.header.content_bytes = CONTENT / (i > 2 ? 4 : 1);
+        assert_null(strstr(store_checker_batch(checker, &batch, lost_after), "blocks"));
+    }
+    store_checker_free(checker);
+}
+
 static void store__opened_twice__the_second_is_told_why(void **state)
 {
     const struct place *place = *state;
@@ -788,6 +819,7 @@ int main(void)
         TEST(store__gap_of_what_another_collector_has__is_no_loss),
         TEST(store__a_batch_of_which_nothing_is_known_is_missing__its_events_are_lost_and_no_file_is_damaged),
         TEST(checker__every_byte_of_a_batch_changed__none_passes_or_all_is_bounded),
+        TEST(checker__a_frame_of_very_many_blocks__is_refused_and_no_compressors_is),
         TEST(store__opened_twice__the_second_is_told_why),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
