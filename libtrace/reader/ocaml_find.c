@@ -12,11 +12,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #define LOOK_EVERY_NS 200000000u
@@ -94,7 +96,25 @@ struct look {
     char *path;
     size_t bytes;
     const struct stat *status;
+    const char *file; /* that `status` is of */
+    bool seen;        /* a ring, which may be none that can be opened */
 };
+
+/* Where the kernel shows the mapping itself (to root) it says which file that is. Else the mapping's device and inode number do; but on btrfs and overlayfs its
+ * device is not the one that stat gives. */
+static bool is_mapped(uint32_t pid, const struct mapping *m, const char *path, const struct stat *status)
+{
+    struct stat itself;
+    struct statfs fs;
+    char name[96];
+    snprintf(name, sizeof(name), "/proc/%u/map_files/%lx-%lx", pid, m->start, m->end);
+    if (stat(name, &itself) == 0)
+        return status->st_ino == itself.st_ino && status->st_dev == itself.st_dev;
+    if (status->st_ino != m->inode)
+        return false;
+    return status->st_dev == makedev(m->major, m->minor) ||
+           (statfs(path, &fs) == 0 && (fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == OVERLAYFS_SUPER_MAGIC));
+}
 
 static bool has_header(const char *path)
 {
@@ -106,21 +126,28 @@ static bool has_header(const char *path)
     return is;
 }
 
-/* By its path in the process's own root (containers), else by the mapping itself, which may be for root alone to open. */
+/* By its path, in the process's own root (containers) before ours, where another file may have it; else by the mapping itself, which may be
+ * for root alone to open. If both are the same file, the path is ours. */
 static bool take_ring(const struct mapping *m, void *context)
 {
+    static const int order[] = {1, 0, 2};
     struct look *const look = context;
+    struct stat status, ours;
     if (!evtrail_ocaml_is_name(m->path))
         return false;
+    look->seen = true;
     for (int i = m->deleted ? 2 : 0; i < 3; i++) {
-        struct stat status;
-        const int n =
-            i == 0   ? snprintf(look->path, look->bytes, "%s", m->path)
-            : i == 1 ? snprintf(look->path, look->bytes, "/proc/%u/root%s", look->pid, m->path)
-                     : snprintf(look->path, look->bytes, "/proc/%u/map_files/%lx-%lx", look->pid, m->start, m->end);
-        if (n > 0 && (size_t)n < look->bytes && stat(look->path, &status) == 0 && status.st_ino == m->inode &&
-            has_header(look->path))
-            return true;
+        const int n = order[i] == 0   ? snprintf(look->path, look->bytes, "%s", m->path)
+                      : order[i] == 1 ? snprintf(look->path, look->bytes, "/proc/%u/root%s", look->pid, m->path)
+                                      : snprintf(look->path, look->bytes, "/proc/%u/map_files/%lx-%lx", look->pid,
+                                                 m->start, m->end);
+        if (n <= 0 || (size_t)n >= look->bytes || stat(look->path, &status) < 0)
+            continue;
+        if ((order[i] != 2 && !is_mapped(look->pid, m, look->path, &status)) || !has_header(look->path))
+            continue;
+        if (order[i] == 1 && stat(m->path, &ours) == 0 && ours.st_ino == status.st_ino && ours.st_dev == status.st_dev)
+            snprintf(look->path, look->bytes, "%s", m->path);
+        return true;
     }
     return false;
 }
@@ -128,18 +155,20 @@ static bool take_ring(const struct mapping *m, void *context)
 int evtrail_ocaml_find(uint32_t pid, char *path, size_t bytes)
 {
     struct look look = {.pid = pid, .path = path, .bytes = bytes};
-    return each_mapping(pid, take_ring, &look) ? 0 : -ENOENT;
+    if (each_mapping(pid, take_ring, &look))
+        return 0;
+    return look.seen ? -ESTALE : -ENOENT;
 }
 
 static bool is_file(const struct mapping *m, void *context)
 {
     const struct look *const look = context;
-    return m->inode == look->status->st_ino && evtrail_ocaml_is_name(m->path);
+    return evtrail_ocaml_is_name(m->path) && is_mapped(look->pid, m, look->file, look->status);
 }
 
-bool evtrail_ocaml_maps(uint32_t pid, const struct stat *status)
+bool evtrail_ocaml_maps(uint32_t pid, const char *path, const struct stat *status)
 {
-    struct look look = {.pid = pid, .status = status};
+    struct look look = {.pid = pid, .status = status, .file = path};
     return each_mapping(pid, is_file, &look);
 }
 
@@ -185,7 +214,13 @@ static int add_pid(struct evtrail_reader *reader, uint32_t pid, struct evtrail_f
 {
     char path[640];
     struct evtrail_fault why = {""};
-    if (evtrail_ocaml_find(pid, path, sizeof(path)) < 0)
+    const int found = evtrail_ocaml_find(pid, path, sizeof(path));
+    if (found == -ESTALE && !reader->options.living)
+        return evtrail_fault_set(fault, found,
+                                 "process %u has a ring of OCaml's runtime events, whose file was removed or is out of "
+                                 "reach from here: run as root",
+                                 pid);
+    if (found < 0)
         return 0;
     int result = evtrail_ocaml_input_add(reader, path, pid, &why);
     for (int tries = 0; result == -EAGAIN && tries < 100; tries++) { /* it takes the runtime well under a millisecond */

@@ -24,7 +24,7 @@
 #define BACK_MAX_NS UINT64_C(1000000000) /* a ring's stamps do not go back; by more than this, it is no stamp */
 #define AHEAD_MAX_NS UINT64_C(10000000000)
 #define OUT_WORDS_MAX (EVTRAIL_CHUNK_WORDS - 8192)
-#define MEAN_WORDS 3         /* of an item, before any was seen */
+#define MEAN_WORDS 3         /* of an item, before some were seen */
 #define TELLS_ENOUGH 1000000 /* items without a sign of their version: none will come */
 
 struct ring {
@@ -151,7 +151,11 @@ static uint64_t estimate(const struct ocaml_input *in, const struct ring *ring, 
         items += !item.padding;
         words += item.padding ? 0 : length;
     }
-    const double mean = items ? (double)words / (double)items : MEAN_WORDS, round = (double)in->map.elements;
+    if (words < 64) { /* a few items at a program's end are not like those before */
+        items += 4;
+        words += 4 * MEAN_WORDS;
+    }
+    const double mean = (double)words / (double)items, round = (double)in->map.elements;
     const uint64_t whole = (uint64_t)(round / mean);
     const uint64_t count = (uint64_t)((double)lost / (whole ? round / (double)whole : mean) + 0.5);
     return lost && !count ? 1 : count;
@@ -831,7 +835,7 @@ static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault
     int result = evtrail_ocaml_map_open(&in->map, in->path, fault);
     if (result < 0)
         return result;
-    if (!pid && named && evtrail_ocaml_maps(named, &in->map.status))
+    if (!pid && named && evtrail_ocaml_maps(named, in->path, &in->map.status))
         pid = named;
     in->input.live = pid != 0;
     in->dead = !pid;

@@ -24,10 +24,11 @@ bool evtrail_ocaml_is_name(const char *name);
 bool evtrail_ocaml_is_path(const char *path);
 
 /* ocaml_find.c */
-/* Where the ring of a process can be opened: as mapped, in its root directory, or by its mapping if it was deleted. -ENOENT: it has none. */
+/* Where the ring of a process can be opened: as mapped, in its root directory, or by its mapping if it was deleted. -ENOENT: it has none; -ESTALE: what it has
+ * cannot be reached. */
 int evtrail_ocaml_find(uint32_t pid, char *path, size_t bytes);
-/* Whether the process has that file mapped. */
-bool evtrail_ocaml_maps(uint32_t pid, const struct stat *status);
+/* Whether the process has the file at `path` mapped, whose status that is. */
+bool evtrail_ocaml_maps(uint32_t pid, const char *path, const struct stat *status);
 /* An executable that could write such a ring: *version is set if it tells. */
 bool evtrail_ocaml_is_program(const char *path, char *version, size_t bytes);
 

@@ -64,6 +64,27 @@ if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null; then
     kill -9 "$pid"
 fi
 
+# The same where a file of that path and inode number is here, too, which is another's.
+if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null && command -v nsenter >/dev/null; then
+    mkfifo twin.in
+    # shellcheck disable=SC2016
+    unshare -m sh -c 'mount -t tmpfs none inner && cp --sparse=always kept.events inner/1.events || exit 1
+        unshare -m -p -f sh -c "mount -t tmpfs none inner && OCAML_RUNTIME_EVENTS_DIR=\$PWD/inner exec \"\$@\"" sh "$@" <&3 &
+        wait' sh "$emitter" kinds 3 3<twin.in >twin.out 2>&1 &
+    outer=$!
+    children+=("$outer")
+    exec {input}>twin.in
+    until_line twin.out "done kinds"
+    pid=$(cat "/proc/$outer/task/$outer/children")
+    pid=${pid%% *}
+    pid=$(cat "/proc/$pid/task/$pid/children")
+    pid=${pid%% *}
+    children+=("$pid")
+    nsenter -m -t "$outer" "$evtrail" record --snapshot -p "$pid" -o "$PWD/twin.evt" >out 2>err || fail "$(cat err)"
+    equal "$(count 'test.unit' twin.evt)" 3 "in a container, beside a file of its name"
+    kill -9 "$pid"
+fi
+
 # One that has not started them.
 EMITTER_START=0 start silent nothing
 run 3 cat -p "$pid"
