@@ -34,6 +34,18 @@ enum evtrail_eio_class {
     EVTRAIL_EIO_DOMAIN = 7,
     EVTRAIL_EIO_CLASSES = 8,
 };
+/* Their states; 0: unknown. */
+enum {
+    EVTRAIL_EIO_FIBER_RUNNING = 1,
+    EVTRAIL_EIO_FIBER_QUEUED = 2,
+    EVTRAIL_EIO_FIBER_PARKED = 3,
+    EVTRAIL_EIO_CC_OPEN = 1,
+    EVTRAIL_EIO_CC_FAILED = 2,
+    EVTRAIL_EIO_CC_CANCELLED = 3,
+    EVTRAIL_EIO_PROMISE_RESOLVED = 2,
+    EVTRAIL_EIO_MUTEX_FREE = 1,
+    EVTRAIL_EIO_MUTEX_LOCKED = 2
+};
 struct evtrail_eio_entity {
     uint64_t id; /* as ours; 0: free */
     uint64_t parent;
@@ -177,6 +189,16 @@ int evtrail_eio_domain(struct evtrail_ocaml_step *step, unsigned state);
 enum { EVTRAIL_DOMAIN_UNKNOWN = 0, EVTRAIL_DOMAIN_RUNNING = 1, EVTRAIL_DOMAIN_IDLE = 2, EVTRAIL_DOMAIN_GONE = 3 };
 /* After a gap: what was known of the ring's fibers is not any more. */
 int evtrail_eio_gap(struct evtrail_ocaml_step *step);
+
+/* ocaml_entities.c */
 void evtrail_eio_free(struct evtrail_eio *eio);
+struct evtrail_eio_entity *evtrail_eio_find(struct evtrail_ocaml_step *step, uint64_t id);
+struct evtrail_eio_entity *evtrail_eio_make(struct evtrail_ocaml_step *step, uint64_t id, unsigned class);
+/* It is in use: of its kind the last to make room. */
+void evtrail_eio_use(const struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity);
+/* All there are, until one visit does not return 0. */
+int evtrail_eio_each(struct evtrail_ocaml_step *step,
+                     int (*visit)(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, void *context),
+                     void *context);
 
 #endif /* EVTRAIL_READER_OCAML_DECODE_H */

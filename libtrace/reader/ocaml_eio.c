@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { BUCKETS = 4096, WAYS = 8, UNKNOWN_TOLD_MAX = 4096 };
+enum { UNKNOWN_TOLD_MAX = 4096 };
 enum {
     STATE = 8,
     NAME = 16,
@@ -30,25 +30,9 @@ enum {
     CANCEL
 };
 static_assert(CANCEL < (int)EVTRAIL_OCAML_FIXED, "each has a place");
-enum {
-    FIBER_RUNNING = 1,
-    FIBER_QUEUED = 2,
-    FIBER_PARKED = 3,
-    CC_OPEN = 1,
-    CC_FAILED = 2,
-    CC_CANCELLED = 3,
-    PROMISE_RESOLVED = 2,
-    MUTEX_FREE = 1,
-    MUTEX_LOCKED = 2
-};
 enum { KIND_ROOT = 6, SUSPEND_SPAN = 0xff };
 
 #define ROOT_ID (UINT64_C(1) << 40) /* Eio's id 0: with us 0 is none */
-
-struct evtrail_eio {
-    struct evtrail_eio_entity at[BUCKETS][WAYS];
-    uint32_t age;
-};
 
 static const struct {
     const char *name, *field, *states;
@@ -62,11 +46,6 @@ static const struct {
     [EVTRAIL_EIO_MUTEX] = {"eio.mutex", "mutex:u64", "0=unknown,1=free,2=locked"},
     [EVTRAIL_EIO_DOMAIN] = {"ocaml.domain", "domain:u64", "0=unknown,1=running,2=idle"},
 };
-
-void evtrail_eio_free(struct evtrail_eio *eio)
-{
-    free(eio);
-}
 
 /* ---- types ---- */
 
@@ -133,45 +112,6 @@ static uint64_t id_of(uint64_t id)
     return id ? id : ROOT_ID;
 }
 
-static struct evtrail_eio_entity *bucket_of(struct evtrail_eio *eio, uint64_t id)
-{
-    return eio->at[(id * UINT64_C(0x9e3779b97f4a7c15)) >> 52 & (BUCKETS - 1)];
-}
-
-static struct evtrail_eio_entity *find(struct evtrail_ocaml_step *step, uint64_t id)
-{
-    struct evtrail_eio *const eio = step->decoder->eio;
-    struct evtrail_eio_entity *const bucket = eio && id ? bucket_of(eio, id) : NULL;
-    for (unsigned i = 0; bucket && i < WAYS; i++)
-        if (bucket[i].id == id)
-            return &bucket[i];
-    return NULL;
-}
-
-/* The entity of that id, empty; where there is no room the one that was made first is forgotten. NULL: no memory. */
-static struct evtrail_eio_entity *make(struct evtrail_ocaml_step *step, uint64_t id, unsigned class)
-{
-    struct evtrail_ocaml_decoder *const decoder = step->decoder;
-    if (!decoder->eio && !(decoder->eio = calloc(1, sizeof(*decoder->eio))))
-        return NULL;
-    struct evtrail_eio_entity *const bucket = bucket_of(decoder->eio, id), *place = find(step, id);
-    for (unsigned i = 0; !place && i < WAYS; i++)
-        if (!bucket[i].id)
-            place = &bucket[i];
-    if (!place) {
-        place = bucket;
-        for (unsigned i = 1; i < WAYS; i++)
-            if ((int32_t)(bucket[i].age - place->age) < 0)
-                place = &bucket[i];
-    }
-    *place = (struct evtrail_eio_entity){.id = id,
-                                         .class = (uint8_t) class,
-                                         .age = ++decoder->eio->age,
-                                         .lane = step->lane->index,
-                                         .gap = step->lane->gap};
-    return place;
-}
-
 /* What is in an entity that a gap lies behind is not known. */
 static struct evtrail_eio_entity *refresh(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity)
 {
@@ -193,7 +133,7 @@ static uint64_t domain_id(const struct evtrail_ocaml_step *step)
 /* What runs: a fiber, or the domain outside of any. */
 static struct evtrail_eio_entity *frame_of(struct evtrail_ocaml_step *step)
 {
-    struct evtrail_eio_entity *const fiber = find(step, step->lane->fiber);
+    struct evtrail_eio_entity *const fiber = evtrail_eio_find(step, step->lane->fiber);
     step->lane->own.id = domain_id(step);
     return refresh(step, fiber ? fiber : &step->lane->own);
 }
@@ -340,30 +280,30 @@ int evtrail_eio_create_fiber(struct evtrail_ocaml_step *step, const struct evtra
     if (!take_id(item, &id, &rest, &bytes) || bytes < 8)
         return EVTRAIL_OCAML_OTHERWISE;
     memcpy(&cc, rest, 8);
-    struct evtrail_eio_entity *const fiber = make(step, id, EVTRAIL_EIO_FIBER);
+    struct evtrail_eio_entity *const fiber = evtrail_eio_make(step, id, EVTRAIL_EIO_FIBER);
     if (!fiber)
         return -ENOMEM;
     fiber->parent = id_of(cc);
-    return set_state(step, fiber, FIBER_QUEUED);
+    return set_state(step, fiber, EVTRAIL_EIO_FIBER_QUEUED);
 }
 
 int evtrail_eio_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     struct evtrail_ocaml_lane *const lane = step->lane;
     const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
-    struct evtrail_eio_entity *const before = lane->fiber != id ? find(step, lane->fiber) : NULL;
-    int result = before ? set_state(step, before, FIBER_QUEUED) : 0;
-    struct evtrail_eio_entity *fiber = find(step, id);
+    struct evtrail_eio_entity *const before = lane->fiber != id ? evtrail_eio_find(step, lane->fiber) : NULL;
+    int result = before ? set_state(step, before, EVTRAIL_EIO_FIBER_QUEUED) : 0;
+    struct evtrail_eio_entity *fiber = evtrail_eio_find(step, id);
     if (result < 0 || !id)
         return result;
     if (!fiber || fiber->class != EVTRAIL_EIO_FIBER)
-        fiber = make(step, id, EVTRAIL_EIO_FIBER);
+        fiber = evtrail_eio_make(step, id, EVTRAIL_EIO_FIBER);
     if (!fiber)
         return -ENOMEM;
-    refresh(step, fiber);
+    evtrail_eio_use(step, refresh(step, fiber));
     lane->fiber = lane->last_fiber = id;
     result = end_wait(step, fiber);
-    return result == 0 ? set_state(step, fiber, FIBER_RUNNING) : result;
+    return result == 0 ? set_state(step, fiber, EVTRAIL_EIO_FIBER_RUNNING) : result;
 }
 
 /* An operation of the scheduler in a context that is cancelled ends at once, and Eio does not tell that its fiber goes on. What only a running
@@ -371,13 +311,13 @@ int evtrail_eio_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocam
 static int went_on(struct evtrail_ocaml_step *step)
 {
     struct evtrail_ocaml_lane *const lane = step->lane;
-    struct evtrail_eio_entity *const fiber = lane->fiber ? NULL : find(step, lane->last_fiber);
-    if (!fiber || fiber->class != EVTRAIL_EIO_FIBER || fiber->state != FIBER_PARKED || fiber->lane != lane->index ||
-        fiber->gap != lane->gap)
+    struct evtrail_eio_entity *const fiber = lane->fiber ? NULL : evtrail_eio_find(step, lane->last_fiber);
+    if (!fiber || fiber->class != EVTRAIL_EIO_FIBER || fiber->state != EVTRAIL_EIO_FIBER_PARKED ||
+        fiber->lane != lane->index || fiber->gap != lane->gap)
         return 0;
     lane->fiber = fiber->id;
     const int result = end_wait(step, fiber);
-    return result == 0 ? set_state(step, fiber, FIBER_RUNNING) : result;
+    return result == 0 ? set_state(step, fiber, EVTRAIL_EIO_FIBER_RUNNING) : result;
 }
 
 static const char *const begin_fields[] = {"span:u64", "parent:u64", "fiber:u64"};
@@ -404,7 +344,7 @@ int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtr
     size_t bytes = 0;
     const uint8_t *const op = evtrail_ocaml_custom(item, &bytes);
     const int before = went_on(step);
-    struct evtrail_eio_entity *const fiber = find(step, lane->fiber);
+    struct evtrail_eio_entity *const fiber = evtrail_eio_find(step, lane->fiber);
     if (before < 0)
         return before;
     lane->fiber = 0;
@@ -418,14 +358,14 @@ int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtr
     refresh(step, fiber);
     const char *const name = op && bytes ? (const char *)op : "yield"; /* the only one without a name */
     int result = begin_span(step, fiber, "eio.suspend.", name, op && bytes ? bytes : 5, SUSPEND_SPAN, &fiber->waits);
-    fiber->state = FIBER_PARKED;
+    fiber->state = EVTRAIL_EIO_FIBER_PARKED;
     return result == 0 ? put_state(step, fiber, op, bytes, 0) : result;
 }
 
 /* A loop's outermost context ends with its first fiber; that it does is not said. */
 static int end_root(struct evtrail_ocaml_step *step, uint64_t id)
 {
-    struct evtrail_eio_entity *const root = find(step, id), *const domain = &step->lane->own;
+    struct evtrail_eio_entity *const root = evtrail_eio_find(step, id), *const domain = &step->lane->own;
     if (!root || root->class != EVTRAIL_EIO_CC || root->waits != KIND_ROOT)
         return 0;
     if (domain->cc == id)
@@ -437,7 +377,7 @@ static int end_root(struct evtrail_ocaml_step *step, uint64_t id)
 int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item)
 {
     const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
-    struct evtrail_eio_entity *const fiber = find(step, id);
+    struct evtrail_eio_entity *const fiber = evtrail_eio_find(step, id);
     const uint64_t parent = fiber && fiber->class == EVTRAIL_EIO_FIBER ? fiber->parent : 0;
     int result = 0;
     if (step->lane->fiber == id)
@@ -464,14 +404,14 @@ int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
         return EVTRAIL_OCAML_OTHERWISE;
     const int before = rest[0] == KIND_ROOT ? 0 : went_on(step);
-    struct evtrail_eio_entity *const cc = before == 0 ? make(step, id, EVTRAIL_EIO_CC) : NULL;
+    struct evtrail_eio_entity *const cc = before == 0 ? evtrail_eio_make(step, id, EVTRAIL_EIO_CC) : NULL;
     if (!cc)
         return -ENOMEM;
-    struct evtrail_eio_entity *const frame = frame_of(step); /* after make(): it may have had the place */
+    struct evtrail_eio_entity *const frame = frame_of(step); /* after evtrail_eio_make(): it may have had the place */
     cc->parent = frame->id;
     cc->cc = frame->cc;
     cc->waits = rest[0];
-    cc->state = CC_OPEN;
+    cc->state = EVTRAIL_EIO_CC_OPEN;
     frame->cc = id;
     const int result = put_state(step, cc, NULL, 0, rest[0]);
     return result == 0 && rest[0] == KIND_ROOT ? put_name(step, EVTRAIL_EIO_CC, id, "root", 4) : result;
@@ -482,7 +422,7 @@ int evtrail_eio_exit_cc(struct evtrail_ocaml_step *step, const struct evtrail_oc
     const int before = went_on(step);
     struct evtrail_eio_entity *const frame = frame_of(step);
     const uint64_t id = frame->cc;
-    struct evtrail_eio_entity *const cc = find(step, id);
+    struct evtrail_eio_entity *const cc = evtrail_eio_find(step, id);
     (void)item;
     if (!id || before < 0)
         return before < 0 ? before : put_words(step, fixed_type(step, EXIT_CC), 0, 0, 0);
@@ -521,10 +461,10 @@ int evtrail_eio_error(struct evtrail_ocaml_step *step, const struct evtrail_ocam
     at[0] = id;
     evtrail_ocaml_put_text(at + 1, text, bytes);
     at[1 + words] = step->lane->fiber;
-    struct evtrail_eio_entity *const cc = find(step, id);
-    if (!cc || cc->class != EVTRAIL_EIO_CC || (cancelled && cc->state == CC_FAILED))
+    struct evtrail_eio_entity *const cc = evtrail_eio_find(step, id);
+    if (!cc || cc->class != EVTRAIL_EIO_CC || (cancelled && cc->state == EVTRAIL_EIO_CC_FAILED))
         return 0;
-    return set_state(step, cc, cancelled ? CC_CANCELLED : CC_FAILED);
+    return set_state(step, cc, cancelled ? EVTRAIL_EIO_CC_CANCELLED : EVTRAIL_EIO_CC_FAILED);
 }
 
 /* ---- objects ---- */
@@ -539,10 +479,10 @@ static unsigned state_after(unsigned class, unsigned which)
 {
     if (which == TRY_GET || which == 0)
         return 0;
-    return class == EVTRAIL_EIO_PROMISE ? PROMISE_RESOLVED
+    return class == EVTRAIL_EIO_PROMISE ? EVTRAIL_EIO_PROMISE_RESOLVED
            : class != EVTRAIL_EIO_MUTEX ? 0
-           : which == GET               ? MUTEX_LOCKED
-                                        : MUTEX_FREE;
+           : which == GET               ? EVTRAIL_EIO_MUTEX_LOCKED
+                                        : EVTRAIL_EIO_MUTEX_FREE;
 }
 
 /* What another domain did with it may have come before: then it is as after that. */
@@ -555,12 +495,13 @@ int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail
     size_t bytes;
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
         return EVTRAIL_OCAML_OTHERWISE;
-    const struct evtrail_eio_entity *const before = find(step, id);
+    const struct evtrail_eio_entity *const before = evtrail_eio_find(step, id);
     const unsigned used = before && before->class == EVTRAIL_EIO_NONE ? before->used : 0;
-    struct evtrail_eio_entity *const object = make(step, id, rest[0] < 20 ? of_kind[rest[0]] : EVTRAIL_EIO_NONE);
+    struct evtrail_eio_entity *const object =
+        evtrail_eio_make(step, id, rest[0] < 20 ? of_kind[rest[0]] : EVTRAIL_EIO_NONE);
     if (!object)
         return -ENOMEM;
-    const struct evtrail_eio_entity *const fiber = find(step, user_of(step));
+    const struct evtrail_eio_entity *const fiber = evtrail_eio_find(step, user_of(step));
     object->parent = fiber ? fiber->id : frame_of(step)->id;
     const unsigned after = state_after(object->class, used);
     const int result = set_state(step, object, 1);
@@ -574,16 +515,18 @@ int evtrail_eio_name(struct evtrail_ocaml_step *step, const struct evtrail_ocaml
     size_t bytes;
     if (!take_id(item, &id, &text, &bytes))
         return EVTRAIL_OCAML_OTHERWISE;
-    const struct evtrail_eio_entity *const entity = find(step, id);
+    const struct evtrail_eio_entity *const entity = evtrail_eio_find(step, id);
     return put_name(step, entity ? entity->class : EVTRAIL_EIO_NONE, id, text, bytes);
 }
 
 static int use(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_item *item, unsigned which)
 {
     const uint64_t id = item->words ? id_of(item->payload[0]) : 0;
-    struct evtrail_eio_entity *object = find(step, id);
-    if (!object && id && !(object = make(step, id, EVTRAIL_EIO_NONE)))
+    struct evtrail_eio_entity *object = evtrail_eio_find(step, id);
+    if (!object && id && !(object = evtrail_eio_make(step, id, EVTRAIL_EIO_NONE)))
         return -ENOMEM;
+    if (object)
+        evtrail_eio_use(step, object);
     const unsigned class = object ? object->class : EVTRAIL_EIO_NONE;
     const int result = put_words(step, class_type(step, which, class), id, user_of(step), 2);
     if (class == EVTRAIL_EIO_FIBER)
@@ -665,28 +608,31 @@ int evtrail_eio_log(struct evtrail_ocaml_step *step, const struct evtrail_ocaml_
 /* In the gap. A promise or a mutex by any domain, whosever it is, unless what came later is known already. */
 static bool may_have_changed(const struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *entity)
 {
-    if (!entity->id || !entity->state || (entity->class == EVTRAIL_EIO_PROMISE && entity->state == PROMISE_RESOLVED))
+    const bool is_promise = entity->class == EVTRAIL_EIO_PROMISE;
+    if (!entity->state || (is_promise && entity->state == EVTRAIL_EIO_PROMISE_RESOLVED))
         return false;
-    if (entity->class == EVTRAIL_EIO_PROMISE || entity->class == EVTRAIL_EIO_MUTEX)
+    if (is_promise || entity->class == EVTRAIL_EIO_MUTEX)
         return entity->changed <= step->ticks;
     return entity->lane == step->lane->index;
 }
 
+static int forget(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, void *told)
+{
+    int result = 0;
+    if (!may_have_changed(step, entity))
+        return 0;
+    if ((*(unsigned *)told)++ < UNKNOWN_TOLD_MAX)
+        result = set_state(step, entity, 0);
+    entity->state = 0;
+    return result;
+}
+
 int evtrail_eio_gap(struct evtrail_ocaml_step *step)
 {
-    struct evtrail_eio *const eio = step->decoder->eio;
+    unsigned told = 0;
     int result = 0;
     step->lane->fiber = step->lane->last_fiber = 0;
     if (step->lane->own.class == EVTRAIL_EIO_DOMAIN)
         result = set_state(step, &step->lane->own, EVTRAIL_DOMAIN_UNKNOWN);
-    unsigned told = 0;
-    for (unsigned i = 0; eio && i < BUCKETS * WAYS && result == 0; i++) {
-        struct evtrail_eio_entity *const entity = &eio->at[i / WAYS][i % WAYS];
-        if (!may_have_changed(step, entity))
-            continue;
-        if (told++ < UNKNOWN_TOLD_MAX)
-            result = set_state(step, entity, 0);
-        entity->state = 0;
-    }
-    return result;
+    return result == 0 ? evtrail_eio_each(step, forget, &told) : result;
 }

@@ -77,9 +77,10 @@ static bool take_value(const uint8_t **at, const uint8_t *end, struct payload *p
 static bool parse(const struct evtrail_ocaml_item *item, struct payload *payload)
 {
     size_t bytes = 0;
-    const uint8_t *at = evtrail_ocaml_custom(item, &bytes), *const end = at + bytes;
+    const uint8_t *at = evtrail_ocaml_custom(item, &bytes);
     if (!at || bytes < HEAD_BYTES || at[0] != 1)
         return false;
+    const uint8_t *const end = at + bytes;
     payload->kind = at[1] & (uint8_t)~CUT;
     payload->cut = at[1] & CUT;
     payload->level = at[2];

@@ -7,7 +7,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CHANGE_BYTES = 10, CHANGES_MAX = 64, CALLS_MAX = 200000, NAMES = 24 };
+enum { CHANGE_BYTES = 10, CHANGES_MAX = 64, CALLS_MAX = 200000, NAMES = 26 };
 
 static struct ocaml_builder builder;
 static uint64_t *intact;
@@ -15,18 +15,36 @@ static size_t head_bytes; /* all but the names */
 
 static void build(void)
 {
-    static const char *const names[NAMES] = {"eio.create_fiber",   "eio.create_cc",
-                                             "eio.create_obj",     "eio.name",
-                                             "eio.error",          "eio.log",
-                                             "eio.enter_span",     "eio.exit_span",
-                                             "eio.suspend_fiber",  "eio.get",
-                                             "eio.try_get",        "eio.put",
-                                             "eio.fiber",          "eio.exit_fiber",
-                                             "eio.domain_spawn",   "eio.exit_cc",
-                                             "eio.suspend_domain", "lwt-trace",
-                                             "trace.span.enter",   "trace.span.exit",
-                                             "trace.metric.int",   "trace.metric.float",
-                                             "my.event",           "a b\n"};
+    static const char *const names[NAMES] = {"eio.create_fiber",
+                                             "eio.create_cc",
+                                             "eio.create_obj",
+                                             "eio.name",
+                                             "eio.error",
+                                             "eio.log",
+                                             "eio.enter_span",
+                                             "eio.exit_span",
+                                             "eio.suspend_fiber",
+                                             "eio.get",
+                                             "eio.try_get",
+                                             "eio.put",
+                                             "eio.fiber",
+                                             "eio.exit_fiber",
+                                             "eio.domain_spawn",
+                                             "eio.exit_cc",
+                                             "eio.suspend_domain",
+                                             "lwt-trace",
+                                             "trace.span.enter",
+                                             "trace.span.exit",
+                                             "trace.metric.int",
+                                             "trace.metric.float",
+                                             "my.event",
+                                             "a b\n",
+                                             "evtrail.fields 22 0 0 port:u16 state:enum::0=idle",
+                                             "evtrail.fields 22 0 2 host:string"};
+    /* as libtrace/ocaml/payload.c makes it: 443, 1, "abc" */
+    static const uint8_t payload[16 + 9 + 9 + 8] = {
+        1,          0,        4,         3,        7,         0,        0,          0,   5,  [16] = 7,
+        [17] = 187, [18] = 1, [25] = 19, [26] = 1, [34] = 17, [35] = 3, [39] = 'a', 'b', 'c'};
     const uint64_t cc = 2;
     ocaml_builder_init(&builder, 8);
     for (unsigned i = 0; i < NAMES; i++)
@@ -46,6 +64,7 @@ static void build(void)
         ocaml_custom(&builder, ring, 17, "B\x03job\x01\x02\x04m.ml", 12);
         ocaml_item(&builder, ring, false, 3, 11, NULL, 0);
         ocaml_custom(&builder, ring, 22, "anything", 8);
+        ocaml_custom(&builder, ring, 22, payload, sizeof(payload));
     }
     head_bytes = builder.names;
     intact = malloc(head_bytes);

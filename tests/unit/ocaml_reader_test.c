@@ -395,6 +395,41 @@ static void eio__object_of_a_later_ring__state_after_its_use(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* Objects have no end. Those of a program that makes them all day must not drive out what lives as long as the program. */
+static void eio__more_objects_than_there_is_room__fibers_are_kept(void **state)
+{
+    enum { OBJECTS = 60000 };
+    struct ocaml_builder b;
+    struct evtrail_event *event;
+    struct evtrail_value value;
+    const uint64_t root = 0, names = 5;
+    const char *const name[] = {"eio.create_cc", "eio.create_fiber", "eio.create_obj", "eio.fiber", "eio.put"};
+    uint64_t parent = 0, resolved = 0;
+    (void)state;
+    ocaml_builder_init(&b, 19);
+    for (unsigned i = 0; i < names; i++)
+        ocaml_name(&b, i, name[i]);
+    ocaml_custom_id(&b, 0, 0, root, "\x06", 1);
+    ocaml_custom_id(&b, 0, 1, 1, &root, 8);
+    for (unsigned i = 0; i < OBJECTS; i++) {
+        ocaml_custom_id(&b, 0, 2, 2 + i, "\x0f", 1);
+        ocaml_int(&b, 0, 4, 2 + i);
+    }
+    ocaml_int(&b, 0, 3, 1);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    while (!evtrail_reader_done(reader))
+        if (evtrail_reader_next(reader, &event) > 0 && event->what == EVTRAIL_EVENT) {
+            if (strcmp(event->type->name, "eio.fiber") == 0 && evtrail_event_value(event, 1, &value) == 0)
+                parent = value.u;
+            if (strcmp(event->type->name, "eio.promise") == 0 && evtrail_event_value(event, 2, &value) == 0)
+                resolved += value.u == 2;
+        }
+    evtrail_reader_free(reader);
+    assert_int_equal(parent, UINT64_C(1) << 40);
+    assert_int_equal(resolved, OBJECTS);
+    ocaml_builder_fini(&b);
+}
+
 static void no_names__ocaml_5_0__read_by_numbers(void **state)
 {
     struct ocaml_builder b;
@@ -944,6 +979,7 @@ int main(void)
         cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
         cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
         cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
+        cmocka_unit_test(eio__more_objects_than_there_is_room__fibers_are_kept),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
         cmocka_unit_test(versions__minor_in_its_place__table_found),
         cmocka_unit_test(versions__tables__numbers_where_they_were),
