@@ -6,6 +6,7 @@
 
 #include "reader/clock_live.h"
 #include "reader/ocaml_decode.h"
+#include "reader/ocaml_feed.h"
 #include "reader/sigbus.h"
 
 #include <errno.h>
@@ -28,7 +29,8 @@
 #define TELLS_ENOUGH 1000000 /* items without a sign of their version: none will come */
 
 struct ring {
-    struct evtrail_ocaml_ring ring;
+    uint32_t index;
+    bool faulty; /* a fault was told, and nothing sound was read since */
     struct evtrail_ocaml_lane lane;
     struct evtrail_stream *stream;
     uint64_t last_ns;       /* of its last item */
@@ -36,12 +38,14 @@ struct ring {
     uint64_t lost_words;    /* not told yet */
     uint64_t events_before; /* made of it so far, and missed */
     uint64_t chunks;
+    bool seen;    /* something of the program that has it now */
     bool renewed; /* what another ring was told: the next taking over that is seen here is that one */
 };
 
 struct ocaml_input {
     struct evtrail_input input; /* first */
     struct evtrail_ocaml_map map;
+    struct evtrail_ocaml_feed feed;
     struct evtrail_ocaml_decoder decoder;
     struct evtrail_ocaml_evidence evidence;
     struct evtrail_source source;
@@ -121,19 +125,15 @@ static struct ring *ring_of(struct ocaml_input *in, uint32_t index)
     struct ring *const ring = calloc(1, sizeof(*ring));
     if (!ring)
         return NULL;
-    ring->ring.index = index;
+    ring->index = index;
     evtrail_ocaml_lane_init(&ring->lane, index);
     return in->rings[index] = ring;
 }
 
-static bool has_more(const struct ocaml_input *in, uint32_t index)
+static bool has_more(struct ocaml_input *in, uint32_t index)
 {
     const struct ring *const ring = in->rings[index];
-    if (ring)
-        return ring->lost_words || evtrail_ocaml_ring_has(&ring->ring, &in->map);
-    uint64_t head, tail;
-    evtrail_ocaml_map_cursors(&in->map, index, &head, &tail);
-    return tail != 0;
+    return (ring && ring->lost_words) || evtrail_ocaml_feed_has(&in->feed, index);
 }
 
 /* About so many events were in words that nobody saw: by the mean length of the items before and behind them. In each round whole items fit into
@@ -164,12 +164,12 @@ static uint64_t estimate(const struct ocaml_input *in, const struct ring *ring, 
 static void tell_fault(struct ocaml_input *in, struct ring *ring, uint64_t at, const char *what)
 {
     struct evtrail_fault fault;
-    if (ring->ring.faulty)
+    if (ring->faulty)
         return;
-    ring->ring.faulty = true;
+    ring->faulty = true;
     evtrail_reader_fault(in->input.reader,
                          evtrail_fault_set(&fault, -EBADMSG, "%s: ring %u, word %llu: %s: read on behind it", in->path,
-                                           ring->ring.index, (unsigned long long)at, what),
+                                           ring->index, (unsigned long long)at, what),
                          &fault);
 }
 
@@ -210,25 +210,26 @@ static size_t translate(struct ocaml_input *in, struct ring *ring, const struct 
         }
         at += length;
     }
-    ring->ring.faulty &= at == from;
+    ring->faulty &= at == from;
+    ring->seen |= at != from;
     return at;
 }
 
-/* When the first item of the copy was written; else when the last one before was. */
-static uint64_t first_time(const struct ring *ring, const struct evtrail_ocaml_copy *copy)
+/* When the first item of these was written; else when the last one before was. */
+static uint64_t first_time(const struct ring *ring, const uint64_t *words, size_t count)
 {
     struct evtrail_ocaml_item item;
     const char *why;
-    uint32_t length = copy->count ? evtrail_ocaml_item_take(copy->words, copy->count, &item, &why) : 0;
-    if (length && item.padding && length < copy->count)
-        length = evtrail_ocaml_item_take(copy->words + length, copy->count - length, &item, &why);
+    uint32_t length = count ? evtrail_ocaml_item_take(words, count, &item, &why) : 0;
+    if (length && item.padding && length < count)
+        length = evtrail_ocaml_item_take(words + length, count - length, &item, &why);
     return length && !item.padding && item.time > ring->last_ns && item.time < UINT64_C(1) << 62 ? item.time
                                                                                                  : ring->last_ns;
 }
 
 static void describe(const struct ocaml_input *in, const struct ring *ring, struct evtrail_chunk *chunk)
 {
-    const uint32_t index = ring->ring.index;
+    const uint32_t index = ring->index;
     chunk->source = (struct evtrail_source *)(uintptr_t)&in->source;
     chunk->ring = index;
     chunk->first_block = chunk->last_block = ring->chunks;
@@ -237,10 +238,30 @@ static void describe(const struct ocaml_input *in, const struct ring *ring, stru
     snprintf(chunk->state.thread_name, sizeof(chunk->state.thread_name), "domain %u", index);
 }
 
-static void took(struct ring *ring, const struct evtrail_ocaml_copy *copy, size_t taken)
+/* What comes next of a ring, and where the ring was before: what the pump has copied; without it, from the ring itself. Where it begins in the
+ * copy; -1: there is nothing. */
+static ptrdiff_t next_copy(struct ocaml_input *in, const struct ring *ring, struct evtrail_ocaml_copy *copy,
+                           uint64_t *ret_before)
 {
+    struct evtrail_ocaml_ring *const at = &in->feed.queues[ring->index].ring;
+    *copy = (struct evtrail_ocaml_copy){.words = in->copied};
+    *ret_before = at->at;
+    if (!in->feed.pump)
+        return evtrail_ocaml_ring_copy(at, &in->map, copy) ? 0 : -1;
+    const struct evtrail_ocaml_segment *const segment = evtrail_ocaml_feed_peek(&in->feed, ring->index, copy);
+    if (segment)
+        *ret_before = segment->before;
+    return segment ? (ptrdiff_t)segment->taken : -1;
+}
+
+static void took(struct ocaml_input *in, struct ring *ring, const struct evtrail_ocaml_copy *copy, size_t taken)
+{
+    if (in->feed.pump) {
+        ring->lost_words += evtrail_ocaml_feed_take(&in->feed, ring->index, taken);
+        return;
+    }
     const bool all = taken == copy->count;
-    ring->ring.at = all ? copy->next : copy->at + taken;
+    in->feed.queues[ring->index].ring.at = all ? copy->next : copy->at + taken;
     ring->lost_words += all ? copy->behind : 0;
 }
 
@@ -262,16 +283,17 @@ static void begin_program(struct ocaml_input *in, struct ring *ring, bool seen_b
 {
     const uint64_t serial = ring->lane.serial;
     const uint32_t gap = ring->lane.gap;
-    evtrail_ocaml_lane_init(&ring->lane, ring->ring.index);
+    evtrail_ocaml_lane_init(&ring->lane, ring->index);
     ring->lane.serial = serial;
     ring->lane.gap = gap + 1;
+    ring->seen = false;
     if (ring->renewed) {
         ring->renewed = false;
         return;
     }
     for (uint32_t i = 0; seen_by_all && i < in->map.domains; i++)
         if (in->rings[i] && in->rings[i] != ring)
-            in->rings[i]->renewed = in->rings[i]->ring.at != 0;
+            in->rings[i]->renewed = in->rings[i]->seen;
     if (!evtrail_ocaml_map_same(&in->map))
         end_of_size(in);
     evtrail_ocaml_decoder_renew(&in->decoder);
@@ -288,20 +310,22 @@ static void begin_program(struct ocaml_input *in, struct ring *ring, bool seen_b
 static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
 {
-    struct evtrail_ocaml_copy copy = {.words = in->copied};
-    const uint64_t at = ring->ring.at;
-    if (!evtrail_ocaml_ring_copy(&ring->ring, &in->map, &copy) && !ring->lost_words)
+    struct evtrail_ocaml_copy copy;
+    uint64_t before;
+    const ptrdiff_t begin = next_copy(in, ring, &copy, &before);
+    const size_t from = begin > 0 ? (size_t)begin : 0;
+    if (begin < 0 && !ring->lost_words)
         return 0;
     if (copy.impossible)
         tell_fault(in, ring, copy.at, "its ends contradict each other");
-    if (!in->settled && copy.count)
-        settle_release(in, copy.words, copy.count);
+    if (!in->settled && copy.count > from)
+        settle_release(in, copy.words + from, copy.count - from);
     if (copy.anew) {
-        const uint64_t left = evtrail_ocaml_ring_left(&in->map, ring->ring.index, at, ring->last_ns);
+        const uint64_t left = evtrail_ocaml_ring_left(&in->map, ring->index, before, ring->last_ns);
         copy.lost = left > copy.lost ? left : copy.lost;
     }
     const uint64_t lost = copy.lost + ring->lost_words, since = ring->last_ns;
-    uint64_t reference = first_time(ring, &copy);
+    uint64_t reference = first_time(ring, copy.words + from, copy.count - from);
     struct evtrail_ocaml_step step = {
         .decoder = &in->decoder, .lane = &ring->lane, .out = words, .ticks = reference, .reference = &reference};
     *chunk = (struct evtrail_chunk){.first_ticks = reference};
@@ -320,7 +344,9 @@ static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_w
     /* A ring that went round while nobody looked shows it by its names alone. */
     if (copy.anew || (copy.lost && evtrail_ocaml_decoder_renamed(&in->decoder)))
         begin_program(in, ring, copy.anew);
-    took(ring, &copy, translate(in, ring, &copy, &step, 0, OUT_WORDS_MAX));
+    const size_t taken = translate(in, ring, &copy, &step, from, OUT_WORDS_MAX);
+    if (begin >= 0)
+        took(in, ring, &copy, taken);
     if (!step.events && !lost)
         return copy.anew ? -EAGAIN : 0;
     describe(in, ring, chunk);
@@ -403,31 +429,28 @@ static bool ready(struct evtrail_input *input, bool look_at_open)
     if (in->ended)
         return false;
     look_alive(in);
-    for (uint32_t i = 0; i < in->map.domains; i++)
-        if (has_more(in, i))
-            return true;
-    return in->dead;
+    return in->dead || evtrail_ocaml_feed_any(&in->feed, !in->feed.pump || input->reader->options.low_latency);
 }
 
 /* A million int events a second fill half of its ring. */
+static uint64_t patience_of(const struct evtrail_ocaml_map *map)
+{
+    const uint64_t ns = map->elements * 1000 / 2 / MEAN_WORDS;
+    return ns < PATIENCE_MIN_NS ? PATIENCE_MIN_NS : ns > PATIENCE_MAX_NS ? PATIENCE_MAX_NS : ns;
+}
+
+/* The pump looks. */
 static uint64_t patience(struct evtrail_input *input)
 {
-    const uint64_t ns = of(input)->map.elements * 1000 / 2 / MEAN_WORDS;
-    return ns < PATIENCE_MIN_NS ? PATIENCE_MIN_NS : ns > PATIENCE_MAX_NS ? PATIENCE_MAX_NS : ns;
+    const struct ocaml_input *const in = of(input);
+    return in->feed.pump ? UINT64_MAX : patience_of(&in->map);
 }
 
 static unsigned fill(struct evtrail_input *input)
 {
-    const struct ocaml_input *const in = of(input);
-    unsigned fullest = 0;
-    for (uint32_t i = 0; i < in->map.domains; i++) {
-        uint64_t head, tail;
-        evtrail_ocaml_map_cursors(&in->map, i, &head, &tail);
-        const uint64_t at = in->rings[i] ? in->rings[i]->ring.at : 0, held = tail > at ? tail - at : 0;
-        const unsigned eighths = held >= in->map.elements ? 8 : (unsigned)(held * 8 / in->map.elements);
-        fullest = eighths > fullest ? eighths : fullest;
-    }
-    return fullest;
+    struct ocaml_input *const in = of(input);
+    const uint64_t held = evtrail_ocaml_feed_waiting(&in->feed);
+    return held >= in->map.elements ? 8 : (unsigned)(held * 8 / in->map.elements);
 }
 
 /* ---- the merge ---- */
@@ -451,7 +474,7 @@ static int pull_one(struct ocaml_input *in, struct ring *ring)
 {
     struct evtrail_reader *const reader = in->input.reader;
     if (!ring->stream)
-        ring->stream = evtrail_stream_new(&in->input, &in->source, ring->ring.index);
+        ring->stream = evtrail_stream_new(&in->input, &in->source, ring->index);
     struct evtrail_piece *const piece = ring->stream ? evtrail_piece_new(reader) : NULL;
     if (!piece)
         return 0;
@@ -466,7 +489,8 @@ static int pull_one(struct ocaml_input *in, struct ring *ring)
     return 1;
 }
 
-/* All that is there, as long as there is room for it: nobody waits for us, and what is not taken now is written over. */
+/* All that is there, as long as there is room for it: nobody waits for us, and what is not taken now is written over. With a pump it is in our
+ * memory, and a piece is enough. */
 static int pull(struct ocaml_input *in, uint32_t index)
 {
     struct evtrail_reader *const reader = in->input.reader;
@@ -474,8 +498,8 @@ static int pull(struct ocaml_input *in, uint32_t index)
     const uint64_t most = in->map.elements / 8 + 64; /* rounds: a writer may be as fast as we are */
     int got = 0;
     for (uint64_t i = 0; ring && i < most; i++) {
-        const bool full =
-            ring->stream && ring->stream->first && reader->held_bytes > reader->options.memory_bytes / 8 * 7;
+        const bool full = ring->stream && ring->stream->first &&
+                          (in->feed.pump || reader->held_bytes > reader->options.memory_bytes / 8 * 7);
         if (full || !pull_one(in, ring))
             break;
         got = 1;
@@ -498,11 +522,13 @@ static int gather(struct evtrail_input *input)
     tend(input, 0);
     if (input->live)
         look_alive(in);
-    const int64_t stamp =
-        in->dead || !input->live ? INT64_MAX : evtrail_source_time(&in->source, evtrail_monotonic_now());
-    for (uint32_t i = 0; i < in->map.domains; i++)
+    const bool at_end = in->dead || !input->live;
+    const uint64_t copied = evtrail_ocaml_feed_fill(&in->feed, at_end || input->reader->options.low_latency);
+    const int64_t stamp = at_end ? INT64_MAX : evtrail_source_time(&in->source, copied);
+    for (uint32_t i = 0; in->rings && i < in->map.domains; i++)
         got |= pull(in, i);
-    input->frontier = stamp;
+    if (stamp > input->frontier)
+        input->frontier = stamp;
     if (!got && input->pieces == 0)
         maybe_end(in);
     return got;
@@ -535,6 +561,7 @@ static int next_chunk(struct evtrail_input *input, struct evtrail_chunk **ret_ch
             if (input->live)
                 look_alive(in);
             in->pass_got = false;
+            evtrail_ocaml_feed_fill(&in->feed, in->dead || input->reader->options.low_latency);
             input->reader->gathered_ns = evtrail_monotonic_now();
         }
         if (next_of_pass(in)) {
@@ -570,6 +597,7 @@ static void let_go(struct ocaml_input *in)
     if (in->pidfd >= 0)
         close(in->pidfd);
     in->pidfd = -1;
+    evtrail_ocaml_feed_fini(&in->feed);
     evtrail_ocaml_map_close(&in->map);
     in->map.domains = 0;
 }
@@ -602,7 +630,8 @@ static int seek(struct evtrail_input *input, int64_t realtime_ns)
         if (!ring)
             continue;
         struct evtrail_stream *const stream = ring->stream;
-        *ring = (struct ring){.ring.index = i, .stream = stream};
+        *ring = (struct ring){.index = i, .stream = stream};
+        in->feed.queues[i].ring = (struct evtrail_ocaml_ring){.index = i};
         evtrail_ocaml_lane_init(&ring->lane, i);
         if (stream)
             evtrail_stream_reset(stream);
@@ -821,10 +850,20 @@ static void skip_to_now(struct ocaml_input *in)
     for (uint32_t i = 0; i < in->map.domains; i++) {
         uint64_t head, tail;
         evtrail_ocaml_map_cursors(&in->map, i, &head, &tail);
-        struct ring *const ring = tail ? ring_of(in, i) : NULL;
-        if (ring)
-            evtrail_ocaml_ring_skip(&ring->ring, &in->map);
+        if (tail)
+            evtrail_ocaml_ring_skip(&in->feed.queues[i].ring, &in->map);
     }
+}
+
+/* The reader's, made for its first living process. Without one it reads the rings itself. */
+static struct evtrail_ocaml_pump *pump_of(const struct ocaml_input *in)
+{
+    struct evtrail_reader *const reader = in->input.reader;
+    if (!in->input.live || reader->options.snapshot)
+        return NULL;
+    if (!reader->pump && !reader->pump_failed)
+        reader->pump_failed = evtrail_ocaml_pump_new(&reader->pump, reader->options.ocaml_queue_bytes) < 0;
+    return reader->pump;
 }
 
 static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault *fault)
@@ -848,6 +887,8 @@ static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault
     in->copied = malloc(EVTRAIL_OCAML_COPY_WORDS * sizeof(uint64_t));
     if (!in->rings || !in->copied || evtrail_ocaml_decoder_init(&in->decoder, &in->source, &in->map) < 0)
         return evtrail_fault_set(fault, -ENOMEM, "no memory");
+    if (evtrail_ocaml_feed_init(&in->feed, pump_of(in), &in->map, pid, patience_of(&in->map)) < 0)
+        return evtrail_fault_set(fault, -ENOMEM, "no memory");
     describe_source(in, pid, named);
     find_release(in, pid);
     if (in->input.live && reader->options.from_now && !reader->late)
@@ -869,11 +910,14 @@ int evtrail_ocaml_input_add(struct evtrail_reader *reader, const char *path, uin
         result = evtrail_reader_add_source(reader, &in->source);
     if (result == 0)
         result = evtrail_reader_add_input(reader, &in->input);
-    reader->rings += result == 0 && in->input.live;
     if (result < 0) {
         close_input(&in->input);
         return result;
     }
+    reader->rings += in->input.live && !in->feed.pump;
+    evtrail_ocaml_feed_begin(&in->feed);
+    if (in->feed.pump && in->pidfd >= 0) /* its end is told at once */
+        evtrail_ocaml_pump_listen(in->feed.pump, in->pidfd);
     evtrail_reader_notice(&in->input, &in->source, false);
     return 0;
 }

@@ -229,7 +229,7 @@ static bool begin_another(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_
     copy->at = copy->next = 0;
     copy->count = 0;
     copy->anew = true;
-    *ring = (struct evtrail_ocaml_ring){.index = ring->index, .begun = true, .faulty = ring->faulty};
+    *ring = (struct evtrail_ocaml_ring){.index = ring->index, .begun = true};
     return true;
 }
 

@@ -53,7 +53,6 @@ struct evtrail_ocaml_ring {
     uint32_t index;
     uint64_t at;   /* the next word to be read */
     bool begun;    /* `at` is set */
-    bool faulty;   /* a fault was told, and nothing sound was read since */
     /* A program that replaces another by exec takes over its file: it sets the cursors to 0 and writes over what is there. */
     uint64_t head, tail; /* as they were seen last */
     uint64_t first_ns;   /* the stamp at word 0; 0: not known, or it is not there any more */

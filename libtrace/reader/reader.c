@@ -8,6 +8,7 @@
 #include "reader/consumer.h"
 #include "reader/filter.h"
 #include "reader/live.h"
+#include "reader/ocaml_feed.h"
 #include "reader/ocaml_input.h"
 #include "reader/schema.h"
 #include "shared/override.h"
@@ -153,6 +154,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     for (uint32_t i = 0; i < EVTRAIL_ENDED_KEPT; i++)
         if (reader->ended[i].input)
             reader->ended[i].input->operations->close(reader->ended[i].input);
+    evtrail_ocaml_pump_free(reader->pump);
     for (uint32_t i = 0; i < reader->sources_count; i++) {
         free_skips(&reader->skips[i]);
         free(reader->skips[i].stub);

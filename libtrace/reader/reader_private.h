@@ -117,6 +117,7 @@ struct evtrail_unready {
 
 struct evtrail_watch;
 struct evtrail_tree;
+struct evtrail_ocaml_pump;
 struct evtrail_reader {
     struct evtrail_reader_options options;
     char name[EVTRAIL_NAME_BYTES];
@@ -158,10 +159,12 @@ struct evtrail_reader {
     uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
-    uint32_t rings;             /* live inputs that wait for nobody: there was one, if not 0 */
+    uint32_t rings;             /* live inputs that wait for nobody, and that nobody copies: there was one, if not 0 */
     uint32_t given;             /* events, to look at the clock now and then */
     uint64_t rings_gathered_ns; /* monotonic: when they were last looked at between two events */
     uint64_t processes_looked_ns; /* monotonic: when processes were last looked through for OCaml's rings */
+    struct evtrail_ocaml_pump *pump; /* copies OCaml's rings; NULL: there are none, or it could not be started */
+    bool pump_failed;
     bool timer_sharpened;
     uint64_t oversleep_ns; /* low_latency: by how much sleeps are too long at least */
     bool late;             /* the sessions that are added now began after us: from_now skips nothing of theirs */

@@ -13,6 +13,7 @@
 #include "reader/clock_live.h"
 #include "reader/futex.h"
 #include "reader/live.h"
+#include "reader/ocaml_feed.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -84,20 +85,28 @@ static bool set_wake_bits(struct evtrail_live *live)
     return set;
 }
 
+/* Ours: of what appears in the directory, and of rings that wait for nobody. */
+static void listen_to_threads(const struct evtrail_reader *reader, struct sleeper *sleeper)
+{
+    if (reader->watch)
+        listen_to(sleeper, evtrail_watch_word(reader->watch));
+    if (reader->pump)
+        listen_to(sleeper, evtrail_ocaml_pump_word(reader->pump));
+}
+
 /* Whether a bit had to be set. */
 static bool prepare(struct evtrail_reader *reader, struct sleeper *sleeper)
 {
     bool set = false;
     *sleeper = (struct sleeper){.count = 0};
-    if (reader->watch)
-        listen_to(sleeper, evtrail_watch_word(reader->watch));
+    listen_to_threads(reader, sleeper);
     for (uint32_t i = 0; i < reader->inputs_count; i++) {
         struct evtrail_input *input = reader->inputs[i];
         if (input->done || !input->live)
             continue;
         struct evtrail_live *live = evtrail_input_live(input);
         if (!live) {
-            sleeper->ring = true;
+            sleeper->ring |= !reader->pump;
             continue;
         }
         if (!live->control || !live->control_writable) {
@@ -216,7 +225,8 @@ static void adapt_gap(struct evtrail_reader *reader)
     unsigned fullest = 0, looked = 0;
     for (uint32_t i = 0; i < reader->inputs_count; i++) {
         struct evtrail_input *input = reader->inputs[i];
-        if (!input->live || input->done || (!reader->options.hold && input->operations->live))
+        if (!input->live || input->done || (!reader->options.hold && input->operations->live) ||
+            (reader->pump && !input->operations->live))
             continue;
         unsigned fill = input->operations->fill(input);
         fullest = fill > fullest ? fill : fullest;
@@ -241,6 +251,24 @@ static int sleep_exactly(struct evtrail_reader *reader, uint64_t ns)
     uint64_t took = evtrail_monotonic_now() - start, over = took > asked ? took - asked : 0;
     reader->oversleep_ns = over < known || !known ? over : known + least(over - known, OVERSLEEP_STEP_NS) / 64;
     return result;
+}
+
+/* All that is read is copied by the pump, which wakes us. */
+static bool only_pumped(const struct evtrail_reader *reader)
+{
+    if (!reader->pump || reader->options.low_latency || reader->unready_count)
+        return false;
+    for (uint32_t i = 0; i < reader->inputs_count; i++)
+        if (!reader->inputs[i]->done && (!reader->inputs[i]->live || evtrail_input_live(reader->inputs[i])))
+            return false;
+    return true;
+}
+
+static int sleep_on_pump(struct evtrail_reader *reader, uint64_t most_ns)
+{
+    struct sleeper sleeper = {.count = 0};
+    listen_to_threads(reader, &sleeper);
+    return ready(reader) ? 0 : evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(ROUND_NS, most_ns));
 }
 
 static int sleep_lightly(struct evtrail_reader *reader, uint64_t now, uint64_t most_ns)
@@ -294,6 +322,8 @@ int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
             ;
         else if (any_file(reader))
             result = evtrail_sleep(least(any_live(reader) ? EVTRAIL_POLL_NS : FOLLOW_NS, most));
+        else if (!found && only_pumped(reader))
+            result = sleep_on_pump(reader, most);
         else if (!found && !reader->unready_count && now - reader->progress_ns >= idle_after)
             result = sleep_deeply(reader, most);
         else

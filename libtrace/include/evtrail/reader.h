@@ -251,6 +251,9 @@ struct evtrail_reader_options {
     /* OCaml's rings of runtime events: the version whose numbers they go by ("5.2.1", "oxcaml"), borrowed. NULL: as the executable says, or
      * the events show. */
     const char *ocaml_version;
+    /* OCaml's rings of living processes: most memory for what a thread of ours has copied from them and is not decoded yet. 0: 64 MiB. What has no
+     * room there is lost when the ring goes round, and counted. */
+    size_t ocaml_queue_bytes;
 };
 /* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);

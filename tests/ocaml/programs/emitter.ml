@@ -2,7 +2,7 @@
 
    An OCaml 5 program whose runtime events the tests read: emitter COMMAND [ARGUMENT...]. It prints "pid=N" first, "done ..." when it has
    done its work, and stays until its standard input ends (EMITTER_LEAVE=1: leaves at once). Runtime events are on from the start
-   unless EMITTER_START=0. *)
+   unless EMITTER_START=0. EMITTER_WAIT=1: it begins when a line comes on its standard input. *)
 
 module User = Runtime_events.User
 module Type = Runtime_events.Type
@@ -136,6 +136,7 @@ let () =
   let command = if Array.length Sys.argv > 1 then Sys.argv.(1) else "kinds" in
   if Sys.getenv_opt "EMITTER_START" <> Some "0" then Runtime_events.start ();
   Printf.printf "pid=%d\n%!" (Unix.getpid ());
+  if Sys.getenv_opt "EMITTER_WAIT" <> None then ignore (input_line stdin);
   run command;
   Printf.printf "done %s\n%!" command;
   stay ()
