@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: ISC
 // Single events: search, filters, pages; and taking the data out again.
-var PAGE = 100, eventsPage = 0, eventsShow = () => {};
+var PAGE = 100, eventsPage = 0, newest = false, eventsShow = () => {};
 function eventsView(model) {
     var events = model.events_kept, box = h("section", {id: "events", "aria-labelledby": "events-title"}, h("h2", {id: "events-title"}, "Events"));
     var search = h("input", {type: "search", id: "search", placeholder: "words in name or fields"}), level = h("select", {id: "level"}, h("option", {value: ""}, "any"), [1, 2, 3, 4, 5].map(n => h("option", {value: n}, LEVELS[n] + (n > 1 ? " and worse" : ""))));
@@ -38,7 +38,7 @@ function eventsView(model) {
     function show() {
         eventsPage = page = Math.max(0, Math.min(Math.ceil(found.length / PAGE) - 1, page));
         empty(body);
-        found.slice(page * PAGE, page * PAGE + PAGE).forEach(i => {
+        (newest ? found.slice(-(page + 1) * PAGE, found.length - page * PAGE).reverse() : found.slice(page * PAGE, page * PAGE + PAGE)).forEach(i => {
             var type = events.types[events.type[i]], took = events.duration(i);
             body.append(h("tr", null, h("th", {scope: "row"}, moment(events.time[i], 100)), h("td", {class: "text"}, events.track[i] ? trackName(model, events.track[i] - 1) : "–"),
                 h("td", {class: "text level" + type.level}, LEVELS[type.level] || "?"), h("td", {class: "text"}, type.kind), h("td", {class: "text name"}, type.name),

@@ -163,6 +163,7 @@ window.addEventListener("hashchange", () => {
     if (shown) update(feed.model);
     if (feed.refused) { feed.refused = false; listen(); }
 });
+newest = true; // events: the page begins with the latest
 tokenTake();
 stateRead();
 themes();
