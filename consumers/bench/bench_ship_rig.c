@@ -186,11 +186,13 @@ void ship_end(struct ship *ship)
 
 static size_t ask(const struct ship *ship, char *text, size_t bytes)
 {
+    static const char question[] = "GET /status.json HTTP/1.0\r\n\r\n";
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     size_t used = 0;
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     snprintf(address.sun_path, sizeof(address.sun_path), "%.90s/status.sock", ship->spool);
-    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && write(fd, "json\n", 5) == 5)
+    if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
+        write(fd, question, sizeof(question) - 1) == (ssize_t)sizeof(question) - 1)
         for (ssize_t n; used < bytes - 1 && (n = read(fd, text + used, bytes - 1 - used)) > 0;)
             used += (size_t)n;
     if (fd >= 0)
