@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { WINDOW_BYTES = 4 << 20, PIPE_BYTES = 1 << 20 };
+enum { WINDOW_BYTES = 4 << 20, PIPE_BYTES = 1 << 20, FIRST_MS = 10000 };
 #define TICK_NS UINT64_C(500000000)
 
 struct viewer {
@@ -318,6 +318,19 @@ static int await(struct viewer *viewer, struct net_text *why)
     return agreed ? 0 : -ECONNREFUSED;
 }
 
+/* Whose first bytes do not come is no collector, whatever it agreed to. */
+static int await_bytes(int fd, struct net_text *why)
+{
+    struct pollfd wait = {.fd = fd, .events = POLLIN};
+    const int r = poll(&wait, 1, FIRST_MS);
+    if (r > 0)
+        return 0;
+    snprintf(why->text, sizeof(why->text),
+             r < 0 ? "interrupted" : "it sends nothing for %d s: try again, or look at its `evtrail collect --status`",
+             FIRST_MS / 1000);
+    return r < 0 ? -EINTR : -ETIMEDOUT;
+}
+
 static void stop(struct viewer *viewer)
 {
     pthread_mutex_lock(&viewer->lock);
@@ -363,7 +376,7 @@ int viewer_open(const char *name, void (*say)(const char *name, const char *line
     r = start(viewer);
     if (r < 0) {
         free_viewer(viewer);
-    } else if ((r = await(viewer, &why)) < 0) {
+    } else if ((r = await(viewer, &why)) < 0 || (r = await_bytes(ends[0], &why)) < 0) {
         stop(viewer);
     }
     if (r < 0) {

@@ -125,7 +125,6 @@ int evtrail_part_read_frame(struct evtrail_file_cursor *cursor, struct evtrail_p
                             struct evtrail_frame *ret_frame, const char **ret_what)
 {
     uint8_t *at = cursor->scratch;
-    /* Of a stream that is written as things happen no more is waited for than must come. */
     const bool sparing = part->input.stream && cursor->options.follow;
     ssize_t n =
         evtrail_input_read(&part->input, offset, at, sparing ? EVTRAIL_FRAME_PREFIX_BYTES : EVTRAIL_HEADER_BYTES_MAX);
@@ -246,11 +245,33 @@ static bool affordable(struct evtrail_part *part, const struct evtrail_frame *fr
     return part->searched <= SEARCH_COST_MAX;
 }
 
+/* Of a stream that is written as things happen no more is waited for than must come. */
+static bool is_live(const struct evtrail_file_cursor *cursor, const struct evtrail_part *part)
+{
+    return part->input.stream && cursor->options.follow && !part->input.ended;
+}
+
+/* Live: the next place in what is at hand where a frame may begin, whole or not, or its end. */
+static int resync_live(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset,
+                       uint64_t *ret_offset)
+{
+    uint8_t *const window = cursor->compressed;
+    struct evtrail_frame frame;
+    const size_t held = evtrail_input_holds(&part->input, offset);
+    const ssize_t n = evtrail_input_read(&part->input, offset, window, held < SEARCH_BYTES ? held : SEARCH_BYTES);
+    *ret_offset = offset;
+    if (n >= EVTRAIL_FRAME_PREFIX_BYTES)
+        *ret_offset += next_candidate(window, (size_t)n, 0, &frame);
+    return n < 0 ? (int)n : 0;
+}
+
 /* The next intact frame of ours at or behind `offset`, or the end. */
 static int resync(struct evtrail_file_cursor *cursor, struct evtrail_part *part, uint64_t offset, uint64_t limit,
                   uint64_t *ret_offset)
 {
     uint8_t *window = cursor->compressed; /* not in use between batches */
+    if (is_live(cursor, part))
+        return resync_live(cursor, part, offset, ret_offset);
     while (offset < limit) {
         struct evtrail_frame frame;
         const char *what;
@@ -413,10 +434,13 @@ static int step_over_damage(struct evtrail_file_cursor *cursor, struct evtrail_p
 /* Whether `bytes` bytes from part->scanned on are at hand, without waiting for them. */
 static bool at_hand(struct evtrail_part *part, size_t bytes)
 {
-    while (!evtrail_input_held(&part->input, part->scanned, bytes))
+    for (;;) {
+        evtrail_input_drop(&part->input, part->scanned);
+        if (evtrail_input_held(&part->input, part->scanned, bytes))
+            return true;
         if (evtrail_input_more(&part->input, 0) <= 0)
             return false;
-    return true;
+    }
 }
 
 /* Following a stream: whether what stands next is all there, or no more comes. What is no frame is there as far as it goes. */
@@ -490,6 +514,9 @@ static int read_super(struct evtrail_file_cursor *cursor, struct evtrail_part *p
     uint64_t next;
     uint32_t found = 0;
     memcpy(&found, cursor->scratch, cursor->scratch_used < 4 ? cursor->scratch_used : 4);
+    for (int i = 0;
+         is_live(cursor, part) && i < 16 && evtrail_input_more(&part->input, 250) > 0;) /* some, and not for ever */
+        i++;
     r = resync(cursor, part, 1, FOREIGN_BYTES, &next);
     if (r < 0)
         return r;

@@ -83,6 +83,17 @@ static int fill(struct evtrail_input *input, size_t wanted)
     return r;
 }
 
+void evtrail_input_drop(struct evtrail_input *input, uint64_t offset)
+{
+    if (offset <= input->start)
+        return;
+    const uint64_t left = offset - input->start;
+    const size_t drop = left < input->used ? (size_t)left : input->used;
+    input->used -= drop;
+    input->head = input->used ? input->head + drop : 0;
+    input->start += drop;
+}
+
 /* Drops what is before `offset`, reading over what was never looked at. */
 static int advance(struct evtrail_input *input, uint64_t offset)
 {
@@ -95,11 +106,7 @@ static int advance(struct evtrail_input *input, uint64_t offset)
             if (!input->used)
                 return 0;
         }
-        const uint64_t left = offset - input->start;
-        const size_t drop = left < input->used ? (size_t)left : input->used;
-        input->used -= drop;
-        input->head = input->used ? input->head + drop : 0;
-        input->start += drop;
+        evtrail_input_drop(input, offset);
     }
     return 0;
 }
@@ -143,6 +150,12 @@ const uint8_t *evtrail_input_held(const struct evtrail_input *input, uint64_t of
     if (offset < input->start || before > input->used || bytes > input->used - before)
         return NULL;
     return input->window + input->head + before;
+}
+
+size_t evtrail_input_holds(const struct evtrail_input *input, uint64_t offset)
+{
+    return offset >= input->start && offset - input->start < input->used ? input->used - (size_t)(offset - input->start)
+                                                                         : 0;
 }
 
 int evtrail_input_more(struct evtrail_input *input, int wait_ms)

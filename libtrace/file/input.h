@@ -26,6 +26,10 @@ void evtrail_input_close(struct evtrail_input *input);
 ssize_t evtrail_input_read(struct evtrail_input *input, uint64_t offset, uint8_t *out, size_t bytes);
 /* A stream's `bytes` bytes at `offset`, if the window holds them already, else NULL. Valid until the next call but this. */
 const uint8_t *evtrail_input_held(const struct evtrail_input *input, uint64_t offset, size_t bytes);
+/* How many bytes the window holds from `offset` on. */
+size_t evtrail_input_holds(const struct evtrail_input *input, uint64_t offset);
+/* Drops what the window holds before `offset`. */
+void evtrail_input_drop(struct evtrail_input *input, uint64_t offset);
 /* Reads more of a stream into the window, and drops nothing. 1: maybe there is more; 0: the end, or nothing came
  * within `wait_ms`; < 0: it cannot be read. */
 int evtrail_input_more(struct evtrail_input *input, int wait_ms);

@@ -44,4 +44,30 @@ for follow in '' --follow; do
         [ "${off#-}" -lt 1000000 ] || flop "the times in a recorder's output are $off ns off"
     done
 done
+
+# What is damaged in a stream that goes on is stepped over with what is at hand: nothing is waited for that need not come, and a stop is heeded.
+whole=$(stat -c %s short.evt)
+run 0 cat short.evt
+events=$(grep -c ' t\.' out)
+mkfifo live
+for damage in cut garbage batch table; do
+    {
+        head -c $((whole * 2 / 3)) short.evt # in the middle of a frame
+        case $damage in
+        garbage) head -c 300 /dev/urandom ;;
+        batch) printf '\121\052\115\030\377\377\377\077' ;; # no frame of ours is so large
+        table) printf '\136\052\115\030\377\377\377\177' ;; # zstd's seek table, of 2 GiB
+        esac
+        [ $damage = table ] || cat short.evt
+        exec sleep 60
+    } >live &
+    sleeper=$!
+    timeout 20 "$EVTRAIL_COMMAND" cat --follow --duration 1s live >out 2>err
+    code=$?
+    [ $code = 5 ] || { [ $damage = table ] && [ $code = 0 ]; } || flop "$damage in a live stream: exit code $code"
+    count=$(grep -c ' t\.' out)
+    [ $damage = table ] || [ "$count" -ge "$events" ] || flop "$damage in a live stream: $count events came, not $events"
+    kill $sleeper
+    wait $sleeper 2>/dev/null
+done
 finish
