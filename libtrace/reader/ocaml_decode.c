@@ -259,9 +259,19 @@ int evtrail_ocaml_span_begin(struct evtrail_ocaml_step *step, uint32_t begin, ui
     }
     at[0] = (uint64_t)(lane->index + 1) << 40 | (++lane->serial & 0xffffffffff);
     at[1] = lane->depth ? lane->open[lane->depth - 1].id : 0;
-    lane->open[lane->depth].end = end;
-    lane->open[lane->depth++].id = at[0];
+    lane->open[lane->depth++] = (struct evtrail_ocaml_open){.end = end, .user = step->user, .id = at[0]};
     return 0;
+}
+
+/* It ends, and with it those inside it of its sort. */
+static void close_from(struct evtrail_ocaml_lane *lane, uint32_t first)
+{
+    const bool user = lane->open[first].user;
+    uint32_t kept = first;
+    for (uint32_t i = first + 1; i < lane->depth; i++)
+        if (lane->open[i].user != user)
+            lane->open[kept++] = lane->open[i];
+    lane->depth = kept;
 }
 
 /* Those inside it that are still open have no end. One that is not open is the end of something that began before us: 0. */
@@ -276,7 +286,7 @@ int evtrail_ocaml_span_end(struct evtrail_ocaml_step *step, uint32_t end)
         depth--;
     at[0] = depth ? lane->open[depth - 1].id : 0;
     if (depth)
-        lane->depth = depth - 1;
+        close_from(lane, depth - 1);
     return 0;
 }
 
@@ -290,7 +300,7 @@ int evtrail_ocaml_loose_begin(struct evtrail_ocaml_step *step, uint32_t begin, u
         memmove(&lane->loose[0], &lane->loose[1], --lane->loose_count * sizeof(*lane->loose));
     at[0] = (uint64_t)(lane->index + 1) << 40 | (++lane->serial & 0xffffffffff);
     at[1] = 0;
-    lane->loose[lane->loose_count++] = (struct evtrail_ocaml_open){end, at[0]};
+    lane->loose[lane->loose_count++] = (struct evtrail_ocaml_open){.end = end, .user = step->user, .id = at[0]};
     return 0;
 }
 
@@ -617,6 +627,7 @@ int evtrail_ocaml_decode(struct evtrail_ocaml_step *step, const struct evtrail_o
 {
     if (item->padding)
         return 0;
+    step->user = item->user;
     return item->user ? decode_user(step, item) : decode_runtime(step, item);
 }
 

@@ -66,6 +66,7 @@ struct evtrail_ocaml_forwarded;
 
 struct evtrail_ocaml_open {
     uint32_t end; /* type of the end */
+    bool user;    /* no phase of the runtime: its backup thread has phases while a span of the program begins or ends */
     uint64_t id;
 };
 struct evtrail_ocaml_lane { /* one domain's ring */
@@ -117,6 +118,7 @@ struct evtrail_ocaml_step {
     uint32_t name_type; /* the next event of this type gets this as its last field */
     const void *name;
     size_t name_bytes;
+    bool user; /* the item is the program's, not the runtime's */
 };
 
 int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evtrail_source *source,

@@ -37,7 +37,7 @@ for backend in posix linux; do
     count 0 ' eio\.(exit_cc|exit_span|suspend_fiber)'
     count 0 'state=unknown'
     # A span that has an end has its begin, and lasted as long as it did.
-    count 0 '< eio[^ ]* span=0'
+    count 0 '< [^ ]* span=0'
     count $rounds '< eio.span.inner .* dur=[2-9][.0-9]*ms|< eio.span.inner .* dur=[0-9.]{4,}ms'
     count $((2 * rounds)) '[<>] eio.span.outer'
     count $((3 * rounds)) '[<>] eio.suspend.run-domain .*fiber=[1-9]|< eio.suspend.thread'

@@ -378,6 +378,43 @@ static void c_events__names_that_lie__read_to_an_end(void **state)
     ocaml_builder_fini(&b);
 }
 
+static uint64_t spans_without_begin(struct ocaml_builder *b)
+{
+    struct evtrail_reader *const reader = open_reader(b->path, NULL);
+    struct evtrail_event *event;
+    struct evtrail_value value;
+    uint64_t found = 0;
+    while (!evtrail_reader_done(reader))
+        if (evtrail_reader_next(reader, &event) > 0 && event->what == EVTRAIL_EVENT &&
+            event->type->kind == EVTRAIL_KIND_end && evtrail_event_value(event, 0, &value) == 0)
+            found += value.u == 0;
+    evtrail_reader_free(reader);
+    return found;
+}
+
+/* A domain's backup thread waits while the domain's own begins to: neither is in the other. */
+static void spans__of_runtime_and_program_overlap__each_ends_itself(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "eio.suspend_domain");
+    ocaml_name(&b, 1, "my.inner");
+    ocaml_runtime(&b, 0, BEGIN, 42);
+    ocaml_item(&b, 0, true, 2, 0, NULL, 0);
+    ocaml_runtime(&b, 0, END, 42);
+    ocaml_runtime(&b, 0, BEGIN, 42);
+    ocaml_item(&b, 0, true, 3, 0, NULL, 0);
+    ocaml_runtime(&b, 0, END, 42);
+    assert_int_equal(spans_without_begin(&b), 0);
+    ocaml_item(&b, 0, true, 2, 0, NULL, 0);
+    ocaml_item(&b, 0, true, 2, 1, NULL, 0); /* one inside that an exception ends */
+    ocaml_item(&b, 0, true, 3, 0, NULL, 0);
+    ocaml_item(&b, 0, true, 3, 1, NULL, 0);
+    assert_int_equal(spans_without_begin(&b), 1);
+    ocaml_builder_fini(&b);
+}
+
 /* Rings are translated one after the other: what domain 0 does with domain 1's promise is seen before that is made. */
 static void eio__object_of_a_later_ring__state_after_its_use(void **state)
 {
@@ -978,6 +1015,7 @@ int main(void)
         cmocka_unit_test(libraries__more_names_than_types__shared_one),
         cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
         cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
+        cmocka_unit_test(spans__of_runtime_and_program_overlap__each_ends_itself),
         cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
         cmocka_unit_test(eio__more_objects_than_there_is_room__fibers_are_kept),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
