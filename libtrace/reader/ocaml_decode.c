@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 enum { OWN_LOST, OWN_ALLOC, OWN_UNKNOWN, OWN_LOST_SOMETIME };
 enum { HANDLER_NONE = 1, HANDLER_FIRST = 2, REFERENCE_BITS = 42 };
 
+static const size_t users_bytes = EVTRAIL_OCAML_NAMES_MAX * sizeof(*((struct evtrail_ocaml_decoder *)NULL)->users);
 static const char *const span_begin_fields[] = {"span:u64", "parent:u64"};
 static const char *const counter_fields[] = {"value:i64"};
 static const char *const custom_fields[] = {"data:bytes", "text:string"};
@@ -21,21 +23,30 @@ int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evt
                                const struct evtrail_ocaml_map *map)
 {
     *decoder = (struct evtrail_ocaml_decoder){.source = source, .map = map, .next_id = EVTRAIL_EVENT_FIRST};
-    decoder->users = calloc(EVTRAIL_OCAML_NAMES_MAX, sizeof(*decoder->users));
-    if (!decoder->users)
+    /* Mapped: most of them are never used, and processes are many. */
+    void *const users =
+        mmap(NULL, users_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (users == MAP_FAILED)
         return -ENOMEM;
+    decoder->users = users;
     evtrail_schema_init(&decoder->schema);
     return 0;
+}
+
+void evtrail_ocaml_decoder_rest(struct evtrail_ocaml_decoder *decoder)
+{
+    evtrail_eio_free(decoder->eio);
+    evtrail_ocaml_forwarded_free(decoder);
+    if (decoder->users)
+        munmap(decoder->users, users_bytes);
+    decoder->users = NULL;
+    decoder->eio = NULL;
 }
 
 void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder)
 {
     evtrail_schema_fini(&decoder->schema);
-    evtrail_eio_free(decoder->eio);
-    evtrail_ocaml_forwarded_free(decoder);
-    free(decoder->users);
-    decoder->users = NULL;
-    decoder->eio = NULL;
+    evtrail_ocaml_decoder_rest(decoder);
 }
 
 void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum evtrail_ocaml_release release)

@@ -123,6 +123,8 @@ struct evtrail_ocaml_step {
 
 int evtrail_ocaml_decoder_init(struct evtrail_ocaml_decoder *decoder, struct evtrail_source *source,
                                const struct evtrail_ocaml_map *map);
+/* Nothing is decoded any more: only its types stay. */
+void evtrail_ocaml_decoder_rest(struct evtrail_ocaml_decoder *decoder);
 void evtrail_ocaml_decoder_fini(struct evtrail_ocaml_decoder *decoder);
 /* From here on the numbers mean something else. */
 void evtrail_ocaml_decoder_release(struct evtrail_ocaml_decoder *decoder, enum evtrail_ocaml_release release);

@@ -255,6 +255,7 @@ void evtrail_ocaml_forwarded_free(struct evtrail_ocaml_decoder *decoder)
         free(shape);
     }
     decoder->forwarded = NULL;
+    decoder->forwarded_count = 0;
 }
 
 /* ---- events ---- */

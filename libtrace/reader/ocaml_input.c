@@ -50,7 +50,7 @@ struct ocaml_input {
     struct evtrail_ocaml_evidence evidence;
     struct evtrail_source source;
     struct ring **rings; /* [map.domains]; NULL: nothing seen of it */
-    uint64_t *copied;
+    uint64_t *copied;    /* the reader's, for all of them: EVTRAIL_OCAML_COPY_WORDS */
     uint64_t items;
     struct evtrail_words words; /* of next_chunk */
     struct evtrail_chunk chunk;
@@ -509,10 +509,32 @@ static int pull(struct ocaml_input *in, uint32_t index)
     return got;
 }
 
+/* Of a file in a directory that is watched, too: its process may live and have been missed in what it maps, which changed. */
+static bool has_gone(const struct ocaml_input *in)
+{
+    struct pollfd look = {.fd = in->pidfd, .events = POLLIN};
+    if (in->input.live || !in->dead)
+        return in->dead;
+    return in->input.reader->watch && (in->pidfd < 0 || poll(&look, 1, 0) == 1);
+}
+
+/* The process has ended and all of it was read, if not given out yet: its end is told behind that. It must not wait until it is looked at again, which
+ * it is when all others have ended. */
+static void end_if_all(struct ocaml_input *in)
+{
+    bool more = !has_gone(in) || evtrail_ocaml_feed_any(&in->feed, true);
+    for (uint32_t i = 0; !more && i < in->map.domains; i++)
+        more = in->rings[i] && in->rings[i]->lost_words;
+    if (!more)
+        maybe_end(in);
+}
+
 static int refill(struct evtrail_input *input, struct evtrail_stream *stream)
 {
     struct ocaml_input *const in = of(input);
-    return stream->ring < in->map.domains ? pull(in, stream->ring) : 0;
+    const int got = stream->ring < in->map.domains ? pull(in, stream->ring) : 0;
+    end_if_all(in);
+    return got;
 }
 
 static int gather(struct evtrail_input *input)
@@ -531,6 +553,8 @@ static int gather(struct evtrail_input *input)
         input->frontier = stamp;
     if (!got && input->pieces == 0)
         maybe_end(in);
+    else if (stamp == INT64_MAX)
+        end_if_all(in);
     return got;
 }
 
@@ -587,13 +611,11 @@ static void let_go(struct ocaml_input *in)
             free(in->rings[i]);
         }
     free(in->rings);
-    free(in->copied);
     free(in->words.at);
     in->rings = NULL;
     in->copied = NULL;
     in->words = (struct evtrail_words){0};
-    evtrail_eio_free(in->decoder.eio);
-    in->decoder.eio = NULL;
+    evtrail_ocaml_decoder_rest(&in->decoder);
     if (in->pidfd >= 0)
         close(in->pidfd);
     in->pidfd = -1;
@@ -874,17 +896,21 @@ static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault
     int result = evtrail_ocaml_map_open(&in->map, in->path, fault);
     if (result < 0)
         return result;
-    if (!pid && named && evtrail_ocaml_maps(named, in->path, &in->map.status))
-        pid = named;
+    in->pidfd = pid || named ? (int)syscall(SYS_pidfd_open, (pid_t)(pid ? pid : named), 0) : -1;
+    /* What a process maps is read in parts, between which it may change. */
+    for (int tries = 0; !pid && in->pidfd >= 0 && tries < 3; tries++)
+        if (evtrail_ocaml_maps(named, in->path, &in->map.status))
+            pid = named;
     in->input.live = pid != 0;
     in->dead = !pid;
-    in->pidfd = pid ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
     if (pid && !has_begun(in))
         return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made", in->path);
     if (have_already(reader, in))
         return -EEXIST;
     in->rings = calloc(in->map.domains, sizeof(struct ring *));
-    in->copied = malloc(EVTRAIL_OCAML_COPY_WORDS * sizeof(uint64_t));
+    if (!reader->ocaml_copied)
+        reader->ocaml_copied = malloc(EVTRAIL_OCAML_COPY_WORDS * sizeof(uint64_t));
+    in->copied = reader->ocaml_copied;
     if (!in->rings || !in->copied || evtrail_ocaml_decoder_init(&in->decoder, &in->source, &in->map) < 0)
         return evtrail_fault_set(fault, -ENOMEM, "no memory");
     if (evtrail_ocaml_feed_init(&in->feed, pump_of(in), &in->map, pid, patience_of(&in->map)) < 0)

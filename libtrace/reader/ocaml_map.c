@@ -82,7 +82,8 @@ static bool is_ready(const struct evtrail_ocaml_map *map, const uint64_t *h)
 
 static void load_header(const struct evtrail_ocaml_map *map, uint64_t h[HEADER_WORDS])
 {
-    for (int i = 0; i < HEADER_WORDS; i++) /* a copy: they may change between two looks */
+    /* A copy: they may change between two looks. From the end: the runtime fills them in from the beginning. */
+    for (int i = HEADER_WORDS - 1; i >= 0; i--)
         h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
 }
 
@@ -111,7 +112,7 @@ static int map_file(struct evtrail_ocaml_map *map, int fd, const char *path, str
     uint64_t h[HEADER_WORDS];
     load_header(map, h);
     int result = check_header(map, h, path, fault);
-    if ((result < 0 && h[VERSION] == 0) || (result == 0 && !is_ready(map, h)))
+    if ((result < 0 && (h[VERSION] == 0 || h[DATA] == 0)) || (result == 0 && !is_ready(map, h)))
         return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made, or is no ring of OCaml's", path);
     return result;
 }

@@ -162,6 +162,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     evtrail_merge_fini(reader);
     evtrail_spans_free(reader->spans);
     free(reader->inputs);
+    free(reader->ocaml_copied);
     free(reader->sources);
     free(reader->skips);
     free(reader->notices);

@@ -159,6 +159,7 @@ struct evtrail_reader {
     uint64_t identity;               /* of our slots, if there is a watch */
     struct evtrail_unready *unready; /* [EVTRAIL_UNREADY_MAX], with watch */
     uint32_t unready_count;
+    uint64_t *ocaml_copied;     /* words of an OCaml ring while they are translated */
     uint32_t rings;             /* live inputs that wait for nobody, and that nobody copies: there was one, if not 0 */
     uint32_t given;             /* events, to look at the clock now and then */
     uint64_t rings_gathered_ns; /* monotonic: when they were last looked at between two events */

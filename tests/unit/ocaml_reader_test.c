@@ -879,6 +879,48 @@ static void head_moves__during_a_copy_of_part_of_a_ring__whole_items(void **stat
     }
 }
 
+/* Of processes that have ended nothing must stay until the last of them has: here we are the one that lives. */
+static void ended__beside_one_that_lives__told_at_once(void **state)
+{
+    enum { RINGS = 20 };
+    struct ocaml_builder own, others[RINGS];
+    unsigned came = 0, gone = 0;
+    struct evtrail_reader *reader = NULL;
+    struct evtrail_event *event;
+    (void)state;
+    ocaml_builder_init(&own, 8);
+    char path[160];
+    snprintf(path, sizeof(path), "%s/%d.events", own.directory, (int)getpid());
+    assert_int_equal(rename(own.path, path), 0);
+    ocaml_runtime_value(&own, 0, LIFECYCLE, 0, (uint64_t)getpid());
+    const struct evtrail_reader_options options = {.bytes = sizeof(options), .directory = own.directory};
+    assert_int_equal(evtrail_reader_new(&reader, &options), 0);
+    assert_int_equal(evtrail_reader_add_all(reader), 1);
+    for (unsigned i = 0; i < RINGS; i++) {
+        ocaml_builder_init(&others[i], 8);
+        ocaml_int(&others[i], 0, 0, 1);
+        char name[160];
+        snprintf(name, sizeof(name), "%s/%u.events", own.directory, 4195000 + i);
+        assert_int_equal(rename(others[i].path, name), 0);
+        snprintf(others[i].path, sizeof(others[i].path), "%s", name);
+    }
+    for (unsigned turns = 0; turns < 3000 && gone < RINGS; turns++) {
+        if (evtrail_reader_next(reader, &event) <= 0) {
+            evtrail_reader_wait(reader, 20000);
+            continue;
+        }
+        came += event->what == EVTRAIL_EVENT_SOURCE && !event->source->gone;
+        gone += event->what == EVTRAIL_EVENT_SOURCE && event->source->gone;
+    }
+    assert_int_equal(came, RINGS + 1);
+    assert_int_equal(gone, RINGS);
+    evtrail_reader_free(reader);
+    for (unsigned i = 0; i < RINGS; i++)
+        ocaml_builder_fini(&others[i]);
+    unlink(path);
+    ocaml_builder_fini(&own);
+}
+
 /* ---- files that lie ---- */
 
 static void made_just_now__at_every_step__not_yet(void **state)
@@ -891,9 +933,11 @@ static void made_just_now__at_every_step__not_yet(void **state)
     const off_t bytes = (off_t)b.bytes;
     memset(b.data, 0, 64);
     assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN); /* its header is not written */
-    ocaml_fill_header(&b);
-    b.data[7] = 0;
-    assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN); /* ... not all of it */
+    for (unsigned i = 1; i < 8; i++) {                                       /* ... not all of it */
+        ocaml_fill_header(&b);
+        memset(b.data + i, 0, (8 - i) * sizeof(*b.data));
+        assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), -EAGAIN);
+    }
     ocaml_fill_header(&b);
     assert_int_equal(evtrail_ocaml_map_open(&map, b.path, &fault), 0);
     evtrail_ocaml_map_close(&map);
@@ -1030,6 +1074,7 @@ int main(void)
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
         cmocka_unit_test(head_moves__during_a_copy_of_part_of_a_ring__whole_items),
         cmocka_unit_test(made_just_now__at_every_step__not_yet),
+        cmocka_unit_test(ended__beside_one_that_lives__told_at_once),
         cmocka_unit_test(lies__in_every_word__read_to_an_end),
         cmocka_unit_test(lengths__of_every_item__read_to_an_end),
         cmocka_unit_test(truncated__while_it_is_read__told),
