@@ -108,6 +108,7 @@ struct subcommand {
     uint8_t completes;              /* its operands: enum completes */
     bool program;                   /* takes `-- PROGRAM ARGS` */
     bool hidden;
+    bool collectors; /* its operands may be collector://HOST */
     bool raw; /* parses its own arguments: operands are the whole command line after its name */
     /* More of its manual page: the i-th item, with its section. False behind the last. May be NULL. */
     bool (*manual)(size_t index, struct manual_item *ret_item);

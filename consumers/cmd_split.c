@@ -2,6 +2,7 @@
  *
  * evtrail split: one trace as several files. By time each event goes where it belongs; by size batches stay whole.
  */
+#include "filetree.h"
 #include "skeleton.h"
 
 #include <evtrail/file.h>
@@ -171,6 +172,9 @@ int run_split(const struct args *args)
         return fail(CODE_usage, NULL, "by what? --time TIME or --size BYTES");
     if (strcmp(args->operands[0], "-") == 0)
         return fail(CODE_usage, NULL, "standard input can only be read once; name a file");
+    if (filetree_is(args->operands[0]))
+        return fail(CODE_usage, args->operands[0],
+                    "a tree of files; evtrail merge makes one file of it, which can be split");
     signals_install(false);
     split.path = args->operands[0];
     base_name(&split);

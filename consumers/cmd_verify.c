@@ -2,22 +2,23 @@
  *
  * evtrail verify, repair and merge: whole files, by the functions of file.h.
  */
+#include "filetree.h"
 #include "outbuf.h"
 #include "skeleton.h"
 
 #include <evtrail/file.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define FAULTS_SHOWN 100
-enum { DEPTH_MAX = 12 };
+enum { MERGED_MAX = 1024 }; /* as evtrail_file_copy() takes */
 
 /* ---- verify ------------------------------------------------------------------------------------------------------------ */
 
@@ -114,85 +115,33 @@ static int verify_one(struct verification *verification, const char *path, bool 
 
 /* ---- trees ---- */
 
-struct tree_walk {
-    struct verification *verification;
-    bool fail_on_loss;
-    int code;
-    uint64_t files;
-    char path[4096];
-};
-
 static int worse(int code, int one)
 {
     return code == CODE_ok || one == CODE_damaged ? one ? one : code : code;
 }
 
-static int visible(const struct dirent *entry)
+/* The trace files below `path`; with an exit code when there are none. One directory that cannot be read hides no other. */
+static int tree_list(struct filetree *tree, const char *path, bool sets)
 {
-    return entry->d_name[0] != '.';
-}
-
-static void visit_tree(struct tree_walk *walk, size_t used, unsigned depth);
-
-static void visit_entry(struct tree_walk *walk, size_t used, const char *name, unsigned depth)
-{
-    struct stat status;
-    const int bytes = snprintf(walk->path + used, sizeof(walk->path) - used, "/%s", name);
-    if (bytes < 0 || used + (size_t)bytes >= sizeof(walk->path) || lstat(walk->path, &status) < 0)
-        return;
-    const char *end = strrchr(name, '.');
-    if (S_ISDIR(status.st_mode) && depth < DEPTH_MAX) {
-        visit_tree(walk, used + (size_t)bytes, depth + 1);
-    } else if (S_ISREG(status.st_mode) && end && strcmp(end, ".evt") == 0) {
-        walk->files++;
-        walk->code = worse(walk->code, verify_one(walk->verification, walk->path, walk->fail_on_loss));
-    }
-}
-
-/* walk->path[0..used] is the directory: its files and those below it, in the order of their names. */
-static void visit_tree(struct tree_walk *walk, size_t used, unsigned depth)
-{
-    struct dirent **entries;
-    const int count = scandir(walk->path, &entries, visible, alphasort);
-    if (count < 0)
-        walk->code = worse(walk->code, fail(code_of(-errno), walk->path, "%s", strerror(errno)));
-    for (int i = 0; i < count; i++) {
-        if (signals_stops() == 0)
-            visit_entry(walk, used, entries[i]->d_name, depth);
-        walk->path[used] = 0;
-        free(entries[i]);
-    }
-    if (count >= 0)
-        free(entries);
-}
-
-static bool has_files(const char *path)
-{
-    bool found = false;
-    DIR *const directory = opendir(path);
-    for (const struct dirent *entry; !found && directory && (entry = readdir(directory));) {
-        const char *end = strrchr(entry->d_name, '.');
-        found = end && strcmp(end, ".evt") == 0;
-    }
-    if (directory)
-        closedir(directory);
-    return found;
+    const int r = filetree_list(tree, path, sets);
+    if (tree->error)
+        return fail(code_of(tree->error), tree->failed, "cannot be read: %s", strerror(-tree->error));
+    if (r == -ENOENT)
+        return fail(CODE_missing, path, "no trace files in this directory or below it");
+    return r < 0 ? fail(code_of(r), path, "%s", strerror(-r)) : CODE_ok;
 }
 
 /* A directory with files is a rotated set; any other is each trace file below it, as `evtrail collect` stores them: one that is damaged hides no other. */
 static int verify_operand(struct verification *verification, const char *path, bool fail_on_loss)
 {
-    struct tree_walk walk = {.verification = verification, .fail_on_loss = fail_on_loss};
-    struct stat status;
-    if (stat(path, &status) < 0 || !S_ISDIR(status.st_mode) || has_files(path))
+    struct filetree tree = {0};
+    if (!filetree_is(path))
         return verify_one(verification, path, fail_on_loss);
-    const int bytes = snprintf(walk.path, sizeof(walk.path), "%s", path);
-    if ((size_t)bytes >= sizeof(walk.path))
-        return fail(CODE_usage, path, "%s", strerror(ENAMETOOLONG));
-    visit_tree(&walk, (size_t)bytes, 0);
-    if (walk.files == 0 && walk.code == CODE_ok)
-        return fail(CODE_missing, path, "no trace files in this directory or below it");
-    return walk.code;
+    int code = tree_list(&tree, path, false);
+    for (size_t i = 0; i < tree.count && signals_stops() == 0; i++)
+        code = worse(code, verify_one(verification, tree.paths[i], fail_on_loss));
+    filetree_free(&tree);
+    return code;
 }
 
 int run_verify(const struct args *args)
@@ -253,28 +202,105 @@ static void copy_summary(const struct args *args, const char *output, const stru
          human_bytes((double)stats->file_bytes), damage);
 }
 
-int run_repair(const struct args *args)
+static int repair_one(const struct args *args, const char *path, const char *output)
 {
-    char output[4096];
     struct evtrail_file_stats stats = {0};
     uint64_t faults = 0;
     char *error = NULL;
-    if (args->operands_count != 1)
-        return fail(CODE_usage, NULL, "%s", args->operands_count ? "one file at a time" : "which file?");
-    signals_install(false);
-    snprintf(output, sizeof output, "%s%s", args->set[OPT_output] ? args->text[OPT_output] : args->operands[0],
-             args->set[OPT_output] ? "" : ".repaired");
     const struct evtrail_file_copy_options options = copy_options(args, &faults);
-    const int r = evtrail_file_repair(args->operands[0], output, &options, &stats, &error);
+    const int r = evtrail_file_repair(path, output, &options, &stats, &error);
     if (r < 0)
         return copy_failed(output, r, error);
     copy_summary(args, output, &stats, faults);
     return CODE_ok;
 }
 
+/* The directories of a file's path, but for those of its first `given` bytes. */
+static int folders_make(char *path, size_t given)
+{
+    for (char *slash = strchr(path + given, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        const int r = mkdir(path, 0777) < 0 && errno != EEXIST ? -errno : 0;
+        if (r < 0)
+            return fail(code_of(r), path, "cannot be made: %s; name another place with -o", strerror(-r));
+        *slash = '/';
+    }
+    return CODE_ok;
+}
+
+/* Each file of a tree has a sound one in another tree of the same shape. */
+static int repair_tree(const struct args *args, const char *root, const char *output)
+{
+    struct filetree tree = {0};
+    char path[8192];
+    size_t given = strlen(output);
+    int code = tree_list(&tree, root, false);
+    while (given > 1 && output[given - 1] == '/')
+        given--;
+    for (size_t i = 0; i < tree.count && signals_stops() == 0; i++) {
+        snprintf(path, sizeof path, "%.*s/%s", (int)given, output,
+                 tree.paths[i] + strlen(root) + strspn(tree.paths[i] + strlen(root), "/"));
+        const int made = folders_make(path, given);
+        code = worse(code, made ? made : repair_one(args, tree.paths[i], path));
+        if (made)
+            break;
+    }
+    filetree_free(&tree);
+    return code;
+}
+
+int run_repair(const struct args *args)
+{
+    char output[4096];
+    if (args->operands_count != 1)
+        return fail(CODE_usage, NULL, "%s", args->operands_count ? "one file or tree at a time" : "which file?");
+    const char *const path = args->operands[0];
+    const bool tree = filetree_is(path);
+    size_t bytes = strlen(path);
+    while (tree && bytes > 1 && path[bytes - 1] == '/')
+        bytes--;
+    signals_install(false);
+    snprintf(output, sizeof output, "%.*s%s", args->set[OPT_output] ? INT_MAX : (int)bytes,
+             args->set[OPT_output] ? args->text[OPT_output] : path, args->set[OPT_output] ? "" : ".repaired");
+    return tree ? repair_tree(args, path, output) : repair_one(args, path, output);
+}
+
+/* ---- merge ------------------------------------------------------------------------------------------------------------- */
+
+/* What is merged: files and sets as they are named, and those of trees. */
+static int merge_list(const struct args *args, struct filetree *all)
+{
+    int code = CODE_ok;
+    for (int i = 0; i < args->operands_count && code == CODE_ok; i++) {
+        if (filetree_is(args->operands[i])) {
+            code = tree_list(all, args->operands[i], true);
+            continue;
+        }
+        const int r = filetree_add(all, args->operands[i]);
+        code = r < 0 ? fail(code_of(r), NULL, "out of memory") : code;
+    }
+    if (code == CODE_ok && all->count > MERGED_MAX)
+        code = fail(CODE_usage, NULL,
+                    "%zu files and sets are more than %d, which can be merged at a time; name parts of the tree, then "
+                    "merge the results",
+                    all->count, MERGED_MAX);
+    return code;
+}
+
+/* Each of them has a descriptor or two. */
+static void descriptors_raise(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 int run_merge(const struct args *args)
 {
     struct evtrail_file_stats stats = {0};
+    struct filetree all = {0};
     uint64_t faults = 0;
     char *error = NULL;
     if (args->operands_count == 0)
@@ -282,9 +308,15 @@ int run_merge(const struct args *args)
     if (!args->set[OPT_output])
         return fail(CODE_usage, NULL, "where to? -o FILE");
     signals_install(false);
+    const int code = merge_list(args, &all);
     const struct evtrail_file_copy_options options = copy_options(args, &faults);
-    const int r = evtrail_file_copy((const char *const *)args->operands, (uint32_t)args->operands_count,
-                                    args->text[OPT_output], &options, &stats, &error);
+    descriptors_raise();
+    const int r = code ? 0
+                       : evtrail_file_copy((const char *const *)all.paths, (uint32_t)all.count, args->text[OPT_output],
+                                           &options, &stats, &error);
+    filetree_free(&all);
+    if (code)
+        return code;
     if (r < 0)
         return copy_failed(args->text[OPT_output], r, error);
     copy_summary(args, args->text[OPT_output], &stats, faults);

@@ -204,6 +204,7 @@ const struct subcommand subcommands[] = {
              "With -- PROGRAM the exit code is the program's own, 128 + N if signal N killed it, 126 if it cannot be "
              "run, 127 if it was not found. "
              "If the program succeeds and recording fails, the code is the failure's.",
+     .collectors = true,
      .run = run_record,
      .options = record_options,
      .examples = record_examples,
@@ -250,6 +251,7 @@ const struct subcommand subcommands[] = {
      .operands = "[FILE...]",
      .summary = "print events as text or JSON",
      .text = SOURCES_TEXT,
+     .collectors = true,
      .run = run_cat,
      .options = cat_options,
      .examples = cat_examples,
@@ -260,6 +262,7 @@ const struct subcommand subcommands[] = {
      .summary = "print the events that match an expression",
      .text = "EXPR is a filter: names with wildcards, fields, level, thread, time and dur, compared and joined by && "
              "|| !. " SOURCES_TEXT,
+     .collectors = true,
      .run = run_grep,
      .options = grep_options,
      .examples = grep_examples,
@@ -271,6 +274,7 @@ const struct subcommand subcommands[] = {
      .text = "Events by type with rate and bytes; spans with the percentiles of their durations; counters with last, "
              "least and "
              "greatest value; entities by state; losses by cause. " SOURCES_TEXT,
+     .collectors = true,
      .run = run_stat,
      .options = stat_options,
      .examples = stat_examples,
@@ -281,6 +285,7 @@ const struct subcommand subcommands[] = {
      .summary = "draw the distribution of a field or of spans' durations",
      .text = "The name of a span gives its durations; the name of an event and a field gives the field's "
              "values. " SOURCES_TEXT,
+     .collectors = true,
      .run = run_hist,
      .options = hist_options,
      .examples = hist_examples,
@@ -292,6 +297,7 @@ const struct subcommand subcommands[] = {
      .text = "For each OCaml 5 process: its domains with the time and share that collections took, numbers of "
              "collections, words allocated and promoted, and the percentiles of pauses. A pause is the outermost phase "
              "of the collector in a domain; one that lost events fall into is not counted. " SOURCES_TEXT,
+     .collectors = true,
      .run = run_gc,
      .options = gc_options,
      .examples = gc_examples,
@@ -312,6 +318,7 @@ const struct subcommand subcommands[] = {
          "attached to are never touched.\n\n"
          "Colours follow TERM and NO_COLOR; nothing is told by colour alone. --ascii is for terminals without "
          "line-drawing characters. Without a terminal, or with TERM=dumb, it prints one screen as with --once.",
+     .collectors = true,
      .run = run_top,
      .options = top_options,
      .examples = top_examples,
@@ -330,6 +337,7 @@ const struct subcommand subcommands[] = {
          "extremes are "
          "kept, of the rest every so-many-th, and the page says so. The same trace makes the same "
          "page.\n\n" SOURCES_TEXT,
+     .collectors = true,
      .run = run_report,
      .options = report_options,
      .examples = report_examples,
@@ -346,6 +354,7 @@ const struct subcommand subcommands[] = {
          "once; one that is slow gets fewer updates. When all is read (the program has ended, the file is complete) "
          "the "
          "page stays as it is until SIGINT, SIGTERM, or the end of --duration.\n\n" SOURCES_TEXT,
+     .collectors = true,
      .run = run_web,
      .options = web_options,
      .examples = web_examples,
@@ -364,7 +373,9 @@ const struct subcommand subcommands[] = {
      .operands = "FILE",
      .summary = "write what is intact in a damaged trace file as a sound one",
      .text = "Without -o the result is FILE.repaired. The damaged file is not touched; what is missing is counted as "
-             "lost in the new one.",
+             "lost in the new one. Of a directory of directories, as evtrail collect stores them, each file has a "
+             "sound one "
+             "in a tree of the same shape below -o, or DIRECTORY.repaired.",
      .run = run_repair,
      .options = repair_options,
      .examples = repair_examples,
@@ -372,8 +383,10 @@ const struct subcommand subcommands[] = {
     {.name = "merge",
      .operands = "FILE...",
      .summary = "write several trace files as one",
-     .text = "The result holds all sources. Batches are copied as they are, in time order; with --from and --to they "
-             "are cut to that range, event by event.",
+     .text =
+         "The result holds all sources. Batches are copied as they are, in time order; with --from and --to they "
+         "are cut to that range, event by event. A directory of directories, as evtrail collect stores them, is all "
+         "files in it.",
      .run = run_merge,
      .options = merge_options,
      .examples = merge_examples,
@@ -398,6 +411,7 @@ const struct subcommand subcommands[] = {
          "collector. docs/convert.md tells what each can carry. Losses are in the output, in their place. The last "
          "line on standard error says how many events were written, how many were lost before, and what the format had "
          "no place for. No file is replaced without --force, and no input ever.\n\n" SOURCES_TEXT,
+     .collectors = true,
      .run = run_convert,
      .options = convert_options,
      .examples = convert_examples,

@@ -63,15 +63,32 @@ static int unknown_command(const char *name)
     return fail(CODE_usage, NULL, "no command '%s'; evtrail help lists them", name);
 }
 
+/* Else it would be a file that is not there. */
+static int collectors_check(const struct subcommand *command, const struct args *args)
+{
+    for (int i = 0; i < args->operands_count && !command->collectors; i++)
+        if (remote_is(args->operands[i]))
+            return fail(CODE_usage, args->operands[i],
+                        "no collector can be read here, only files; cat, grep, stat, hist, top, record, convert, "
+                        "report, gc and web read "
+                        "collectors: evtrail record -o FILE %s makes a file",
+                        args->operands[i]);
+    if (args->set[OPT_output] && remote_is(args->text[OPT_output]))
+        return fail(CODE_usage, args->text[OPT_output], "no file to write; evtrail send ships traces to a collector");
+    return 0;
+}
+
 static int run(const struct subcommand *command, int argc, char **argv)
 {
     struct args args;
     program_part = command->name;
     int r = args_parse(&args, command, argc, argv);
-    if (r == -1)
+    if (r == -1) {
         r = print_help(help_command, command);
-    else if (r == 0)
-        r = command->run(&args);
+    } else if (r == 0) {
+        r = command->raw ? 0 : collectors_check(command, &args);
+        r = r ? r : command->run(&args);
+    }
     args_free(&args);
     return r;
 }

@@ -44,6 +44,44 @@ grep -q 'torn.evt: damaged' "$work/out" || bad "verify of a tree does not name t
 [ "$(grep -c 'intact' "$work/out")" = 2 ] || bad "a damaged file hides others: $(cat "$work/out")"
 rm -r "$work/store/web0"
 
+# Whole files: merged, repaired, and split after that.
+"$evtrail" merge --force -o "$work/merged.evt" "$work/store" 2>"$work/err" || bad "merge of the tree: $(cat "$work/err")"
+n=$("$evtrail" cat --json "$work/merged.evt" | grep '"tid":' | grep -vc '"lost":')
+[ "$n" = "$all" ] || bad "merge of the tree: $n events, wanted $all"
+"$evtrail" verify --quiet "$work/merged.evt" || bad "verify of the merged tree"
+"$evtrail" split --time 1ms "$work/store" 2>"$work/err" && bad "a tree is split"
+grep -q "evtrail merge makes one file" "$work/err" || bad "split of a tree: $(cat "$work/err")"
+cp -r "$work/store" "$work/broken"
+printf 'x' | dd of="$work/broken/web1/server/1-42/s-a.00001.evt" bs=1 seek=3000 conv=notrunc status=none
+"$evtrail" repair "$work/broken/" 2>"$work/err" || bad "repair of a tree: $(cat "$work/err")"
+[ "$(grep -c 'damaged place' "$work/err")" = 1 ] || bad "repair of a tree: $(cat "$work/err")"
+"$evtrail" verify "$work/broken.repaired" >"$work/out" || bad "the repaired tree: $(cat "$work/out")"
+(cd "$work/store" && find . -name '*.evt' -not -path './.*/*' | sort) >"$work/names"
+(cd "$work/broken.repaired" && find . -name '*.evt' | sort) | cmp -s - "$work/names" || bad "the repaired tree has another shape"
+"$evtrail" repair --quiet -o "$work/sound" "$work/store/web2" || bad "repair -o of a tree"
+[ -f "$work/sound/server/1-43/s-b.00001.evt" ] || bad "repair -o: $(find "$work/sound")"
+mkdir "$work/none"
+for command in "verify" "merge -o $work/x.evt" "repair"; do
+    # shellcheck disable=SC2086
+    "$evtrail" $command "$work/none" 2>"$work/err" && bad "$command of an empty tree"
+    grep -q "no trace files in this directory or below it" "$work/err" || bad "$command of an empty tree: $(cat "$work/err")"
+done
+
+# Collectors, where they cannot be read.
+for command in verify repair "merge -o $work/x.evt" "split --time 1s" "prune --keep-files 1" "import -o $work/x.evt"; do
+    # shellcheck disable=SC2086
+    "$evtrail" $command collector://localhost 2>"$work/err"
+    [ $? = 2 ] || bad "$command collector://: exit code"
+    grep -q "no collector can be read here" "$work/err" || bad "$command collector://: $(cat "$work/err")"
+done
+"$evtrail" record --all -o collector://localhost 2>"$work/err"
+grep -q "evtrail send ships" "$work/err" || bad "record -o collector://: $(cat "$work/err")"
+for command in cat "grep 1" stat "hist a.b" "top --once" "record -o $work/x.evt" "convert --to csv -o $work/x.csv" "report -o $work/x.html" gc web; do
+    # shellcheck disable=SC2086
+    timeout 100 "$evtrail" $command collector://unix:/nonexistent/socket >/dev/null 2>"$work/err"
+    grep -q "unix:/nonexistent/socket: .*no such file" "$work/err" || bad "$command collector://: $(cat "$work/err")"
+done
+
 # Who follows it gets what appears later, too.
 timeout 100 "$evtrail" cat --json --follow --limit $((3 * one)) "$work/store" >"$work/follow" &
 follower=$!
