@@ -304,6 +304,7 @@ void collect_free(struct collect *collect)
     serve_free(collect->metrics);
     while (collect->peers)
         collect_peer_free(collect->peers);
+    collect_senders_free(collect);
     net_free(collect->net); /* its links end with the loop */
     struct store *store = collect->store;
     const int64_t stop_ns = collect->options.stop_time;

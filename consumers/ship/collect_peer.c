@@ -104,6 +104,9 @@ static int on_hello(void *context, const struct wire_hello *hello, struct wire_w
                      (unsigned long long)options->senders_per_address, peer->address);
         bye->retry_ms = 10000;
     } else {
+        if (!peer->reader && !peer->sender)
+            peer->sender = collect_sender_come(peer->collect, peer->host, peer->owner[0] ? peer->owner : peer->address,
+                                               collect_now().monotonic_ns);
         welcome->payload_max =
             options->batch_size < WIRE_PAYLOAD_MAX ? (uint32_t)options->batch_size : WIRE_PAYLOAD_MAX;
         return 0;
@@ -361,6 +364,7 @@ static void free_peer(struct collect_peer *peer)
 {
     struct collect *collect = peer->collect;
     struct collect_tap *tap = collect->tap;
+    collect_sender_gone(peer, collect_now());
     if (tap && peer->reader && tap->reader_gone)
         tap->reader_gone(tap, peer->receiver);
     else if (tap && tap->gone)

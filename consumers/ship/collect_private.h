@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <syslog.h>
 
-enum { COLLECT_GAP_CAUSES = 8, COLLECT_REFUSALS = 9 };
+enum { COLLECT_GAP_CAUSES = 8, COLLECT_REFUSALS = 9, COLLECT_SENDERS_SHOWN = 4096 };
 
 struct collect_peer;
 
@@ -34,10 +34,28 @@ struct collect_channel {
     uint64_t put, durable; /* the highest sequence of each */
 };
 
+/* For the metrics: one sender, over its connections. */
+struct collect_sender_figures {
+    uint64_t connections, events, batches, bytes, duplicates, unacked_bytes;
+    uint64_t lost[COLLECT_GAP_CAUSES], refused[COLLECT_REFUSALS];
+    double events_rate, bytes_rate, lag_ns, held;
+    bool offset_known;
+    int64_t offset_ns, bound_ns;
+};
+struct collect_sender {
+    struct collect_sender *next;
+    char host[WIRE_HOST_BYTES + 1];
+    char from[160]; /* its certificate, key or user; else its address, without the port, which is another each time */
+    unsigned connections;
+    int64_t gone_ns;                           /* when it had none any more */
+    struct collect_sender_figures before, now; /* of connections that are gone; of all, when the page is made */
+};
+
 /* One connection. */
 struct collect_peer {
     struct collect *collect;
     struct collect_peer *next, *prev;
+    struct collect_sender *sender; /* NULL: a reader, or nothing yet */
     uint64_t id;
     struct net_link *link;
     struct ship_receiver *receiver;
@@ -88,7 +106,8 @@ struct collect {
     bool watch_changed; /* who watches whom: senders are to be told */
     struct evloop_timer timer;
     struct collect_peer *peers;
-    unsigned peers_count, held_count;
+    unsigned peers_count, held_count, senders_count;
+    struct collect_sender *senders; /* that have series in the metrics */
     uint64_t next_peer, collector_id;
     struct collect_totals totals;
     char host[WIRE_HOST_BYTES + 1];
@@ -126,6 +145,14 @@ bool collect_is_watched(const struct collect_peer *peer);
 /* A reader came or went, or a sender that is watched: senders are told from the loop. */
 void collect_watch_changed(struct collect *collect);
 void collect_watch_tell(struct collect *collect);
+
+/* ---- collect_senders.c ---- */
+/* One more connection. NULL: no memory. */
+struct collect_sender *collect_sender_come(struct collect *collect, const char *host, const char *from, int64_t now);
+void collect_sender_gone(struct collect_peer *peer, struct ship_time now);
+/* Fills in `now` of all. */
+void collect_senders_sum(const struct collect *collect, struct ship_time now);
+void collect_senders_free(struct collect *collect);
 
 /* ---- collect_serve.c ---- */
 #define COLLECT_STATUS_SOCKET ".status" /* in the store */

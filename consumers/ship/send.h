@@ -80,6 +80,7 @@ struct send_figures {
     uint64_t sent_bytes, in_flight_bytes, window_bytes, stalls;
     double sent_rate, acked_rate, written_rate; /* bytes and events and events a second, of the last seconds */
     uint64_t latency[SEND_LATENCIES]; /* acknowledged batches, by the time since their first event was emitted: send_latency_below() */
+    double latency_s;                 /* the sum of these times */
     bool offset_known;
     int64_t offset_ns, bound_ns; /* the collector's clock less ours */
     bool tls;

@@ -58,8 +58,10 @@ static void latency_note(struct send_shipper *shipper, const struct conn *conn, 
     pthread_mutex_lock(&shipper->lock);
     for (uint64_t sequence = from + 1; sequence <= to; sequence++) {
         const int64_t born = conn->born[sequence % FLIGHT].sequence == sequence ? conn->born[sequence % FLIGHT].ns : 0;
-        if (born != 0 && born <= now)
+        if (born != 0 && born <= now) {
             shipper->figures.latency[send_latency_bucket((uint64_t)(now - born) / 1000)]++;
+            shipper->figures.latency_s += (double)(now - born) / 1e9;
+        }
     }
     pthread_mutex_unlock(&shipper->lock);
 }
@@ -629,8 +631,8 @@ void send_shipper_figures(struct send_shipper *shipper, struct send_figures *ret
     pthread_mutex_lock(&shipper->lock);
     *ret_figures = shipper->figures;
     *ret_tail = shipper->tail;
-    ret_figures->certificate_days = INT_MAX;
     pthread_mutex_unlock(&shipper->lock);
+    ret_figures->certificate_days = shipper->tls ? net_tls_days_left(shipper->tls) : INT_MAX;
 }
 
 void send_shipper_free(struct send_shipper *shipper)

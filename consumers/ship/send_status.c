@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -239,9 +240,9 @@ static void metrics_latency(const struct status *status)
                     (double)send_latency_below(i) / 1e6, sum);
     }
     fprintf(out,
-            "evtrail_send_latency_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\nevtrail_send_latency_seconds_count %" PRIu64
-            "\n",
-            sum, sum);
+            "evtrail_send_latency_seconds_bucket{le=\"+Inf\"} %" PRIu64
+            "\nevtrail_send_latency_seconds_sum %.9f\nevtrail_send_latency_seconds_count %" PRIu64 "\n",
+            sum, status->figures->latency_s, sum);
 }
 
 static void metrics(const struct status *status)
@@ -277,6 +278,14 @@ static void metrics(const struct status *status)
     if (figures->offset_known)
         metric(out, "clock_offset_seconds", "gauge", "The collector's clock less this one's.",
                (double)figures->offset_ns / 1e9);
+    metric(out, "sent_bytes_per_second", "gauge", "Bytes sent a second, of late.", figures->sent_rate);
+    metric(out, "written_events_per_second", "gauge", "Events written to the spool a second, of late.",
+           figures->written_rate);
+    metric(out, "acked_events_per_second", "gauge", "Events acknowledged a second, of late.", figures->acked_rate);
+    if (figures->certificate_days != INT_MAX)
+        metric(out, "certificate_left_seconds", "gauge",
+               "Time until this sender's certificate runs out, in whole days; negative: it has.",
+               86400.0 * figures->certificate_days);
     metrics_losses(status);
     metrics_latency(status);
 }

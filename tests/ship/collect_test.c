@@ -7,6 +7,7 @@
 #include "ship/collect_private.h"
 
 #include <sys/resource.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 
 static void collector__two_senders_that_come_again__each_batch_is_stored_once(void **state)
@@ -471,6 +472,95 @@ static void collector__another_sender_with_the_same_stream__is_told_that_it_is_o
     rig_close(&rig);
 }
 
+static void collector__a_peer_on_a_unix_socket__is_known_by_its_user(void **state)
+{
+    struct rig rig;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char listen_on[140], owner[32];
+    (void)state;
+    rig_open(&rig);
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", rig.directory);
+    snprintf(listen_on, sizeof(listen_on), "unix:%s", address.sun_path);
+    snprintf(owner, sizeof(owner), "uid:%u", (unsigned)getuid());
+    assert_int_equal(collect_options_set(&rig.options, "listen", listen_on), 0);
+    rig_start(&rig);
+    const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(send(fd, "E", 1, MSG_NOSIGNAL), 1);
+    for (unsigned i = 0; i < 60000 && !rig.collect->peers; i++)
+        evloop_run_once(rig.loop, 1000000);
+    assert_non_null(rig.collect->peers);
+    assert_string_equal(rig.collect->peers->owner, owner);
+    close(fd);
+    rig_close(&rig);
+}
+
+/* ---- metrics ----------------------------------------------------------------------------------------------------------------------- */
+
+static void metrics__a_sender_that_comes_again__goes_on_with_its_counters(void **state)
+{
+    struct rig rig;
+    struct client client;
+    (void)state;
+    rig_open(&rig);
+    rig_start(&rig);
+    struct feed feed = feed_make(rig.directory, 1, 20, 500);
+    struct spooled spooled = spooled_of(&feed);
+    for (unsigned round = 1; round <= 2; round++) {
+        client_open(&client, &rig, &spooled, 7, 1, 10 * round);
+        rig_run(&rig, &client, 1, all_acked);
+        client_close(&client);
+        for (unsigned i = 0; i < 60000 && rig.collect->peers_count; i++)
+            evloop_run_once(rig.loop, 1000000);
+    }
+    char *page = collect_metrics_text(rig.collect);
+    assert_non_null(strstr(page, "evtrail_collect_sender_batches_total{host=\"host7\",from=\"127.0.0.1\"} 20\n"));
+    assert_non_null(strstr(page, "evtrail_collect_sender_connections{host=\"host7\",from=\"127.0.0.1\"} 0\n"));
+    assert_non_null(strstr(page, "evtrail_collect_sender_unacked_bytes{host=\"host7\",from=\"127.0.0.1\"} 0\n"));
+    assert_non_null(strstr(page, "evtrail_collect_senders 1\n"));
+    free(page);
+    spooled_free(&spooled);
+    free(feed.bytes);
+    rig_close(&rig);
+}
+
+static void metrics__senders_that_come_and_go__are_bounded(void **state)
+{
+    struct rig rig;
+    struct collect_peer peer = {0};
+    struct ship_receiver_options options = {0};
+    static const struct ship_receiver_calls calls;
+    char host[32];
+    (void)state;
+    rig_open(&rig);
+    rig_start(&rig);
+    assert_int_equal(ship_receiver_new(&peer.receiver, &options, &calls, &peer), 0);
+    peer.batches = 1;
+    for (unsigned i = 0; i < 2 * COLLECT_SENDERS_SHOWN; i++) { /* each goes before the next comes */
+        snprintf(host, sizeof(host), "host%u", i);
+        peer.sender = collect_sender_come(rig.collect, host, "a\"b\\c\nd", (int64_t)i + 1);
+        assert_non_null(peer.sender);
+        collect_sender_gone(&peer, (struct ship_time){(int64_t)i + 1, 0});
+    }
+    assert_int_equal(rig.collect->senders_count, COLLECT_SENDERS_SHOWN);
+    char *page = collect_metrics_text(rig.collect);
+    assert_null(strstr(page, "host=\"host0\""));
+    snprintf(host, sizeof(host), "host=\"host%u\"", 2 * COLLECT_SENDERS_SHOWN - 1);
+    assert_non_null(strstr(page, host));
+    assert_non_null(strstr(page, ",from=\"a\\\"b\\\\c?d\"} 1\n"));
+    free(page);
+    for (unsigned i = 0; i < COLLECT_SENDERS_SHOWN + 10; i++) { /* all of them stay */
+        snprintf(host, sizeof(host), "guest%u", i);
+        assert_non_null(collect_sender_come(rig.collect, host, "", 1));
+    }
+    assert_int_equal(rig.collect->senders_count, COLLECT_SENDERS_SHOWN + 1); /* and all others */
+    page = collect_metrics_text(rig.collect);
+    assert_non_null(strstr(page, "sender_connections{host=\"guest0\",from=\"\"} 1\n"));
+    free(page);
+    ship_receiver_free(peer.receiver);
+    rig_close(&rig);
+}
+
 /* ---- limits ----------------------------------------------------------------------------------------------------------------------- */
 
 static void collector__more_senders_than_allowed__are_told_so(void **state)
@@ -596,6 +686,9 @@ int main(void)
         cmocka_unit_test(collector__peers_that_break_the_protocol__lose_their_connection_and_nobody_else_does),
         cmocka_unit_test(collector__batches_that_are_costly_to_check__make_their_sender_wait_alone),
         cmocka_unit_test(collector__another_sender_with_the_same_stream__is_told_that_it_is_open),
+        cmocka_unit_test(collector__a_peer_on_a_unix_socket__is_known_by_its_user),
+        cmocka_unit_test(metrics__a_sender_that_comes_again__goes_on_with_its_counters),
+        cmocka_unit_test(metrics__senders_that_come_and_go__are_bounded),
         cmocka_unit_test(collector__more_senders_than_allowed__are_told_so),
         cmocka_unit_test(collector__disk_full__windows_close_and_open_again_by_themselves),
         cmocka_unit_test(collector__over_its_rate__waits_and_loses_nothing),

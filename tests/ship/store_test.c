@@ -293,13 +293,13 @@ static void store__another_peer__does_not_get_the_stream(void **state)
     struct feed feed = feed_make(place->directory, 1, 4, 200);
     struct feeder first, second, third;
     struct store *store = open_store(place);
-    assert_int_equal(feeder_open(&first, store, &feed, 1, "alice", "a"), 0);
-    assert_int_equal(feeder_open(&second, store, &feed, 1, "mallory", "a"), -EPERM);
+    assert_int_equal(feeder_open(&first, store, &feed, 1, "uid:1000", "a"), 0);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "uid:1001", "a"), -EPERM);
     assert_int_equal(feeder_open(&second, store, &feed, 1, "", "a"), -EPERM);
     assert_int_equal(feeder_open(&second, store, &feed, 2, "", "a"), 0);
     assert_int_equal(feeder_open(&third, store, &feed, 2, "", "b"), -EBUSY);
     feeder_put(&first, 1, 2);
-    assert_int_equal(feeder_open(&third, store, &feed, 1, "alice", "b"), 0); /* her connection is half open */
+    assert_int_equal(feeder_open(&third, store, &feed, 1, "uid:1000", "b"), 0); /* her connection is half open */
     store_dispatch(store);
     assert_true(first.taken);
     feeder_close(&first);
@@ -310,8 +310,8 @@ static void store__another_peer__does_not_get_the_stream(void **state)
     feeder_close(&second);
     close_store(store);
     store = open_store(place); /* it is written with the batches */
-    assert_int_equal(feeder_open(&second, store, &feed, 1, "mallory", "a"), -EPERM);
-    assert_int_equal(feeder_open(&second, store, &feed, 1, "alice", "a"), 0);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "uid:1001", "a"), -EPERM);
+    assert_int_equal(feeder_open(&second, store, &feed, 1, "uid:1000", "a"), 0);
     assert_int_equal(second.position, 4);
     feeder_close(&second);
     close_store(store);
