@@ -342,7 +342,7 @@ static void event(uint32_t id, uint64_t ticks, const struct evtrail_arg *args, u
     const void *const domain = ocaml_lock_held();
     if (domain && !ocaml_queue_empty())
         ocaml_queue_drain(take_waiting, domain);
-    if (domain && ocaml_hooks_displaced())
+    if (ocaml_hooks_displaced()) /* also where there is no lock: it may be the only thread with events */
         ocaml_hooks_install();
     if (EVENT_OF(state) == NO_EVENT)
         lost(&lost_refused);
