@@ -7,7 +7,6 @@
 #include "reader/clock_live.h"
 #include "reader/ocaml_decode.h"
 #include "reader/ocaml_feed.h"
-#include "reader/sigbus.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -306,7 +305,7 @@ static void begin_program(struct ocaml_input *in, struct ring *ring, bool seen_b
     evtrail_ocaml_decoder_release(&in->decoder, in->decoder.release);
 }
 
-/* One chunk of a ring into `words`. 1; 0: there is nothing; -EAGAIN: there may be more, of another program. */
+/* One chunk of a ring into `words`. 1; 0: there is nothing; -EAGAIN: there may be more. */
 static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
 {
@@ -348,7 +347,7 @@ static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_w
     if (begin >= 0)
         took(in, ring, &copy, taken);
     if (!step.events && !lost)
-        return copy.anew ? -EAGAIN : 0;
+        return copy.anew || ring->lost_words ? -EAGAIN : 0;
     describe(in, ring, chunk);
     ring->chunks++;
     ring->events_before += step.events;
@@ -414,7 +413,7 @@ static void tend(struct evtrail_input *input, uint64_t now_ns)
         return;
     if (!in->dead)
         evtrail_clock_follow(&in->source);
-    if (evtrail_guard_tripped(in->map.guard) && !in->truncated) {
+    if (!in->truncated && evtrail_ocaml_map_cut(&in->map)) {
         in->truncated = true;
         evtrail_reader_fault(input->reader,
                              evtrail_fault_set(&fault, -EBADMSG, "%s: was truncated: what it held is lost", in->path),
@@ -903,6 +902,10 @@ static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault
             pid = named;
     in->input.live = pid != 0;
     in->dead = !pid;
+    if (pid)
+        evtrail_ocaml_map_living(&in->map);
+    else
+        evtrail_ocaml_map_left(&in->map);
     if (pid && !has_begun(in))
         return evtrail_fault_set(fault, -EAGAIN, "%s: it is just being made", in->path);
     if (have_already(reader, in))
@@ -929,7 +932,7 @@ int evtrail_ocaml_input_add(struct evtrail_reader *reader, const char *path, uin
         return evtrail_fault_set(fault, -ENOMEM, "no memory");
     in->input = (struct evtrail_input){.operations = &operations, .reader = reader, .frontier = INT64_MIN};
     in->pidfd = -1;
-    in->map.guard = -1;
+    in->map.guard = in->map.fd = -1;
     snprintf(in->path, sizeof(in->path), "%s", path);
     int result = open_input(in, pid, fault);
     if (result == 0)

@@ -19,7 +19,13 @@
 
 enum { VERSION, DOMAINS, HEADER_BYTES, RING_BYTES, RING_WORDS, HEADERS, DATA, NAMES, HEADER_WORDS };
 
-enum { LOOKS = 100, RING_HEADER_BYTES_MIN = 16, RING_HEADER_BYTES_MAX = 4096, NAMES_BYTES = 8192 * 128 };
+enum {
+    LOOKS = 100,
+    FILES_MAX = 512,
+    RING_HEADER_BYTES_MIN = 16,
+    RING_HEADER_BYTES_MAX = 4096,
+    NAMES_BYTES = 8192 * 128
+};
 static const uint64_t ring_words_max = UINT64_C(1) << 30;
 static const uint64_t position_max = UINT64_C(1) << 58; /* nine years of a thousand million words a second */
 
@@ -80,11 +86,26 @@ static bool is_ready(const struct evtrail_ocaml_map *map, const uint64_t *h)
     return h[NAMES] != 0 || h[DATA] + h[DOMAINS] * h[RING_BYTES] == map->bytes;
 }
 
+/* Relaxed loads of words that may change meanwhile; or those of a file. */
+static void load_words(const struct evtrail_ocaml_map *map, uint64_t offset, uint64_t *to, size_t count)
+{
+    const uint64_t *const at = (const uint64_t *)(const void *)(map->base + offset);
+    for (size_t i = 0; map->base && i < count; i++)
+        to[i] = __atomic_load_n(at + i, __ATOMIC_RELAXED);
+    size_t got = 0;
+    for (ssize_t n = 1; !map->base && got < count * sizeof(*to) && n > 0; got += n > 0 ? (size_t)n : 0)
+        n = pread(map->fd, (uint8_t *)to + got, count * sizeof(*to) - got, (off_t)(offset + got));
+    if (!map->base)
+        memset((uint8_t *)to + got, 0, count * sizeof(*to) - got);
+}
+
 static void load_header(const struct evtrail_ocaml_map *map, uint64_t h[HEADER_WORDS])
 {
     /* A copy: they may change between two looks. From the end: the runtime fills them in from the beginning. */
-    for (int i = HEADER_WORDS - 1; i >= 0; i--)
+    for (int i = HEADER_WORDS - 1; map->base && i >= 0; i--)
         h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
+    if (!map->base)
+        load_words(map, 0, h, HEADER_WORDS);
 }
 
 bool evtrail_ocaml_map_same(const struct evtrail_ocaml_map *map)
@@ -119,21 +140,21 @@ static int map_file(struct evtrail_ocaml_map *map, int fd, const char *path, str
 
 int evtrail_ocaml_map_open(struct evtrail_ocaml_map *map, const char *path, struct evtrail_fault *fault)
 {
-    *map = (struct evtrail_ocaml_map){.guard = -1};
+    *map = (struct evtrail_ocaml_map){.guard = -1, .fd = -1};
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0) {
         int code = -errno;
         const char *advice = code == -EACCES ? "; it belongs to another user: run as that user or as root" : "";
         return evtrail_fault_set(fault, code, "%s: cannot open: %s%s", path, strerror(-code), advice);
     }
+    map->fd = fd;
     int result = map_file(map, fd, path, fault);
-    close(fd);
     if (result < 0)
         evtrail_ocaml_map_close(map);
     return result;
 }
 
-void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map)
+static void unmap(struct evtrail_ocaml_map *map)
 {
     evtrail_guard_remove(map->guard);
     if (map->base)
@@ -142,15 +163,44 @@ void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map)
     map->guard = -1;
 }
 
-static const uint64_t *word_at(const struct evtrail_ocaml_map *map, uint64_t offset)
+void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map)
 {
-    return (const uint64_t *)(const void *)(map->base + offset);
+    unmap(map);
+    evtrail_ocaml_map_living(map);
+}
+
+void evtrail_ocaml_map_left(struct evtrail_ocaml_map *map)
+{
+    if (map->fd >= 0 && map->fd < FILES_MAX)
+        unmap(map);
+    else
+        evtrail_ocaml_map_living(map);
+}
+
+void evtrail_ocaml_map_living(struct evtrail_ocaml_map *map)
+{
+    if (map->fd >= 0)
+        close(map->fd);
+    map->fd = -1;
+}
+
+bool evtrail_ocaml_map_cut(const struct evtrail_ocaml_map *map)
+{
+    struct stat status;
+    if (map->base)
+        return evtrail_guard_tripped(map->guard);
+    return map->fd >= 0 && fstat(map->fd, &status) == 0 && (uint64_t)status.st_size < map->bytes;
 }
 
 /* O2 (acquire): pairs with the runtime's release stores, tail after an item is whole, head before its words are written over. */
 static uint64_t cursor(const struct evtrail_ocaml_map *map, uint32_t index, unsigned which)
 {
-    return __atomic_load_n(word_at(map, map->headers + index * map->header_stride) + which, __ATOMIC_ACQUIRE);
+    const uint64_t offset = map->headers + index * map->header_stride + which * sizeof(uint64_t);
+    uint64_t word = 0;
+    if (map->base)
+        return __atomic_load_n((const uint64_t *)(const void *)(map->base + offset), __ATOMIC_ACQUIRE);
+    load_words(map, offset, &word, 1);
+    return word;
 }
 
 void evtrail_ocaml_map_cursors(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t *ret_head,
@@ -165,11 +215,10 @@ void evtrail_ocaml_map_name(const struct evtrail_ocaml_map *map, uint32_t id, ch
     name[0] = '\0';
     if (!map->names || id >= EVTRAIL_OCAML_NAMES_MAX)
         return;
-    const uint64_t *at = word_at(map, map->names + (uint64_t)id * EVTRAIL_OCAML_NAME_BYTES);
-    for (unsigned i = 0; i < EVTRAIL_OCAML_NAME_BYTES / 8; i++) {
-        uint64_t word = __atomic_load_n(at + i, __ATOMIC_RELAXED); /* written before the first event of that id */
-        memcpy(name + 8 * i, &word, 8);
-    }
+    /* It is written before the first event of that id. */
+    uint64_t words[EVTRAIL_OCAML_NAME_BYTES / 8];
+    load_words(map, map->names + (uint64_t)id * EVTRAIL_OCAML_NAME_BYTES, words, EVTRAIL_OCAML_NAME_BYTES / 8);
+    memcpy(name, words, EVTRAIL_OCAML_NAME_BYTES);
     name[EVTRAIL_OCAML_NAME_BYTES - 1] = '\0';
 }
 
@@ -178,13 +227,12 @@ void evtrail_ocaml_map_name(const struct evtrail_ocaml_map *map, uint32_t id, ch
 /* Words from position `at` on: relaxed loads, for the writer may change them meanwhile; whether it did the second look at the head tells. */
 static void copy_words(const struct evtrail_ocaml_map *map, uint32_t index, uint64_t at, uint64_t *to, size_t count)
 {
-    const uint64_t *ring = word_at(map, map->data + index * map->elements * 8);
+    const uint64_t ring = map->data + index * map->elements * 8;
     const uint64_t mask = map->elements - 1;
     while (count) {
         const uint64_t from = at & mask;
         const size_t part = map->elements - from < count ? map->elements - from : count;
-        for (size_t i = 0; i < part; i++)
-            to[i] = __atomic_load_n(ring + from + i, __ATOMIC_RELAXED);
+        load_words(map, ring + from * 8, to, part);
         at += part;
         to += part;
         count -= part;
@@ -196,7 +244,8 @@ static uint64_t first_stamp(const struct evtrail_ocaml_map *map, uint32_t index,
 {
     if (tail < 2)
         return 0;
-    const uint64_t stamp = __atomic_load_n(word_at(map, map->data + index * map->elements * 8) + 1, __ATOMIC_RELAXED);
+    uint64_t stamp;
+    load_words(map, map->data + index * map->elements * 8 + 8, &stamp, 1);
     /* O4 (fence): the stamp was loaded before the head is looked at; as O1. */
     atomic_thread_fence(memory_order_seq_cst);
     return cursor(map, index, 0) == 0 ? stamp : 0;

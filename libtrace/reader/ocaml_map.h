@@ -24,6 +24,7 @@ enum {
 
 struct evtrail_ocaml_map {
     const uint8_t *base; /* NULL: not mapped */
+    int fd;              /* without base: it is read from; -1: closed */
     uint64_t bytes;
     int guard;
     uint32_t domains;
@@ -39,6 +40,12 @@ bool evtrail_ocaml_is_header(const void *bytes, size_t size);
 /* -EAGAIN: it is just being made; -EBADMSG: it is none, or damaged; -ENOENT, -EACCES, -ENOMEM, -EMFILE. */
 int evtrail_ocaml_map_open(struct evtrail_ocaml_map *map, const char *path, struct evtrail_fault *fault);
 void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map);
+/* No process writes it: it is read from here on, and not mapped, which on tmpfs gives memory to each hole that is looked at. */
+void evtrail_ocaml_map_left(struct evtrail_ocaml_map *map);
+/* A process writes it: what is mapped is enough. */
+void evtrail_ocaml_map_living(struct evtrail_ocaml_map *map);
+/* The file has become shorter than it was: what is missing of it reads as zeros. */
+bool evtrail_ocaml_map_cut(const struct evtrail_ocaml_map *map);
 /* Whether the file still has the layout that it was opened with. */
 bool evtrail_ocaml_map_same(const struct evtrail_ocaml_map *map);
 /* A domain's cursors as they are now; index < domains. */

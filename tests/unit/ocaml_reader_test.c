@@ -1016,6 +1016,36 @@ static void lies__in_every_word__read_to_an_end(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* A file of holes that says that it is full: on tmpfs each page of a hole that is looked at in a mapping becomes memory. */
+static void holes__where_rings_should_be__stay_holes(void **state)
+{
+    enum { DOMAINS = 4096, WORDS = 4096 };
+    const uint64_t data = 64 + DOMAINS * 80, names = data + (uint64_t)DOMAINS * WORDS * 8;
+    const uint64_t header[8] = {1, DOMAINS, 80, WORDS * 8, WORDS, 64, data, names};
+    struct ocaml_builder b;
+    struct seen seen = {0};
+    struct stat before, after;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    const int fd = open(b.path, O_RDWR | O_TRUNC | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t)(names + OCAML_NAMES_BYTES)), 0);
+    assert_int_equal(pwrite(fd, header, sizeof(header), 0), sizeof(header));
+    for (unsigned i = 0; i < DOMAINS; i++) {
+        const uint64_t cursors[2] = {0, i % 2 ? WORDS - 1 : UINT64_MAX - WORDS / 2};
+        assert_int_equal(pwrite(fd, cursors, sizeof(cursors), 64 + 80 * (off_t)i), sizeof(cursors));
+    }
+    fstat(fd, &before);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    assert_true(read_all(reader, &seen, false));
+    evtrail_reader_free(reader);
+    fstat(fd, &after);
+    assert_true(after.st_blocks <= before.st_blocks + 64);
+    assert_true(seen.faults > 0);
+    assert_true(seen.lost > 0 && seen.lost <= (uint64_t)DOMAINS * WORDS);
+    close(fd);
+    ocaml_builder_fini(&b);
+}
+
 static void lengths__of_every_item__read_to_an_end(void **state)
 {
     struct ocaml_builder b;
@@ -1076,6 +1106,7 @@ int main(void)
         cmocka_unit_test(made_just_now__at_every_step__not_yet),
         cmocka_unit_test(ended__beside_one_that_lives__told_at_once),
         cmocka_unit_test(lies__in_every_word__read_to_an_end),
+        cmocka_unit_test(holes__where_rings_should_be__stay_holes),
         cmocka_unit_test(lengths__of_every_item__read_to_an_end),
         cmocka_unit_test(truncated__while_it_is_read__told),
     };
