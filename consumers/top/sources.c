@@ -96,6 +96,7 @@ static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret
     reader->ocaml_queue_bytes = (size_t)args->number[OPT_ocaml_queue];
     reader->directory = monitor->program.directory[0] ? monitor->program.directory : args->text[OPT_directory];
     options.model.config = monitor->top.config;
+    options.model.hosts = args->set[OPT_host];
     const bool attaches = monitor->picked || args->list[OPT_process].count > 0 || args->set[OPT_all];
     monitor->attached_ns = attaches ? top_clock_ns() : 0;
     options.model.attached_ns = attaches ? clock_now() : 0;

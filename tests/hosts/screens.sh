@@ -23,6 +23,12 @@ done
 unset COLUMNS
 
 # one host: with --host it is told; by the configuration it is a column
+for columns in 80 132; do
+    COLUMNS=$columns run 0 top --once --host --view processes one.evt
+    has '^ postgres *db1 '
+    COLUMNS=$columns run 0 top --once --host --view entities one.evt
+    has '^>db1 '
+done
 run 0 top --once --host --view hosts one.evt
 has '^>db1  *1 '
 has '1 host '

@@ -19,6 +19,7 @@ struct model_options {
     size_t memory_bytes; /* 0: 16 MiB */
     const struct config *config;
     const struct evtrail_filter *filter; /* borrowed; only events that match are counted; NULL: all */
+    bool hosts; /* one host alone is told, too */
 };
 /* What came in so far. */
 struct model_totals {
@@ -69,10 +70,10 @@ static inline bool model_state_stale(const struct model *model, int64_t last_ns)
 struct host_list *model_hosts(struct model *model);
 /* The number of a source's host in that list, from 0. */
 uint32_t model_host_number(struct model *model, const struct evtrail_source *source);
-/* Whether there are several: then who is told with his host. */
+/* Whether who is told with his host: if there are several. */
 static inline bool model_several_hosts(const struct model *model)
 {
-    return model->hosts.count > 1;
+    return model->hosts.count > 1 || model->options.hosts;
 }
 /* Of a source, by its number. */
 struct model_source {

@@ -29,9 +29,9 @@ static struct host_list *hosts_in(const void *context)
     return top_hosts(((const struct hosts_view *)context)->base.view.top);
 }
 
-static const struct model *model_in(const struct hosts_view *view)
+static const struct model *model_in(const void *context)
 {
-    return top_model(view->base.view.top);
+    return top_model(((const struct hosts_view *)context)->base.view.top);
 }
 
 #define HOST_COLUMNS(X) \
@@ -90,14 +90,25 @@ static size_t rows(void *context)
     return hosts->count;
 }
 
+/* A row is its host's number: the list moves as it grows. */
 static void *row_at(void *context, size_t index)
 {
-    return &hosts_in(context)->list[index];
+    (void)context;
+    return (void *)(uintptr_t)(index + 1);
 }
 
 static uint64_t id_of(void *context, const void *row)
 {
-    return (uint64_t)((const struct host *)row - hosts_in(context)->list);
+    (void)context;
+    return (uint64_t)(uintptr_t)row - 1;
+}
+
+/* NULL: of another model, that had more. */
+static const struct host *host_of(const void *context, const void *row)
+{
+    const struct host_list *const hosts = &model_in(context)->hosts;
+    const uintptr_t number = (uintptr_t)row;
+    return number > 0 && number <= hosts->count ? &hosts->list[number - 1] : NULL;
 }
 
 /* "full 5, overwritten 3" */
@@ -146,7 +157,9 @@ static uint64_t lost_of(const struct host *host)
 static void value_of(void *context, const void *row, unsigned column, struct value *value)
 {
     const struct hosts_view *const view = context;
-    const struct host *const host = row;
+    const struct host *const host = host_of(context, row);
+    if (!host)
+        return;
     switch (column) {
     case COLUMN_name:
         value_words(value, *host->name ? host->name : "(not told)");
@@ -181,8 +194,8 @@ static void value_of(void *context, const void *row, unsigned column, struct val
 
 static bool silent(void *context, const void *row)
 {
-    (void)context;
-    return ((const struct host *)row)->events == 0;
+    const struct host *const host = host_of(context, row);
+    return host && host->events == 0;
 }
 
 static const struct table_ops hosts_table = {
@@ -216,15 +229,16 @@ static void hosts_draw(struct view *view, struct area area)
 static bool hosts_action(struct view *view, enum action action)
 {
     struct hosts_view *const of = (struct hosts_view *)view;
-    char expression[96];
+    char expression[96], name[HOST_NAME_BYTES];
     if (action != ACTION_enter)
         return table_action(of->base.table, action);
-    const struct host *const host = table_view_selected(&of->base);
+    const struct host *const host = host_of(view, table_view_selected(&of->base));
     if (!host || strpbrk(host->name, "\"\\")) /* a name that is none is not looked for */
         return true;
-    snprintf(expression, sizeof expression, "machine == \"%s\"", host->name);
+    snprintf(name, sizeof name, "%s", host->name); /* the filter makes another model */
+    snprintf(expression, sizeof expression, "machine == \"%s\"", name);
     if (top_filter(view->top, expression) == 0)
-        top_say(view->top, "only what is of %s; F: all again", host->name);
+        top_say(view->top, "only what is of %s; F: all again", name);
     return true;
 }
 
@@ -238,7 +252,7 @@ static size_t hosts_status(struct view *view, char *buffer, size_t size)
 
 static size_t hosts_copy(struct view *view, char *buffer, size_t size)
 {
-    const struct host *const host = table_view_selected((struct table_view *)view);
+    const struct host *const host = host_of(view, table_view_selected((struct table_view *)view));
     char clock[80];
     if (!host)
         return 0;

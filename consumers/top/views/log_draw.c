@@ -30,8 +30,8 @@ static void look_who(struct log *log)
     log->several = count > 1;
     if (log->sources > count)
         log->sources = log->several_hosts = 0;
-    for (; log->sources < count && !log->several_hosts; log->sources++)
-        log->several_hosts = strcmp(sources[log->sources]->host, sources[0]->host) != 0;
+    log->several_hosts = log->several_hosts || top_model(log->top)->options.hosts ||
+                         sources_of_several_hosts(sources, count, &log->sources);
 }
 
 static bool is_told(const struct log *log, int index)

@@ -2,198 +2,35 @@
  *
  * Traced processes: all there are, and which of them are looked at. Enter looks at one, or from the first row at all.
  */
-#include "view.h"
-
+#include "processes_list.h"
 #include "table.h"
 #include "value.h"
 
 #include "../top_private.h"
 #include "select.h"
 
-#include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <unistd.h>
 
-#define LOOK_NS INT64_C(500000000)
-#define SESSIONS_MAX 4096u
-
-struct listed {
-    struct evtrail_session_info info;
-    char command[128];
-    uint64_t lost;
-    uint64_t before; /* events, at the look before */
-    int64_t looked_ns;
-    double rate;
-    char host[HOST_NAME_BYTES];
-    bool watched, all; /* all: the first row, for all of them */
-    bool read;         /* no session here: of a file, or of another host */
-};
 struct processes {
     struct view view;
     struct table *table;
-    struct listed *list;
-    unsigned count, room;
-    int64_t looked_ns;
-    uint64_t left_out;
-    char host[HOST_NAME_BYTES]; /* this one */
+    struct processes_list found;
 };
-
-/* ---- looking ---- */
-
-static uint64_t sum_of(const uint64_t lost[EVTRAIL_CAUSES])
-{
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < EVTRAIL_CAUSES; i++)
-        sum += lost[i];
-    return sum;
-}
-
-static bool is_watched(struct processes *processes, uint64_t session)
-{
-    struct evtrail_source *const *sources;
-    const uint32_t count = evtrail_reader_sources(feed_reader(processes->view.top->feed), &sources);
-    for (uint32_t i = 0; i < count; i++)
-        if (sources[i]->session_id == session)
-            return true;
-    return false;
-}
-
-static struct listed *place_for(struct processes *processes)
-{
-    if (processes->count == SESSIONS_MAX) {
-        processes->left_out++;
-        return NULL;
-    }
-    if (processes->count == processes->room) {
-        const unsigned room = processes->room * 2 + 16;
-        struct listed *const list = realloc(processes->list, room * sizeof *list);
-        if (!list)
-            return NULL;
-        processes->list = list;
-        processes->room = room;
-    }
-    return &processes->list[processes->count++];
-}
-
-struct look {
-    struct processes *processes;
-    const struct listed *before;
-    unsigned before_count;
-};
-
-/* Events a second since the look before. */
-static void take_rate(const struct look *look, struct listed *listed)
-{
-    const uint64_t total = listed->info.events + listed->lost;
-    listed->before = total;
-    listed->looked_ns = top_clock_ns();
-    for (unsigned i = 0; i < look->before_count; i++) {
-        const struct listed *const before = &look->before[i];
-        if (before->info.session_id == listed->info.session_id && listed->looked_ns > before->looked_ns &&
-            total >= before->before)
-            listed->rate = (double)(total - before->before) * 1e9 / (double)(listed->looked_ns - before->looked_ns);
-    }
-}
-
-static int visit(struct evtrail_session *session, const struct evtrail_session_info *info, void *context)
-{
-    (void)session;
-    const struct look *const look = context;
-    struct listed *const listed = place_for(look->processes);
-    if (!listed)
-        return 0;
-    *listed = (struct listed){.info = *info, .lost = sum_of(info->lost)};
-    snprintf(listed->command, sizeof listed->command, "%s", info->command);
-    memcpy(listed->host, look->processes->host, sizeof listed->host);
-    listed->watched = is_watched(look->processes, info->session_id);
-    take_rate(look, listed);
-    return 0;
-}
-
-/* What is read of files and from a collector. */
-static void list_read(struct look *look)
-{
-    struct top *const top = look->processes->view.top;
-    struct evtrail_source *const *sources;
-    const uint32_t count = evtrail_reader_sources(feed_reader(top->feed), &sources);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct evtrail_source *const source = sources[i];
-        struct listed *const listed = source->live ? NULL : place_for(look->processes);
-        if (!listed)
-            continue;
-        const struct model_source figures = model_source_figures(top_model(top), source->number);
-        *listed = (struct listed){.read = true, .watched = true, .lost = figures.lost};
-        listed->info = (struct evtrail_session_info){.session_id = source->session_id,
-                                                     .pid = source->pid,
-                                                     .alive = !source->gone,
-                                                     .start_realtime_ns = source->start_realtime_ns,
-                                                     .events = figures.events};
-        snprintf(listed->info.program, sizeof listed->info.program, "%s", source->program);
-        snprintf(listed->command, sizeof listed->command, "%s", source->command);
-        snprintf(listed->host, sizeof listed->host, "%s", source->host);
-        take_rate(look, listed);
-    }
-}
-
-static void add_row_for_all(struct processes *processes)
-{
-    struct listed *const all = place_for(processes);
-    if (!all)
-        return;
-    *all = (struct listed){.all = true}; /* its figures are sums, so that it comes first */
-    snprintf(all->command, sizeof all->command, "(all of them)");
-}
-
-static void sum_up(struct processes *processes)
-{
-    struct listed *const all = processes->count ? &processes->list[0] : NULL;
-    for (unsigned i = 1; i < processes->count; i++) {
-        const struct listed *const one = &processes->list[i];
-        all->rate += one->rate;
-        all->lost += one->lost;
-        all->info.events += one->info.events;
-        all->info.threads += one->info.threads;
-        all->info.ring_bytes += one->info.ring_bytes;
-    }
-}
-
-static void look(struct processes *processes)
-{
-    const struct monitor *const monitor = monitor_of(processes->view.top);
-    const int64_t now = top_clock_ns();
-    if (processes->list && now - processes->looked_ns < LOOK_NS)
-        return;
-    struct look look = {.processes = processes, .before = processes->list, .before_count = processes->count};
-    struct listed *const before = processes->list;
-    processes->list = NULL;
-    processes->count = processes->room = 0;
-    processes->left_out = 0;
-    processes->looked_ns = now;
-    add_row_for_all(processes);
-    const struct args *const args = monitor->top.args;
-    const char *const directory =
-        monitor->program.directory[0] && !monitor->picked ? monitor->program.directory : args->text[OPT_directory];
-    select_all(NULL, directory, visit, &look);
-    sum_up(processes);
-    list_read(&look);
-    free(before);
-}
 
 /* ---- the table ---- */
 
 static size_t rows(void *context)
 {
     struct processes *const processes = context;
-    look(processes);
-    return processes->count;
+    processes_list_look(&processes->found, processes->view.top);
+    return processes->found.count;
 }
 
 static void *row_at(void *context, size_t index)
 {
-    return &((struct processes *)context)->list[index];
+    return &((struct processes *)context)->found.list[index];
 }
 
 static uint64_t id_of(void *context, const void *row)
@@ -386,8 +223,7 @@ static const struct table_ops processes_table = {.name = "processes",
 static int processes_open(struct view *view)
 {
     struct processes *const processes = (struct processes *)view;
-    if (gethostname(processes->host, sizeof processes->host - 1) < 0)
-        processes->host[0] = '\0';
+    processes_list_init(&processes->found);
     return table_new(&processes->table, &processes_table, processes, view->top->config);
 }
 
@@ -395,7 +231,7 @@ static void processes_close(struct view *view)
 {
     struct processes *const processes = (struct processes *)view;
     table_free(processes->table);
-    free(processes->list);
+    processes_list_fini(&processes->found);
 }
 
 static void processes_draw(struct view *view, struct area area)
@@ -403,7 +239,7 @@ static void processes_draw(struct view *view, struct area area)
     struct processes *const processes = (struct processes *)view;
     table_update(processes->table);
     table_draw(processes->table, area);
-    if (processes->count <= 1 && area.rows > 4)
+    if (processes->found.count <= 1 && area.rows > 4)
         area_text(area, 3, 1, -1, STYLE_dim,
                   "no traced process yet: a program linked with libevtrail, or evtrail top --with libc -- PROGRAM");
 }
@@ -434,7 +270,7 @@ static bool enter(struct processes *processes)
     const bool all = listed->all;
     if (sources_pick(monitor, all ? "" : pid) < 0)
         return true;
-    processes->looked_ns = 0;
+    processes->found.looked_ns = 0;
     tab_show(monitor, 0);
     if (all)
         top_say(&monitor->top, "looking at all processes, and at those that start");
@@ -457,7 +293,7 @@ static bool add_one(struct processes *processes)
     snprintf(pid, sizeof pid, "%u", listed->info.pid);
     if (sources_add(monitor, pid) == 0)
         top_say(&monitor->top, "process %s is looked at as well", pid);
-    processes->looked_ns = 0;
+    processes->found.looked_ns = 0;
     return true;
 }
 

@@ -419,7 +419,7 @@ static bool tree_action(struct view *view, enum action action)
     case ACTION_tree:
         of->by_host = !of->by_host;
         table_update(of->base.table);
-        if (!model_several_hosts(model_in(of)))
+        if (!model_several_hosts(model_in(of)) || model_in(of)->hosts.count < 2)
             top_say(view->top, "there is one host only");
         return true;
     case ACTION_right:
