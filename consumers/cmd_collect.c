@@ -40,7 +40,9 @@ static int set_one(struct collect_options *options, enum option_id id, const cha
     for (char *at = key; *at; at++)
         *at = *at == '_' ? '-' : *at;
     const int r = collect_options_set(options, key, value);
-    return r < 0 ? fail(CODE_usage, option_specs[id].name, "%s is not a value of it", value) : 0;
+    return r < 0 ? fail(CODE_usage, option_specs[id].name,
+                        "%s is not a value of it; evtrail help collect says what it takes", value)
+                 : 0;
 }
 
 static int set_flag(struct collect_options *options, const struct args *args, enum option_id id, const char *name,
@@ -248,7 +250,8 @@ static int run(const struct collect_options *options)
     take_descriptors();
     int r = evloop_new(&command.loop, NULL);
     if (r < 0)
-        return fail(code_of(r), NULL, "no event loop: %s", strerror(-r));
+        return fail(code_of(r), NULL, "no event loop: %s; are there memory and descriptors left (ulimit -n)?",
+                    strerror(-r));
     command.journal = getenv("JOURNAL_STREAM") != NULL;
     command.reload.call = on_reload;
     command.stop.call = on_stop;
@@ -264,7 +267,9 @@ static int run(const struct collect_options *options)
     r = evloop_run(command.loop);
     collect_free(command.collect);
     evloop_free(command.loop);
-    return r < 0 ? fail(CODE_system, NULL, "the event loop ended: %s", strerror(-r)) : CODE_ok;
+    return r < 0 ? fail(CODE_system, NULL,
+                        "the event loop ended: %s; nothing that was acknowledged is lost: start it again", strerror(-r))
+                 : CODE_ok;
 }
 
 int run_collect(const struct args *args)

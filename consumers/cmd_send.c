@@ -49,7 +49,8 @@ static int config_take(struct args *args, const char *path, struct config **ret_
         if (code == -ENOENT)
             return unknown_key(args, place, key);
         if (code != 0) {
-            fail(CODE_usage, place, "see above");
+            fail(CODE_usage, place, "%s = %s: not a value of this setting; evtrail help send says what it takes", key,
+                 value);
             return code;
         }
     }

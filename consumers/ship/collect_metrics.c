@@ -70,11 +70,13 @@ static void connection_metrics(const struct collect *collect, FILE *out)
     for (unsigned i = 1; i < COLLECT_GAP_CAUSES; i++)
         fprintf(out, "evtrail_collect_lost_events_total{cause=\"%s\"} %" PRIu64 "\n", wire_gap_cause_name(i),
                 totals->lost[i]);
-    single(out, "senders", "gauge", "Senders that have series of their own: those that are connected, and those that were of late.",
+    single(out, "senders", "gauge",
+           "Senders that have series of their own: those that are connected, and those that were of late.",
            collect->senders_count);
     if (collect->tls && net_tls_days_left(collect->tls) != INT_MAX)
         single(out, "certificate_left_seconds", "gauge",
-               "Time until the collector's certificate runs out, in whole days; negative: it has.", 86400.0 * net_tls_days_left(collect->tls));
+               "Time until the collector's certificate runs out, in whole days; negative: it has.",
+               86400.0 * net_tls_days_left(collect->tls));
 }
 
 /* Names come from peers: printable ASCII, so that only these two are escaped. */
@@ -96,8 +98,14 @@ static const struct {
     double scale;
     bool integer; /* a uint64_t, else a double */
 } sender_families[] = {
-#define INTEGER(name, type, field, help) {name, type, help, offsetof(struct collect_sender_figures, field), 1, true}
-#define REAL(name, type, field, scale, help) {name, type, help, offsetof(struct collect_sender_figures, field), scale, false}
+#define INTEGER(name, type, field, help) \
+    { \
+        name, type, help, offsetof(struct collect_sender_figures, field), 1, true \
+    }
+#define REAL(name, type, field, scale, help) \
+    { \
+        name, type, help, offsetof(struct collect_sender_figures, field), scale, false \
+    }
     INTEGER("connections", "gauge", connections, "Connections of this sender."),
     INTEGER("events_total", "counter", events, "Events taken from this sender."),
     INTEGER("batches_total", "counter", batches, "Batches taken from this sender."),

@@ -191,7 +191,7 @@ static int refuse_key(const struct config *config, const char *key, const char *
                      place ? place : "", key);
     else
         n = asprintf(ret_error, "%s: %s = %s: %s", place ? place : "", key, value,
-                     error == -ERANGE ? "out of range"
+                     error == -ERANGE ? "out of range; `evtrail help collect` says what it takes"
                                       : "not a value of this setting; `evtrail help collect` says what it takes");
     if (n < 0)
         *ret_error = NULL;

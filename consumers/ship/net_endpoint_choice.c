@@ -48,7 +48,7 @@ int net_endpoints_parse(struct net_endpoint *endpoints, unsigned *count, const c
     int result = copy ? 0 : -ENOMEM;
     while (result == 0 && (one = strsep(&rest, ","))) {
         if (n == NET_ENDPOINTS_MAX)
-            result = net_say(ret_why, -ENOSPC, "more than %d collectors", NET_ENDPOINTS_MAX);
+            result = net_say(ret_why, -ENOSPC, "more than %d collectors; leave some out", NET_ENDPOINTS_MAX);
         else
             result = parse_one(&endpoints[n], one, default_port, ret_why);
         if (result == 0)

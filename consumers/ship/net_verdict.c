@@ -41,7 +41,7 @@ static void of_certificate(struct secure *secure)
         break;
     case X509_V_ERR_CERT_REVOKED:
         secure->end = NET_END_tls_revoked;
-        net_say(why, 0, "%s certificate (%s) is revoked", who, name);
+        net_say(why, 0, "%s certificate (%s) is revoked; it must be replaced", who, name);
         break;
     case X509_V_ERR_UNABLE_TO_GET_CRL:
     case X509_V_ERR_CRL_HAS_EXPIRED:
@@ -120,7 +120,10 @@ static void of_reason(struct secure *secure, unsigned long fault)
             "the sender showed no certificate: it needs --cert and --key (or --psk-file)");
         break;
     case SSL_R_BINDER_DOES_NOT_VERIFY:
-        net_say(&secure->reason, 0, "the sender has another key of the id '%s' than this collector", secure->asked_key);
+        net_say(&secure->reason, 0,
+                "the sender has another key of the id '%s' than this collector; copy the line from one --psk-file to "
+                "the other",
+                secure->asked_key);
         secure->end = NET_END_tls_key;
         break;
     case SSL_R_UNSUPPORTED_PROTOCOL:
@@ -135,7 +138,8 @@ static void of_reason(struct secure *secure, unsigned long fault)
         set(secure, NET_END_memory, "out of memory");
         break;
     default:
-        net_say(&secure->reason, 0, "TLS is broken: %s", words ? words : "the peer ended it");
+        net_say(&secure->reason, 0, "TLS is broken: %s; is something between, or is it another program?",
+                words ? words : "the peer ended it");
         secure->end = NET_END_tls_protocol;
         break;
     }
@@ -150,10 +154,12 @@ void secure_verdict(struct secure *secure)
                 secure->asked_key);
         secure->end = NET_END_tls_key;
     } else if (secure->key_unknown) {
-        net_say(&secure->reason, 0, "the collector does not know our key's id '%s'", secure->material->own_key->id);
+        net_say(&secure->reason, 0, "the collector does not know our key's id '%s'; it belongs into its --psk-file",
+                secure->material->own_key->id);
         secure->end = NET_END_tls_key;
     } else if (certificate && secure->name_refused) {
-        net_say(&secure->reason, 0, "no rule allows the name in the sender's certificate (%s)",
+        net_say(&secure->reason, 0,
+                "no rule allows the name in the sender's certificate (%s); --client-name has the rules",
                 secure->name[0] ? secure->name : "it has none");
         secure->end = NET_END_tls_name;
     } else if (certificate) {

@@ -180,7 +180,9 @@ static bool reach(struct evloop *loop, struct net *net, const struct send_option
     if (probe.welcomed)
         printf("%s: reached, %s\n", name, probe.text);
     else
-        warn(name, "%s", *probe.text ? probe.text : "no answer within 15 s");
+        warn(name, "%s",
+             *probe.text ? probe.text
+                         : "no answer within 15 s; is a collector there, and does a firewall let it through?");
     return probe.welcomed;
 }
 
@@ -197,7 +199,8 @@ static unsigned reach_all(const struct send_options *options)
     net_free(net);
     evloop_free(loop);
     if (r < 0)
-        warn(NULL, "the event loop cannot be made: %s", strerror(-r));
+        warn(NULL, "the event loop cannot be made: %s; are there memory and descriptors left (ulimit -n)?",
+             strerror(-r));
     return reached;
 }
 
@@ -256,7 +259,7 @@ static int sources_check(const struct send_setup *setup)
         return code;
     const int r = program_check(args->program[0]);
     if (r < 0)
-        code = fail(CODE_missing, args->program[0], "cannot be run: %s", strerror(-r));
+        code = fail(CODE_missing, args->program[0], "cannot be run: %s; name a program, or its path", strerror(-r));
     if (args->list[OPT_with].count && program_preload(args->list[OPT_with].items, args->list[OPT_with].count, text,
                                                       sizeof text, missing, sizeof missing) < 0)
         code =

@@ -442,7 +442,9 @@ int send_shipper_new(struct send_shipper **ret_shipper, const struct send_option
     int r = evloop_new(&shipper->loop, NULL);
     if (r == 0)
         r = net_new(&shipper->net, shipper->loop);
-    if (r < 0 && ret_error && asprintf(ret_error, "the event loop cannot be made: %s", strerror(-r)) < 0)
+    if (r < 0 && ret_error &&
+        asprintf(ret_error, "the event loop cannot be made: %s; are there memory and descriptors left (ulimit -n)?",
+                 strerror(-r)) < 0)
         *ret_error = NULL;
     if (r == 0)
         r = send_endpoints_new(&shipper->endpoints, &shipper->tls, shipper->net, options, &endpoints_calls, shipper,

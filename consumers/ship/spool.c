@@ -172,7 +172,10 @@ static int lock_take(struct spool *spool, char **ret_error)
     if (flock(spool->lock_fd, LOCK_EX | LOCK_NB) < 0) {
         const int error = errno;
         if (error != EWOULDBLOCK)
-            return spool_complain(ret_error, -error, path, "cannot be locked: %s", strerror(error));
+            return spool_complain(
+                ret_error, -error, path,
+                "cannot be locked: %s; name a directory with --spool on a file system that knows locks",
+                strerror(error));
         const ssize_t n = pread(spool->lock_fd, text, sizeof text - 1, 0);
         text[n > 0 ? strcspn(text, "\n") : 0] = '\0';
         return spool_complain(

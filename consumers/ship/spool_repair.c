@@ -115,8 +115,8 @@ static void cut_tail(struct scan *scan, const char *path, const char *name)
     const uint64_t bytes = (uint64_t)status.st_size - scan->end;
     scan->segment->bytes = scan->end;
     scan->spool->stats.repaired_bytes += bytes;
-    spool_note(scan->spool, "%s/%s: a torn end of %llu bytes was cut", scan->spool->directory, name,
-               (unsigned long long)bytes);
+    spool_note(scan->spool, "%s/%s: a torn end of %llu bytes was cut; its events are read again, or counted as lost",
+               scan->spool->directory, name, (unsigned long long)bytes);
 }
 
 /* 1: a segment; 0: nothing is in it; -EBADMSG: it is none. */
