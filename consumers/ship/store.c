@@ -420,7 +420,7 @@ static void put_job(struct store *store, struct store_job *job)
     const bool first = !store->queue.first;
     *store->queue.last = job;
     store->queue.last = &job->next;
-    if (first)
+    if (first || atomic_load(&store->queued_bytes) >= STORE_COMMIT_BYTES)
         pthread_cond_signal(&store->work);
     pthread_mutex_unlock(&store->mutex);
 }

@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512, STORE_HEAVY_BYTES = 256 << 10, STORE_ALL_SOURCES_MAX = 1 << 16 };
+enum { STORE_COMMIT_BYTES = 1 << 20, STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512, STORE_HEAVY_BYTES = 256 << 10, STORE_ALL_SOURCES_MAX = 1 << 16 };
 
 struct store_source;
 
@@ -165,7 +165,7 @@ struct store {
     size_t held; /* by all sources */
     bool crowded_told;
     bool positions_due; /* files were closed since ROOT/.positions was written */
-    int64_t retry_ns, swept_ns;
+    int64_t retry_ns, swept_ns, committed_ns; /* committed: when the last commit began */
     struct store_tree tree;
     struct store_stats figures;
 };

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 enum { GROUP_BYTES = 8 << 20, SYNC_FILES_MAX = 64 };
+#define COMMIT_EVERY_NS INT64_C(10000000)
 
 /* ---- what is told ------------------------------------------------------------------------------------------------- */
 
@@ -188,6 +189,7 @@ int store_commit(struct store *store)
     }
     const int64_t took = store_now_ns() - began;
     if (any) {
+        store->committed_ns = began;
         store->figures.syncs++;
         store->figures.sync_ns += (uint64_t)took;
         if ((uint64_t)took > store->figures.sync_ns_max)
@@ -307,6 +309,18 @@ static void wait_for_work(struct store *store)
         r = pthread_cond_timedwait(&store->work, &store->mutex, &at);
 }
 
+/* No disk is to sync for each batch of who sends little: what comes soon after a commit waits for more, unless it is much. */
+static void wait_for_more(struct store *store)
+{
+    const int64_t until = store->committed_ns + COMMIT_EVERY_NS;
+    const struct timespec at = {until / 1000000000, until % 1000000000};
+    int r = 0;
+    while (r == 0 && store->queue.first && !store->stop && !store->configured &&
+           atomic_load(&store->state) == STORE_ok && atomic_load(&store->queued_bytes) < STORE_COMMIT_BYTES &&
+           store_now_ns() < until)
+        r = pthread_cond_timedwait(&store->work, &store->mutex, &at);
+}
+
 static bool finished(const struct store *store)
 {
     return store->stop && ((!store->queue.first && !store->pending.first) || store_now_ns() >= store->stop_ns);
@@ -320,6 +334,7 @@ void *store_work(void *context)
     while (!finished(store)) {
         if (!store->stop)
             wait_for_work(store);
+        wait_for_more(store);
         append_jobs(&store->pending, &store->queue);
         if (store->configured)
             reconfigure(store);
