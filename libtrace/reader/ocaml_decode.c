@@ -557,8 +557,9 @@ static void user_types_new(struct evtrail_ocaml_decoder *decoder, const struct e
 static void look_up(struct evtrail_ocaml_decoder *decoder, const struct evtrail_ocaml_item *item)
 {
     struct evtrail_ocaml_user_type *const types = decoder->users[item->id];
-    char name[EVTRAIL_OCAML_NAME_BYTES];
-    evtrail_ocaml_map_name(decoder->map, item->id, name);
+    char name[EVTRAIL_OCAML_NAME_BYTES] = "";
+    if (!decoder->names_gone)
+        evtrail_ocaml_map_name(decoder->map, item->id, name);
     decoder->users_end = item->id >= decoder->users_end ? item->id + 1u : decoder->users_end;
     types[item->type].handler = handler_of(name, item->type);
     if (types[item->type].handler != HANDLER_NONE)

@@ -94,6 +94,7 @@ struct evtrail_ocaml_decoder {
         uint8_t handler; /* 0: not looked up */
     } (*users)[EVTRAIL_OCAML_CUSTOM + 1]; /* [EVTRAIL_OCAML_NAMES_MAX] */
     uint32_t users_end; /* beyond the highest id that was looked up */
+    bool names_gone;    /* what is decoded is of a program whose names were replaced: those that were not looked up before are not known */
     bool renewed;       /* a program has taken over the ring: a type of the one before may do */
     struct {
         uint64_t hash; /* 0: free */

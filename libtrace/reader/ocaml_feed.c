@@ -72,6 +72,18 @@ static void append(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_queue *
 
 /* ---- copying ---- */
 
+/* Which program wrote what was copied: each ring shows for itself that it was taken over, unless it went round. begun: whether anything was in it
+ * before. */
+static void note_program(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_queue *queue,
+                         struct evtrail_ocaml_segment *segment, bool begun)
+{
+    if (segment->copy.anew && queue->program == feed->program)
+        feed->program++;
+    if (segment->copy.anew || segment->copy.lost || !begun)
+        queue->program = feed->program;
+    segment->program = queue->program;
+}
+
 /* Behind the words of the last segment, if an item of any length fits there. */
 static bool copy_behind(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_queue *queue)
 {
@@ -79,6 +91,7 @@ static bool copy_behind(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_qu
     struct evtrail_ocaml_copy copy = {.words = last->words + last->copy.count,
                                       .room = EVTRAIL_OCAML_SEGMENT_WORDS - last->copy.count};
     const uint64_t before = queue->ring.at;
+    const bool begun = queue->ring.begun;
     if (!evtrail_ocaml_ring_copy(&queue->ring, feed->map, &copy))
         return false;
     queue->ring.at = copy.next;
@@ -97,6 +110,7 @@ static bool copy_behind(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_qu
     copy.words = segment->words;
     segment->copy = copy;
     segment->before = before;
+    note_program(feed, queue, segment, begun);
     append(feed, queue, segment);
     return true;
 }
@@ -108,11 +122,13 @@ static bool copy_apart(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_que
         return false;
     segment->copy.room = EVTRAIL_OCAML_SEGMENT_WORDS;
     segment->before = queue->ring.at;
+    const bool begun = queue->ring.begun;
     if (!evtrail_ocaml_ring_copy(&queue->ring, feed->map, &segment->copy)) {
         segment_drop(feed->pump, segment);
         return false;
     }
     queue->ring.at = segment->copy.next;
+    note_program(feed, queue, segment, begun);
     append(feed, queue, segment);
     return true;
 }
@@ -202,7 +218,7 @@ struct evtrail_ocaml_segment *evtrail_ocaml_feed_peek(struct evtrail_ocaml_feed 
     lock(feed);
     struct evtrail_ocaml_segment *const first = feed->queues[index].first;
     if (first)
-        *ret_copy = first->copy;
+        *ret_copy = first->copy, first->replaced = first->program != feed->program;
     if (first) /* told by the caller */
         first->copy.lost = 0, first->copy.impossible = first->copy.anew = false;
     unlock(feed);

@@ -20,12 +20,15 @@ struct evtrail_ocaml_segment {
     struct evtrail_ocaml_segment *next;
     struct evtrail_ocaml_copy copy; /* its words are those here */
     size_t taken;                   /* the reader's */
+    uint32_t program;               /* that wrote it: feed->program as it was then */
+    bool replaced;                  /* when it was peeked at, another program was known to have taken over the file: names are that one's */
     uint64_t before;                /* the ring's position before it was copied */
     uint64_t words[];
 };
 struct evtrail_ocaml_queue { /* of one ring */
     struct evtrail_ocaml_ring ring;
     struct evtrail_ocaml_segment *first, *last;
+    uint32_t program; /* the one that was seen in it last */
     uint64_t seen; /* the tail when the pump looked last */
 };
 struct evtrail_ocaml_pump;
@@ -36,6 +39,7 @@ struct evtrail_ocaml_feed {
     struct evtrail_ocaml_queue *queues; /* [map->domains] */
     uint64_t patience_ns;
     uint64_t queued; /* segments */
+    uint32_t program; /* grows with each that takes over the file */
     _Atomic uint64_t copied_ns; /* what is older was copied */
     struct evtrail_ocaml_activity activity;
 };

@@ -250,6 +250,7 @@ static ptrdiff_t next_copy(struct ocaml_input *in, const struct ring *ring, stru
     const struct evtrail_ocaml_segment *const segment = evtrail_ocaml_feed_peek(&in->feed, ring->index, copy);
     if (segment)
         *ret_before = segment->before;
+    in->decoder.names_gone = segment && segment->replaced;
     return segment ? (ptrdiff_t)segment->taken : -1;
 }
 

@@ -93,6 +93,38 @@ static void take_all(struct fixture *f, uint32_t ring, struct taken *taken)
     }
 }
 
+/* What the program before had written comes first, and with the word that the names are not its own any more. */
+static void taken_over__while_the_reader_is_busy__whose_it_was_is_known(void **state)
+{
+    struct fixture f;
+    struct evtrail_ocaml_copy copy;
+    (void)state;
+    begin(&f, 12, 0);
+    write_ints(&f, 0, 100);
+    write_ints(&f, 1, 100);
+    until_copied(&f);
+    ocaml_take_over(&f.b);
+    write_ints(&f, 0, 200);
+    write_ints(&f, 2, 50);
+    evtrail_ocaml_feed_fill(&f.feed, true);
+    evtrail_ocaml_feed_fill(&f.feed, true);
+    for (uint32_t i = 0; i < 2; i++) {
+        const struct evtrail_ocaml_segment *segment = evtrail_ocaml_feed_peek(&f.feed, i, &copy);
+        assert_non_null(segment);
+        assert_true(segment->replaced && !copy.anew);
+        assert_int_equal(copy.count, 300);
+        evtrail_ocaml_feed_take(&f.feed, i, copy.count);
+        segment = evtrail_ocaml_feed_peek(&f.feed, i, &copy);
+        assert_non_null(segment);
+        assert_true(copy.anew && !segment->replaced);
+        assert_int_equal(copy.count, i == 0 ? 600 : 0);
+        evtrail_ocaml_feed_take(&f.feed, i, copy.count);
+    }
+    assert_non_null(evtrail_ocaml_feed_peek(&f.feed, 2, &copy));
+    assert_true(!copy.anew && copy.count == 150);
+    end(&f);
+}
+
 static void reader_is_busy__ring_goes_round_often__nothing_is_lost(void **state)
 {
     struct fixture f;
@@ -254,6 +286,7 @@ static void process__begins_to_work__told(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(taken_over__while_the_reader_is_busy__whose_it_was_is_known),
         cmocka_unit_test(reader_is_busy__ring_goes_round_often__nothing_is_lost),
         cmocka_unit_test(queue_is_full__ring_goes_round__loss_is_known_to_the_word),
         cmocka_unit_test(words_without_a_length__behind_sound_ones__are_lost_at_once),
