@@ -10,7 +10,7 @@
 #define EXAMPLES(name, ...) static const struct example name[] = {__VA_ARGS__, {NULL, NULL}}
 #define SOURCES \
     OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_low_latency, \
-        OPT_enable, OPT_ocaml_version, OPT_ocaml_queue, OPT_no_ocaml
+        OPT_enable, OPT_ocaml_version, OPT_ocaml_queue, OPT_no_children, OPT_no_ocaml
 #define CHOICE OPT_filter, OPT_from, OPT_to
 #define ENDS OPT_limit, OPT_duration
 #define SHOWS OPT_json, OPT_color, OPT_fail_on_loss
@@ -23,7 +23,7 @@ LIST(record_options, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_output, 
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_rotate_size, OPT_rotate_time, OPT_keep_size,
      OPT_keep_age, OPT_keep_files, OPT_snapshot, OPT_trigger, OPT_snapshots, OPT_until, OPT_duration, CHOICE, OPT_flush,
      OPT_low_latency, OPT_compression, OPT_plain_writes, OPT_keep_sessions, OPT_ocaml_version, OPT_ocaml_queue,
-     OPT_no_ocaml, OPT_fail_on_loss, OPT_quiet);
+     OPT_no_children, OPT_no_ocaml, OPT_fail_on_loss, OPT_quiet);
 LIST(send_options, OPT_send_collector, OPT_process, OPT_all, OPT_wait, OPT_directory, OPT_record_enable, OPT_with,
      OPT_now, OPT_policy, OPT_block_size, OPT_blocks, OPT_ring_size, OPT_duration, OPT_send_config, OPT_send_spool,
      OPT_send_spool_size, OPT_send_spool_age, OPT_send_spool_full, OPT_send_refused_size, OPT_send_flush, OPT_send_ca,
@@ -36,9 +36,9 @@ LIST(stat_options, SOURCES, CHOICE, ENDS, OPT_every, OPT_sort, OPT_host, SHOWS);
 LIST(hist_options, SOURCES, CHOICE, ENDS, OPT_width, SHOWS);
 LIST(gc_options, SOURCES, OPT_from, OPT_to, OPT_duration, OPT_json, OPT_color, OPT_fail_on_loss);
 LIST(top_options, OPT_process, OPT_all, OPT_read, OPT_wait, OPT_directory, OPT_follow, OPT_now, OPT_hold, OPT_enable,
-     OPT_host, OPT_with, OPT_ocaml_version, OPT_ocaml_queue, OPT_no_ocaml, OPT_filter, OPT_from, OPT_to, OPT_top_view,
-     OPT_top_interval, OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json, OPT_top_batch,
-     OPT_duration, OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
+     OPT_host, OPT_with, OPT_ocaml_version, OPT_ocaml_queue, OPT_no_children, OPT_no_ocaml, OPT_filter, OPT_from,
+     OPT_to, OPT_top_view, OPT_top_interval, OPT_top_speed, OPT_top_memory, OPT_top_config, OPT_top_once, OPT_top_json,
+     OPT_top_batch, OPT_duration, OPT_top_ascii, OPT_top_no_mouse, OPT_color, OPT_top_fail_on, OPT_fail_on_loss);
 LIST(report_options, SOURCES, CHOICE, ENDS, OPT_output, OPT_force, OPT_against, OPT_svg, OPT_figures, OPT_full,
      OPT_fail_on_loss);
 LIST(web_options, SOURCES, CHOICE, ENDS, OPT_web_listen, OPT_web_port, OPT_web_interval, OPT_fail_on_loss, OPT_quiet);

@@ -115,6 +115,7 @@ static void options_fill(struct consumer *consumer, const struct sink *sink)
     options->snapshot = consumer->snapshot;
     options->living = args->set[OPT_wait];
     options->ocaml_version = args->text[OPT_ocaml_version];
+    options->no_children = args->set[OPT_no_children];
     options->ocaml_queue_bytes = (size_t)args->number[OPT_ocaml_queue];
     options->name = sink->name;
     options->filter = consumer->filter;

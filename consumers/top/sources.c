@@ -93,6 +93,7 @@ static int feed_make(struct monitor *monitor, struct feed **ret_feed, char **ret
     reader->to_ns = args->number[OPT_to];
     reader->enable = monitor->enable;
     reader->ocaml_version = args->text[OPT_ocaml_version];
+    reader->no_children = args->set[OPT_no_children];
     reader->ocaml_queue_bytes = (size_t)args->number[OPT_ocaml_queue];
     reader->directory = monitor->program.directory[0] ? monitor->program.directory : args->text[OPT_directory];
     options.model.config = monitor->top.config;

@@ -47,7 +47,7 @@ struct evtrail_ocaml_feed {
 struct evtrail_ocaml_pump {
     pthread_mutex_t lock;
     pthread_t thread;
-    _Atomic uint32_t word;
+    _Atomic uint32_t word, heard;
     int epoll, news; /* news: an eventfd, something was changed for the thread */
     bool runs, stop;
     struct evtrail_ocaml_feed *feeds;
@@ -74,6 +74,8 @@ const _Atomic uint32_t *evtrail_ocaml_pump_word(const struct evtrail_ocaml_pump 
 void evtrail_ocaml_pump_stir(struct evtrail_ocaml_pump *pump);
 /* Is looked at by the thread as well: the word changes when it is readable. */
 int evtrail_ocaml_pump_listen(struct evtrail_ocaml_pump *pump, int fd);
+/* How often there was news of those. */
+uint32_t evtrail_ocaml_pump_news(const struct evtrail_ocaml_pump *pump);
 
 /* Without a pump the rest is for the reader's own positions in the rings. */
 int evtrail_ocaml_feed_init(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_pump *pump,

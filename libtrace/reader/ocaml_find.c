@@ -6,6 +6,7 @@
 #include "reader/ocaml_input.h"
 
 #include "reader/clock_live.h"
+#include "reader/ocaml_follow.h"
 #include "reader/ocaml_names.h"
 
 #include <ctype.h>
@@ -229,6 +230,8 @@ static int add_pid(struct evtrail_reader *reader, uint32_t pid, struct evtrail_f
     }
     if (result < 0 && result != -EEXIST)
         *fault = why;
+    else
+        evtrail_ocaml_follow(reader, pid, path);
     return result < 0 && result != -EEXIST ? result : 1;
 }
 

@@ -7,6 +7,7 @@
 #include "reader/clock_live.h"
 #include "reader/ocaml_decode.h"
 #include "reader/ocaml_feed.h"
+#include "reader/ocaml_follow.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,6 +42,8 @@ struct ring {
     bool renewed; /* what another ring was told: the next taking over that is seen here is that one */
 };
 
+enum { FORK_PARENT = 4, FORKS_MAX = 1024 };
+
 struct ocaml_input {
     struct evtrail_input input; /* first */
     struct evtrail_ocaml_map map;
@@ -55,6 +58,8 @@ struct ocaml_input {
     struct evtrail_chunk chunk;
     uint64_t alive_looked_ns;
     uint32_t turn;
+    uint64_t forks[FORKS_MAX];
+    uint32_t forks_count;
     int pidfd;
     bool pass_got;
     bool settled; /* the version is known, or as well as it will be */
@@ -181,6 +186,13 @@ static const char *stamp_fault(const struct ocaml_input *in, const struct ring *
     return time > now + AHEAD_MAX_NS ? "a stamp that lies ahead" : NULL;
 }
 
+/* Looked for when all inputs were looked at: it makes another one. */
+static void note_child(struct ocaml_input *in, uint64_t pid)
+{
+    if (in->input.live && in->forks_count < FORKS_MAX)
+        in->forks[in->forks_count++] = pid;
+}
+
 /* Translates what was copied, until there is enough. How many words were taken; the rest is lost if something is wrong with it. */
 static size_t translate(struct ocaml_input *in, struct ring *ring, const struct evtrail_ocaml_copy *copy,
                         struct evtrail_ocaml_step *step, size_t from, size_t most)
@@ -204,6 +216,8 @@ static size_t translate(struct ocaml_input *in, struct ring *ring, const struct 
             step->ticks = ring->last_ns;
             if (evtrail_ocaml_decode(step, &item) < 0)
                 break;
+            if (!item.user && item.type == EVTRAIL_OCAML_LIFECYCLE && item.id == FORK_PARENT && item.words)
+                note_child(in, item.payload[0]);
             ring->items++;
             ring->words += length;
         }
@@ -392,12 +406,22 @@ static void remove_own(const struct ocaml_input *in)
         unlink(in->path);
 }
 
+static void follow_forks(struct ocaml_input *in)
+{
+    for (uint32_t i = 0; i < in->forks_count; i++)
+        evtrail_ocaml_follow_fork(in->input.reader, &in->source, in->forks[i]);
+    in->forks_count = 0;
+}
+
 static void maybe_end(struct ocaml_input *in)
 {
     const bool snapshot = in->input.reader->options.snapshot || !in->input.live;
     if (in->ended || !(snapshot || in->dead))
         return;
+    follow_forks(in);
     in->ended = true;
+    if (in->dead && in->input.live)
+        evtrail_ocaml_follow_end(in->input.reader, in->source.pid);
     in->input.done = true;
     in->input.frontier = INT64_MAX;
     if (in->dead)
@@ -412,6 +436,7 @@ static void tend(struct evtrail_input *input, uint64_t now_ns)
     (void)now_ns;
     if (in->ended)
         return;
+    follow_forks(in);
     if (!in->dead)
         evtrail_clock_follow(&in->source);
     if (!in->truncated && evtrail_ocaml_map_cut(&in->map)) {
@@ -626,7 +651,8 @@ static void let_go(struct ocaml_input *in)
 
 static struct evtrail_source *retire(struct evtrail_input *input)
 {
-    if (!input->done || (!input->live && !input->reader->watch)) /* a file may be read again from its beginning */
+    if (!input->done || (!input->live && !input->reader->watch &&
+                         !input->reader->follow)) /* a file may be read again from its beginning */
         return NULL;
     let_go(of(input));
     return &of(input)->source;

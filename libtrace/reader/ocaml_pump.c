@@ -134,14 +134,17 @@ static bool sleep_on(struct evtrail_ocaml_pump *pump, uint64_t ns)
     struct pollfd look = {.fd = pump->epoll, .events = POLLIN};
     const struct timespec most = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     struct epoll_event events[8];
-    bool worked = false;
+    bool worked = false, heard = false;
     if (ppoll(&look, 1, &most, NULL) <= 0)
         return false;
     const int count = epoll_wait(pump->epoll, events, 8, 0);
     for (int i = 0; i < count; i++) {
         worked |= events[i].data.fd < 0;
-        if (events[i].data.fd >= 0 && events[i].data.fd != pump->news)
-            pump->untold = true; /* what else is listened to: the reader looks at it */
+        heard |= events[i].data.fd >= 0 && events[i].data.fd != pump->news;
+    }
+    if (heard) { /* what else is listened to: the reader looks at it at once */
+        atomic_fetch_add_explicit(&pump->heard, 1, memory_order_relaxed);
+        tell(pump, evtrail_monotonic_now());
     }
     eventfd_t news;
     eventfd_read(pump->news, &news);
@@ -269,6 +272,11 @@ void evtrail_ocaml_pump_free(struct evtrail_ocaml_pump *pump)
 const _Atomic uint32_t *evtrail_ocaml_pump_word(const struct evtrail_ocaml_pump *pump)
 {
     return &pump->word;
+}
+
+uint32_t evtrail_ocaml_pump_news(const struct evtrail_ocaml_pump *pump)
+{
+    return atomic_load_explicit(&pump->heard, memory_order_relaxed);
 }
 
 int evtrail_ocaml_pump_listen(struct evtrail_ocaml_pump *pump, int fd)

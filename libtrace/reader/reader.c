@@ -9,6 +9,7 @@
 #include "reader/filter.h"
 #include "reader/live.h"
 #include "reader/ocaml_feed.h"
+#include "reader/ocaml_follow.h"
 #include "reader/ocaml_input.h"
 #include "reader/schema.h"
 #include "shared/override.h"
@@ -154,6 +155,7 @@ void evtrail_reader_free(struct evtrail_reader *reader)
     for (uint32_t i = 0; i < EVTRAIL_ENDED_KEPT; i++)
         if (reader->ended[i].input)
             reader->ended[i].input->operations->close(reader->ended[i].input);
+    evtrail_ocaml_follow_free(reader);
     evtrail_ocaml_pump_free(reader->pump);
     for (uint32_t i = 0; i < reader->sources_count; i++) {
         free_skips(&reader->skips[i]);
@@ -485,6 +487,7 @@ void evtrail_reader_look_for_new(struct evtrail_reader *reader)
 {
     char path[480];
     bool rescan = false;
+    evtrail_ocaml_follow_look(reader);
     if (!reader->watch)
         return;
     reader->late = true;
@@ -588,7 +591,7 @@ void evtrail_reader_count(struct evtrail_reader *reader, const struct evtrail_ch
 bool evtrail_reader_done(const struct evtrail_reader *reader)
 {
     if (reader->watch || (reader->trees && reader->options.follow) || reader->heap_count || reader->current ||
-        reader->faults_count)
+        reader->faults_count || evtrail_ocaml_follow_waits(reader))
         return false;
     for (uint32_t i = 0; i < reader->inputs_count; i++)
         if (!reader->inputs[i]->done)

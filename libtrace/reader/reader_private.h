@@ -118,6 +118,7 @@ struct evtrail_unready {
 struct evtrail_watch;
 struct evtrail_tree;
 struct evtrail_ocaml_pump;
+struct evtrail_ocaml_follow;
 struct evtrail_reader {
     struct evtrail_reader_options options;
     char name[EVTRAIL_NAME_BYTES];
@@ -166,6 +167,7 @@ struct evtrail_reader {
     uint64_t processes_looked_ns; /* monotonic: when processes were last looked through for OCaml's rings */
     struct evtrail_ocaml_pump *pump; /* copies OCaml's rings; NULL: there are none, or it could not be started */
     bool pump_failed;
+    struct evtrail_ocaml_follow *follow; /* whose children are read, too; NULL: nobody's */
     bool timer_sharpened;
     uint64_t oversleep_ns; /* low_latency: by how much sleeps are too long at least */
     bool late;             /* the sessions that are added now began after us: from_now skips nothing of theirs */

@@ -14,6 +14,7 @@
 #include "reader/futex.h"
 #include "reader/live.h"
 #include "reader/ocaml_feed.h"
+#include "reader/ocaml_follow.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -268,7 +269,8 @@ static int sleep_on_pump(struct evtrail_reader *reader, uint64_t most_ns)
 {
     struct sleeper sleeper = {.count = 0};
     listen_to_threads(reader, &sleeper);
-    return ready(reader) ? 0 : evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(ROUND_NS, most_ns));
+    const uint64_t round = evtrail_ocaml_follow_waits(reader) ? EVTRAIL_POLL_NS : ROUND_NS;
+    return ready(reader) ? 0 : evtrail_futex_wait_any(sleeper.futexes, sleeper.count, least(round, most_ns));
 }
 
 static int sleep_lightly(struct evtrail_reader *reader, uint64_t now, uint64_t most_ns)

@@ -161,7 +161,8 @@ void processes_list_look(struct processes_list *processes, struct top *top)
     const int64_t now = top_clock_ns();
     if (processes->list && now - processes->looked_ns < LOOK_NS)
         return;
-    struct look look = {.processes = processes, .top = top, .before = processes->list, .before_count = processes->count};
+    struct look look = {
+        .processes = processes, .top = top, .before = processes->list, .before_count = processes->count};
     struct listed *const before = processes->list;
     processes->list = NULL;
     processes->count = processes->room = 0;

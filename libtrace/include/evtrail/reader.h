@@ -254,6 +254,7 @@ struct evtrail_reader_options {
     /* OCaml's rings of living processes: most memory for what a thread of ours has copied from them and is not decoded yet. 0: 64 MiB. What has no
      * room there is lost when the ring goes round, and counted. */
     size_t ocaml_queue_bytes;
+    bool no_children; /* evtrail_reader_add_process() of an OCaml process: not also the rings that its children make later */
 };
 /* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);

@@ -91,6 +91,43 @@ let forks count =
       ignore (Unix.waitpid [] child)
   done
 
+(* COUNT children, each with a child of its own, and one that is started as a program: each emits 10 ints. They stay until a line
+   comes on the standard input. *)
+let family count =
+  let stays, ends = Unix.pipe ~cloexec:true () in
+  let emit () =
+    for j = 1 to 10 do
+      User.write int_event j
+    done
+  in
+  let stay () =
+    Unix.close ends;
+    ignore (Unix.read stays (Bytes.create 1) 0 1);
+    Unix._exit 0
+  in
+  for _ = 1 to count do
+    if Unix.fork () = 0 then begin
+      emit ();
+      if Unix.fork () = 0 then emit ();
+      stay ()
+    end
+  done;
+  let started =
+    Unix.create_process_env Sys.executable_name [| "emitter"; "flood"; "10" |]
+      (Array.of_list
+         (List.filter
+            (fun variable -> not (String.starts_with ~prefix:"EMITTER_" variable))
+            (Array.to_list (Unix.environment ()))))
+      stays Unix.stderr Unix.stderr
+  in
+  Printf.printf "made\n%!";
+  ignore (input_line stdin);
+  Unix.close ends;
+  ignore (Unix.waitpid [] started);
+  for _ = 1 to count do
+    ignore (Unix.wait ())
+  done
+
 (* COUNT ints 1..COUNT, as fast as it can or at RATE a second (in bursts of a millisecond). *)
 let flood count rate =
   let start = Unix.gettimeofday () in
@@ -124,6 +161,7 @@ let run = function
   | "gc" -> gc (argument 2 200)
   | "domains" -> domains (argument 2 10)
   | "forks" -> forks (argument 2 4)
+  | "family" -> family (argument 2 3)
   | "flood" -> flood (argument 2 1_000_000) (argument 3 0)
   | "pauses" -> pauses (argument 2 100)
   | "eio" -> Eio_events.emit (argument 2 3)
