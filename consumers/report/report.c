@@ -14,7 +14,7 @@
 
 const struct report_limits report_default = {.slices = 36000, .events = 24000};
 const struct report_limits report_full = {.slices = 4000000, .events = 4000000};
-const struct report_limits report_live = {.slices = 18000, .events = 12000};
+const struct report_limits report_live = {.slices = 18000, .events = 12000, .newest = 500};
 
 int report_init(struct report *report, const struct report_limits *limits)
 {
@@ -25,6 +25,7 @@ int report_init(struct report *report, const struct report_limits *limits)
     slices_init(&report->spans, limits->slices);
     slices_init(&report->strips, limits->slices / 2);
     sample_init(&report->sample, limits->events, limits->events / 3 + 1000);
+    sample_keep_newest(&report->sample, limits->newest);
     report->events = calloc(1, sizeof *report->events);
     if (stat_model_init(&report->stat) < 0 || !report->events)
         return -ENOMEM;

@@ -107,6 +107,7 @@ struct report {
 };
 struct report_limits {
     uint32_t slices, events;
+    uint32_t newest; /* events that are there besides, whole */
 };
 extern const struct report_limits report_default, report_full, report_live;
 

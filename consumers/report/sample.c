@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC
  *
- * Keeping every 2^n-th event of a type: when there are too many, the type with most is thinned to half.
+ * Keeping every 2^n-th event of a type: when there are too many, the type with most is thinned to half. Those that are there only because they
+ * are among the newest go when there is no room: so each is looked at some four times.
  */
 #include "sample.h"
 
@@ -136,6 +137,34 @@ static int map_get(struct sample *sample, uint32_t source, uint32_t id, uint32_t
 
 /* ---- keeping ----------------------------------------------------------------------------------------------------------- */
 
+static bool is_newest(const struct sample *sample, const struct sample_event *event)
+{
+    return sample->number - event->number < sample->newest;
+}
+
+static bool is_due(const struct sample_type *type, uint64_t ordinal)
+{
+    return (ordinal & ((UINT64_C(1) << type->stride) - 1)) == 0;
+}
+
+/* Drops what neither its type's stride nor its being new keeps. */
+static void sweep(struct sample *sample)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < sample->events_count; i++) {
+        struct sample_event *const event = sample->events[i];
+        struct sample_type *const type = &sample->types[event->type];
+        if (is_due(type, event->ordinal) || is_newest(sample, event)) {
+            sample->events[kept++] = event;
+            continue;
+        }
+        type->kept--;
+        sample->kept[sample_is_severe(type)]--;
+        event_free(event);
+    }
+    sample->events_count = kept;
+}
+
 /* Halves the type of this severity that has most events. */
 static void thin(struct sample *sample, bool severe)
 {
@@ -146,27 +175,36 @@ static void thin(struct sample *sample, bool severe)
             most = i;
     if (most == UINT32_MAX)
         return;
-    struct sample_type *const type = &sample->types[most];
-    const uint64_t mask = (UINT64_C(1) << ++type->stride) - 1;
-    size_t kept = 0;
-    type->kept = 0;
-    for (size_t i = 0; i < sample->events_count; i++) {
-        struct sample_event *const event = sample->events[i];
-        const bool keep = event->type != most || (event->ordinal & mask) == 0;
-        type->kept += keep && event->type == most;
-        if (keep)
-            sample->events[kept++] = event;
-        else
-            event_free(event);
+    sample->types[most].stride++;
+    sweep(sample);
+}
+
+/* The newest take their part of the room anew only when a quarter of it is free. */
+static void make_room(struct sample *sample, bool severe)
+{
+    const uint32_t limit = sample->limit[severe];
+    if (sample->newest == 0) {
+        thin(sample, severe);
+        return;
     }
-    sample->kept[severe] -= (uint32_t)(sample->events_count - kept);
-    sample->events_count = kept;
+    sweep(sample);
+    for (uint32_t before = 0; sample->kept[severe] > limit - limit / 4 && sample->kept[severe] != before;) {
+        before = sample->kept[severe];
+        thin(sample, severe);
+    }
+}
+
+void sample_keep_newest(struct sample *sample, uint32_t count)
+{
+    const uint32_t most = (sample->limit[0] < sample->limit[1] ? sample->limit[0] : sample->limit[1]) / 8;
+    sample->newest = count < most ? count : most;
 }
 
 void sample_limit(struct sample *sample, uint32_t limit, uint32_t limit_severe)
 {
     sample->limit[0] = limit;
     sample->limit[1] = limit_severe;
+    sample_keep_newest(sample, sample->newest);
     for (unsigned severe = 0; severe < 2; severe++)
         for (uint32_t before = 0; sample->kept[severe] > sample->limit[severe] && sample->kept[severe] != before;) {
             before = sample->kept[severe];
@@ -192,6 +230,7 @@ static int keep(struct sample *sample, const struct evtrail_event *event, uint32
     *copy = (struct sample_event){.ns = event->time,
                                   .duration = event->duration,
                                   .ordinal = type->seen - 1,
+                                  .number = sample->number,
                                   .type = number,
                                   .track = track,
                                   .words = words};
@@ -203,7 +242,7 @@ static int keep(struct sample *sample, const struct evtrail_event *event, uint32
     type->kept++;
     const bool severe = sample_is_severe(type);
     if (++sample->kept[severe] > sample->limit[severe])
-        thin(sample, severe);
+        make_room(sample, severe);
     return 0;
 }
 
@@ -221,7 +260,8 @@ int sample_add(struct sample *sample, const struct evtrail_event *event, uint32_
     }
     struct sample_type *const type = &sample->types[*place - 1];
     const uint64_t ordinal = type->seen++;
-    if ((ordinal & ((UINT64_C(1) << type->stride) - 1)) != 0)
+    sample->number++;
+    if (sample->newest == 0 && !is_due(type, ordinal))
         return 0;
     return keep(sample, event, *place - 1, track);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC
  *
  * The events that go into the page one by one: all of them where they are few, else every second, fourth, eighth ... of
- * its name, so that rare names stay whole. What is a warning or worse is thinned for itself, and later.
+ * its name, so that rare names stay whole. What is a warning or worse is thinned for itself, and later. Of a live trace the newest are
+ * there besides, all of them.
  */
 #ifndef EVTRAIL_CONSUMERS_SAMPLE_H
 #define EVTRAIL_CONSUMERS_SAMPLE_H
@@ -29,6 +30,7 @@ struct sample_event {
     int64_t ns;
     int64_t duration; /* -1: none */
     uint64_t ordinal; /* among those of its type, from 0 */
+    uint64_t number;  /* among all, from 1 */
     uint32_t type;
     uint32_t track;
     uint32_t words;
@@ -49,9 +51,13 @@ struct sample {
     uint32_t limit[2]; /* of all, and of those that are a warning or worse */
     uint32_t kept[2];
     uint64_t skipped; /* of types that did not fit */
+    uint64_t number;  /* of the newest */
+    uint32_t newest;  /* so many of the newest are kept, at least, whatever their stride */
 };
 void sample_init(struct sample *sample, uint32_t limit, uint32_t limit_severe);
 void sample_fini(struct sample *sample);
+/* From here on at least so many of the newest events are there, too; an eighth of the limit at most. */
+void sample_keep_newest(struct sample *sample, uint32_t count);
 /* 0 or -ENOMEM. */
 int sample_add(struct sample *sample, const struct evtrail_event *event, uint32_t track);
 /* Thins what is kept to these limits. */

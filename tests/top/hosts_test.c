@@ -241,6 +241,29 @@ static void tree__two_hosts__below_them_folded_and_opened(void **state)
     end(&w);
 }
 
+static void list__more_hosts_than_fit__the_rest_is_one(void **state)
+{
+    struct host_list list = {0};
+    char name[100];
+    (void)state;
+    for (uint32_t i = 0; i < 3 * HOSTS_MAX; i++) {
+        snprintf(name, sizeof name, "host-%u", i);
+        const uint32_t number = host_list_number(&list, name);
+        assert_int_equal(number, i < HOSTS_MAX - 1 ? i : HOSTS_MAX - 1);
+        assert_int_equal(host_list_number(&list, name), number);
+    }
+    assert_int_equal(list.count, HOSTS_MAX);
+    assert_string_equal(list.list[HOSTS_MAX - 1].name, "(others)");
+    host_list_fini(&list);
+    memset(name, 'x', sizeof name); /* longer than names are */
+    name[sizeof name - 1] = '\0';
+    assert_int_equal(host_list_number(&list, name), 0);
+    assert_int_equal(host_list_number(&list, name), 0);
+    assert_int_equal(host_list_number(&list, NULL), 1);
+    assert_int_equal(host_list_number(&list, ""), 1);
+    host_list_fini(&list);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -250,6 +273,7 @@ int main(void)
         cmocka_unit_test(warning__of_one_host__says_which),
         cmocka_unit_test(column__one_host_then_two__comes_with_the_second),
         cmocka_unit_test(tree__two_hosts__below_them_folded_and_opened),
+        cmocka_unit_test(list__more_hosts_than_fit__the_rest_is_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

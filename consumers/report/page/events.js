@@ -63,7 +63,7 @@ function eventsView(model) {
     var thinned = events.types.filter(type => type.each > 1);
     box.append(h("div", {class: "card"},
         h("p", {class: "note"}, events.size === model.events ? "All " + whole(events.size) + " events of the trace." :
-            whole(events.size) + " of " + whole(model.events) + " events are in this page: of " + plural(thinned.length, "name") + " with many, every second, fourth, eighth or so (see below); of the others all."),
+            whole(events.size) + " of " + whole(model.events) + " events are in this page: of " + plural(thinned.length, "name") + " with many, every second, fourth, eighth or so (see below); of the others" + (newest ? ", and of the newest," : "") + " all."),
         h("div", {class: "filters"}, h("label", null, "Search ", search), h("label", null, "Level ", level), h("label", null, within, " only the time shown"), back, on, count),
         h("div", {class: "scroll", tabindex: "0", role: "group", "aria-label": "Events"}, h("table", {class: "wide", id: "event-table"}, h("thead", null, h("tr", null,
             [["time"], ["thread", "text"], ["level", "text"], ["kind", "text"], ["event", "text"], ["fields", "text"]].map(head => h("th", {scope: "col", class: head[1]}, head[0])))), body)),
