@@ -63,7 +63,7 @@ static uint64_t dropped(const struct spool_stats *spool, unsigned cause)
     return sum;
 }
 
-static const char *const level_names[SPOOL_LEVELS] = {"any", "fatal", "error", "warning", "info", "debug", "trace"};
+static const char *const level_names[SPOOL_LEVELS] = {"any", "critical", "error", "warning", "info", "debug", "trace"};
 
 /* ---- text ---- */
 

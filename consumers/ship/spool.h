@@ -36,7 +36,7 @@
 #include <stdint.h>
 
 enum {
-    SPOOL_LEVELS = 7, /* by level 1 (fatal) .. 6 (trace); 0: of a level that is not known */
+    SPOOL_LEVELS = 7, /* by level 1 (critical) .. 6 (trace); 0: of a level that is not known */
     SPOOL_CAUSES = 7, /* by enum wire_gap_cause; 0 is unused */
     SPOOL_ID_BYTES = WIRE_STREAM_ID_BYTES,
     SPOOL_LANES_MAX = 8, /* streams that a spool may have at once */

@@ -56,6 +56,19 @@ void spool_cursor_reset(struct spool *spool, unsigned lane)
     spool->lanes[lane].cursor_first = 0;
 }
 
+/* A segment that is deleted, and still open here, would keep its room on the disk. */
+static void cursors_leave(struct spool *spool)
+{
+    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
+        const uint64_t first = spool->lanes[lane].cursor.first;
+        size_t i = 0;
+        while (i < spool->segments_count && spool->segments[i].first != first)
+            i++;
+        if (first && i == spool->segments_count)
+            spool_cursor_reset(spool, lane);
+    }
+}
+
 struct place {
     uint64_t first; /* of the segment that has the sequence; 0: none */
     uint64_t next;
@@ -280,8 +293,10 @@ static bool locate(struct spool *spool, unsigned lane, uint64_t sequence, struct
     at->place = place_of(spool, lane, sequence);
     at->changes = spool->changes;
     const bool there = at->place.first || at->place.gap_last;
-    if (!there)
+    if (!there) {
         spool->ready = true;
+        cursors_leave(spool);
+    }
     spool_unlock(spool);
     return there;
 }
@@ -303,16 +318,6 @@ static int gap_until(struct spool *spool, unsigned lane, uint64_t last, unsigned
     sent(spool, lane, last, 0, 0);
     spool_unlock(spool);
     return give_gap(unit, last, why);
-}
-
-/* What was acknowledged, and is asked for all the same, is on the disk of the collector that did. */
-static int give_missing(struct spool *spool, unsigned lane, uint64_t sequence, const struct place *place,
-                        struct ship_unit *unit)
-{
-    const uint64_t acked = spool_acked_now(spool, lane);
-    if (sequence > acked)
-        return gap_until(spool, lane, place->gap_last, place->why, unit);
-    return gap_until(spool, lane, acked < place->gap_last ? acked : place->gap_last, WIRE_GAP_elsewhere, unit);
 }
 
 /* 1: a unit; 0: nothing; -EAGAIN: look again; -EIO, -ENOMEM. */
@@ -350,12 +355,16 @@ int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct sh
         return 0;                           /* a backlog that is at its end */
     if (sequence < spool->lanes[lane].from) /* a collector that has nothing of a stream asks for its first */
         return gap_until(spool, lane, spool->lanes[lane].from - 1, WIRE_GAP_elsewhere, ret_unit);
+    /* What was acknowledged, and is asked for all the same, is on the disk of the collector that did: whether it is still here or not. */
+    const uint64_t acked = spool_acked_now(spool, lane);
+    if (sequence <= acked)
+        return gap_until(spool, lane, acked, WIRE_GAP_elsewhere, ret_unit);
     do {
         *ret_unit = (struct ship_unit){0};
         if (!locate(spool, lane, sequence, &at))
             return 0;
         if (at.place.gap_last)
-            return give_missing(spool, lane, sequence, &at.place, ret_unit);
+            return gap_until(spool, lane, at.place.gap_last, at.place.why, ret_unit);
         r = 0;
         if (cursor->first != at.place.first || cursor->walk.fd < 0) {
             spool_lock(spool);
@@ -449,16 +458,13 @@ void spool_segments_delete(struct spool *spool)
     spool->segments_count = kept;
 }
 
-/* The shipper reads a batch from its segment as soon as it is there, which may be before the writer counts it. */
+/* The shipper reads a batch from its segment as soon as it is there, which may be before the writer counts it: it is acknowledged all the same. */
 static void acked(struct spool *spool, unsigned lane, uint64_t sequence)
 {
     const uint64_t before = spool_acked_now(spool, lane);
     const uint64_t fetched = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
-    spool->lanes[lane].acked_ahead = 0;
-    if (sequence >= spool->next) {
-        spool->lanes[lane].acked_ahead = sequence < fetched ? sequence : fetched;
-        sequence = spool->next - 1;
-    }
+    const uint64_t known = spool->next - 1 > fetched ? spool->next - 1 : fetched;
+    sequence = sequence > known ? known : sequence;
     if (sequence <= before)
         return;
     flight_acked(spool, before, sequence);
@@ -472,12 +478,6 @@ void spool_acked(struct spool *spool, unsigned lane, uint64_t sequence)
     spool_lock(spool);
     if (spool->lanes[lane].used)
         acked(spool, lane, sequence);
+    cursors_leave(spool);
     spool_unlock(spool);
-}
-
-void spool_acked_ahead(struct spool *spool)
-{
-    for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
-        if (spool->lanes[lane].used && spool->lanes[lane].acked_ahead)
-            acked(spool, lane, spool->lanes[lane].acked_ahead);
 }

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const levels[SPOOL_LEVELS] = {NULL, "fatal", "error", "warning", "info", "debug", "trace"};
+static const char *const levels[SPOOL_LEVELS] = {NULL, "critical", "error", "warning", "info", "debug", "trace"};
 
 static int policy_of(const char *word, size_t bytes)
 {
@@ -25,7 +25,7 @@ static int level_of(const char *word, size_t bytes)
     for (int i = 1; i < SPOOL_LEVELS; i++)
         if (strlen(levels[i]) == bytes && memcmp(levels[i], word, bytes) == 0)
             return i;
-    return -EINVAL;
+    return bytes == 5 && memcmp(word, "fatal", 5) == 0 ? 1 : -EINVAL; /* as it was called here */
 }
 
 static int complain(char **ret_error, const char *word, size_t bytes, const char *what)
@@ -45,7 +45,7 @@ static int word_take(const char *word, size_t bytes, int named[SPOOL_LEVELS], in
     if (policy < 0)
         return complain(ret_error, word, bytes, "want block, drop-oldest or drop-newest, or LEVEL=one of them");
     if (level < 0)
-        return complain(ret_error, word, bytes, "no such level; fatal, error, warning, info, debug, trace are");
+        return complain(ret_error, word, bytes, "no such level; critical, error, warning, info, debug, trace are");
     if (!equals && *rest >= 0)
         return complain(ret_error, word, bytes, "a second policy for all other levels");
     if (equals && named[level] >= 0)

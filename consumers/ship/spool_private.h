@@ -155,7 +155,6 @@ struct spool_lane {
     int64_t created_ns;
     uint64_t from, to;        /* its sequences: [from, to); the live one's to is UINT64_MAX */
     uint64_t sent;            /* [L] in this connection */
-    uint64_t acked_ahead;     /* [L] acknowledged before the writer has counted it; 0: nothing */
     uint64_t cursor_first;    /* [L] the segment that the shipper reads; 0: none */
     struct spool_cursor cursor; /* [S] */
 };
@@ -266,7 +265,6 @@ void spool_segments_delete(struct spool *spool); /* [L] those of which all is ac
 /* spool_lane.c */
 void spool_part(struct spool *spool); /* [W] if it is wanted */
 void spool_lanes_end(struct spool *spool); /* [L] those of which all is acknowledged */
-void spool_acked_ahead(struct spool *spool); /* [L] the writer has counted more: what of it was acknowledged already? */
 void spool_tell(struct spool *spool); /* [L] calls `ready` if it waits; may unlock meanwhile: no */
 
 #endif /* EVTRAIL_CONSUMERS_SHIP_SPOOL_PRIVATE_H */

@@ -46,7 +46,6 @@ static void file_look(struct spool *spool)
     spool->file_raw = now.raw_bytes;
     spool->next = spool->base + now.batches;
     segment->next = spool->next;
-    spool_acked_ahead(spool);
 }
 
 /* All that was taken is in a segment. */
@@ -128,6 +127,7 @@ static void segment_closed(struct spool *spool)
         unlink(path);
         segment_forget(spool, spool->segments_count - 1);
     }
+    spool_segments_delete(spool); /* all of it may be acknowledged already */
     spool_tell(spool);
 }
 
@@ -253,6 +253,9 @@ static int segment_begin(struct spool *spool)
     if (now < spool->retry_ns)
         return -EAGAIN;
     spool_lock(spool);
+    const uint64_t sent = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
+    if (sent >= spool->next) /* of a segment that failed: a collector may have it */
+        spool->next = sent + 1;
     const uint64_t first = spool->next;
     const bool full = spool_bytes(spool) + spool->options.segment_bytes + EXTRA_BYTES > spool->options.max_bytes;
     if (full)

@@ -139,9 +139,33 @@ static void acknowledged__before_the_writer_counts_it__stays_acknowledged(void *
     rig.spool->next--; /* as long as the writer has not looked */
     rig.spool->segments[rig.spool->segments_count - 1].next--;
     spool_acked(rig.spool, 0, rig.stored);
+    assert_int_equal(spool_acked_now(rig.spool, 0), rig.stored); /* also should it be killed now */
     assert_int_equal(spool_flush(rig.spool), 0);
     spool_stats(rig.spool, &stats);
     assert_int_equal(stats.unacked_batches, 0);
+    rig_drain(&rig);
+    assert_int_equal(rig_check(&rig), 0);
+}
+
+/* A known fault: they were sent to the next collector as well, so that both had them. */
+static void acknowledged__another_collector_is_told_elsewhere(void **state)
+{
+    struct ship_unit unit;
+    (void)state;
+    rig_open(&rig);
+    fill(30, 3000);
+    assert_int_equal(spool_flush(rig.spool), 0);
+    const uint64_t count = rig_ship(&rig, 10, true);
+    rig_close(&rig); /* it is known after a restart, too */
+    rig_open(&rig);
+    assert_true(files_like(rig.directory, "spool-") > 0);
+    spool_opened(rig.spool, 0, 1); /* this one has nothing yet */
+    assert_int_equal(spool_fetch(rig.spool, 0, 1, &unit), 1);
+    assert_int_equal(unit.kind, SHIP_UNIT_GAP);
+    assert_int_equal(unit.gap.cause, WIRE_GAP_elsewhere);
+    assert_int_equal(unit.gap.last, count);
+    spool_link_lost(rig.spool);
+    spool_opened(rig.spool, 0, rig.stored + 1);
     rig_drain(&rig);
     assert_int_equal(rig_check(&rig), 0);
 }
@@ -318,6 +342,10 @@ static void policies__are_parsed(void **state)
     assert_int_equal(p[2], SPOOL_block);
     assert_int_equal(p[5], SPOOL_drop_oldest);
     assert_int_equal(p[6], SPOOL_drop_newest);
+    assert_int_equal(spool_policies_parse("critical=drop-oldest,error=block", p, NULL), 0);
+    assert_int_equal(p[1], SPOOL_drop_oldest);
+    assert_int_equal(spool_policies_parse("fatal=drop-newest", p, NULL), 0); /* as it was called once */
+    assert_int_equal(p[1], SPOOL_drop_newest);
     static const char *const wrong[] = {"drop",  "error=drop", "bug=block", "block,block", "error=block,error=block",
                                         "=block"};
     for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -645,6 +673,40 @@ static void disk_full__is_a_state_that_ends_by_itself(void **state)
     assert_int_equal(rig_check(&rig), dropped_by(&stats, WIRE_GAP_disk));
 }
 
+static unsigned deleted_and_open(void)
+{
+    unsigned count = 0;
+    DIR *const stream = opendir("/proc/self/fd");
+    for (struct dirent *entry; stream && (entry = readdir(stream));) {
+        char path[400] = "";
+        if (readlinkat(dirfd(stream), entry->d_name, path, sizeof path - 1) > 0)
+            count += strstr(path, rig.directory) && strstr(path, "(deleted)");
+    }
+    if (stream)
+        closedir(stream);
+    return count;
+}
+
+/* A known fault: the shipper held the last one open, whose room on a disk that was full never came back. */
+static void acknowledged__a_segment_that_is_deleted_gives_its_room_back(void **state)
+{
+    struct spool_stats stats;
+    (void)state;
+    rig_open(&rig);
+    fill(6, 1000);
+    assert_int_equal(spool_segment_end(rig.spool), 0);
+    rig_ship(&rig, UINT64_MAX, true);
+    assert_int_equal(deleted_and_open(), 0);
+    fill(6, 1000); /* acknowledged before it is closed */
+    rig_drain(&rig);
+    assert_int_equal(spool_segment_end(rig.spool), 0);
+    spool_stats(rig.spool, &stats);
+    assert_int_equal(stats.segments, 0);
+    rig_ship(&rig, UINT64_MAX, true);
+    assert_int_equal(deleted_and_open(), 0);
+    assert_int_equal(rig_check(&rig), 0);
+}
+
 static void read_only__is_told_at_open(void **state)
 {
     (void)state;
@@ -683,6 +745,7 @@ int main(void)
         T(restart__sequences_go_on_and_rings_that_are_read_again_are_left_out),
         T(resume__the_collector_says_where),
         T(acknowledged__before_the_writer_counts_it__stays_acknowledged),
+        T(acknowledged__another_collector_is_told_elsewhere),
         T(two_senders__the_second_is_told_who_has_it),
         T(truncated__every_length_of_the_last_segment_goes_on),
         T(flipped__each_costs_what_it_hit_and_is_counted),
@@ -701,6 +764,7 @@ int main(void)
         T(refused__another_connection_gets_a_gap),
         T(refused__the_folder_is_bounded),
         T(disk_full__is_a_state_that_ends_by_itself),
+        T(acknowledged__a_segment_that_is_deleted_gives_its_room_back),
         T(read_only__is_told_at_open),
         T(others__may_not_write_into_it),
     };
