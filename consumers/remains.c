@@ -49,8 +49,18 @@ static bool is_old(const char *path, unsigned age_s)
     return lstat(path, &status) == 0 && S_ISREG(status.st_mode) && status.st_mtim.tv_sec + (time_t)age_s <= time(NULL);
 }
 
+/* A wish to come back holds for an hour at most. */
+static void unwanted(const char *directory)
+{
+    char path[720];
+    const int n = snprintf(path, sizeof path, "%s/.wanted", directory);
+    if (n > 0 && (size_t)n < sizeof path && is_old(path, 3600))
+        unlink(path);
+}
+
 void remains_unwatched(const char *directory)
 {
+    unwanted(directory);
     char path[720];
     struct stat status;
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

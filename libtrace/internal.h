@@ -118,7 +118,7 @@ static inline bool evtrail_session_ready(void)
     return evtrail_process.mine && atomic_load_explicit(evtrail_process.mine, memory_order_acquire) == SESSION_READY;
 }
 
-/* watched.c: whether a reader watches the directory. One system call if none does. */
+/* watched.c: whether a reader watches the directory, or was killed and will come back. Two system calls if none does. */
 bool evtrail_watched(void);
 
 /* siblings.c: of the dead sessions of this program that nobody wants kept, all but the newest 64 are removed. Not where a reader

@@ -202,6 +202,14 @@ struct evtrail_session_header {
 #define EVTRAIL_EXITING_LEFT 2u
 #define EVTRAIL_WATCH_NAME ".watch" /* in the directory: those who watch it hold read locks on this file, */
 #define EVTRAIL_WATCH_STALE_S 10    /* ... and touch it every second: untouched for so long, it is not believed */
+#define EVTRAIL_WANTED_NAME ".wanted" /* there, too: readers that will come back after they were killed */
+#define EVTRAIL_WANTED_SLOTS 16
+#define EVTRAIL_WANTED_MAX_S 3600 /* a wish for longer is not believed */
+struct evtrail_wanted {           /* .wanted is an array of these */
+    uint64_t id;                  /* whose it is; 0: nobody's */
+    int64_t until_s;              /* CLOCK_REALTIME: processes that end before it leave their sessions; moved on every second while the reader lives */
+};
+static_assert(sizeof(struct evtrail_wanted) == 16, "wanted");
 #define EVTRAIL_SESSION_KEEP 1u     /* not unlinked at a clean exit */
 static_assert(offsetof(struct evtrail_session_header, session_id) == 16, "session_id");
 static_assert(offsetof(struct evtrail_session_header, hz) == 40, "hz");

@@ -21,6 +21,8 @@
 #define RENEW_NS INT64_C(50000000)
 #define FIGURES_NS INT64_C(200000000)
 #define BLOCKED_WAIT_NS 1000000
+#define RETURN_NS \
+    INT64_C(600000000000) /* so long after it was killed a sender finds what processes leave that end meanwhile */
 
 struct tail {
     struct sink sink; /* first */
@@ -35,6 +37,8 @@ struct tail {
     uint8_t *gone; /* by source number: 1: its end was told, 2: its session was removed */
     uint32_t gone_count;
     int64_t idle_at_ns, figures_ns, started_ns;
+    int64_t stop_ns; /* monotonic, when it was told to end; 0: it was not */
+    bool unread;     /* it ended while it waited for room */
     struct send_tail_figures figures;
     char rings[128];
     char *rules, *settings;
@@ -135,29 +139,50 @@ static void idle(struct tail *tail, struct consumer *consumer)
         figures_tell(tail, consumer);
 }
 
-static bool stopping(const struct consumer *consumer)
+static bool stop_now(void)
 {
-    return consumer->stopped_ns != 0 || signals_stops() > 0;
+    return signals_stops() > 1;
+}
+
+/* What is left of the time for reading and shipping the rest; INT64_MAX: nobody wants it to end. */
+static int64_t drain_left(struct tail *tail, const struct consumer *consumer)
+{
+    const int64_t now = monotonic_ns();
+    if (consumer->stopped_ns == 0 && signals_stops() == 0)
+        return INT64_MAX;
+    if (tail->stop_ns == 0)
+        tail->stop_ns = now;
+    const int64_t left = tail->options->drain_ns - (now - tail->stop_ns);
+    return left > 0 ? left : 0;
+}
+
+/* There is no room: the rings wait for us, or drop, as their policy says. We are not to be evicted, and those who begin or end meanwhile see that we are there. */
+static int wait_for_room(struct tail *tail, struct consumer *consumer, int64_t *renewed_ns)
+{
+    const int64_t now = monotonic_ns();
+    if (now - *renewed_ns >= RENEW_NS) {
+        evtrail_reader_renew(consumer->reader);
+        *renewed_ns = now;
+    }
+    tail->idle_at_ns = 0;
+    idle(tail, consumer);
+    if (stop_now() || drain_left(tail, consumer) == 0) { /* it stays in the ring, and comes with the next start */
+        tail->unread = true;
+        return CONSUMER_STOP;
+    }
+    nanosleep(&(struct timespec){.tv_nsec = BLOCKED_WAIT_NS}, NULL);
+    if (consumer->stopped_ns) /* the time for reading what is left */
+        consumer->stopped_ns += monotonic_ns() - now;
+    return 0;
 }
 
 static int tail_block(struct sink *sink, struct consumer *consumer, const struct evtrail_chunk *chunk)
 {
     struct tail *const tail = (struct tail *)sink;
     int64_t renewed_ns = 0;
-    int r;
-    while ((r = spool_write(tail->spool, chunk)) == -EAGAIN) {
-        const int64_t now = monotonic_ns();
-        if (now - renewed_ns >=
-            RENEW_NS) { /* the rings wait for us, or drop, as their policy says: we are not to be evicted */
-            evtrail_reader_renew(consumer->reader);
-            renewed_ns = now;
-        }
-        tail->idle_at_ns = 0;
-        idle(tail, consumer);
-        if (stopping(consumer)) /* it stays in the ring, and comes with the next start */
+    while (spool_write(tail->spool, chunk) == -EAGAIN)
+        if (wait_for_room(tail, consumer, &renewed_ns) != 0)
             return CONSUMER_STOP;
-        nanosleep(&(struct timespec){.tv_nsec = BLOCKED_WAIT_NS}, NULL);
-    }
     if (tail->idle_at_ns == 0 || monotonic_ns() >= tail->idle_at_ns)
         idle(tail, consumer);
     else if (tail->idle_at_ns > monotonic_ns() + spool_hold(tail->spool))
@@ -223,9 +248,31 @@ static void end_say(const struct tail *tail, bool all)
                  stats.acked_events, lost_sum(tail->figures.lost), dropped);
 }
 
-static bool stop_now(void)
+/* How much was not read for want of room, and where it is. */
+static void unread_say(const struct tail *tail, const struct consumer *consumer)
 {
-    return signals_stops() > 1;
+    struct evtrail_source *const *sources;
+    struct evtrail_session *session;
+    struct evtrail_session_info info;
+    const uint32_t count = evtrail_reader_sources(consumer->reader, &sources);
+    uint64_t events = 0;
+    unsigned processes = 0;
+    for (uint32_t i = 0; tail->unread && i < count; i++) {
+        if (!sources[i]->live || sources[i]->gone || !sources[i]->path || access(sources[i]->path, F_OK) < 0 ||
+            evtrail_session_open(&session, sources[i]->path, NULL) < 0)
+            continue;
+        const uint64_t taken = spool_taken(tail->spool, sources[i]->session_id);
+        if (evtrail_session_info(session, &info) == 0 && info.events > taken) {
+            events += info.events - taken;
+            processes++;
+        }
+        evtrail_session_close(session);
+    }
+    if (processes)
+        send_log(
+            "about %" PRIu64
+            " events are left in the rings of %u processes, for there was no room in %s; they come with the next start",
+            events, processes, tail->options->directory);
 }
 
 static int tail_close(struct sink *sink, struct consumer *consumer)
@@ -234,10 +281,12 @@ static int tail_close(struct sink *sink, struct consumer *consumer)
     note_gone(tail, consumer);
     const int r = spool_flush(tail->spool);
     figures_tell(tail, consumer);
-    const bool all = send_shipper_drain(tail->shipper, tail->options->drain_ns, stop_now);
+    const int64_t left = drain_left(tail, consumer); /* a program that was started may have ended by itself */
+    const bool all = send_shipper_drain(tail->shipper, left == INT64_MAX ? tail->options->drain_ns : left, stop_now);
     if (all)
         spool_idle(tail->spool);
     end_say(tail, all);
+    unread_say(tail, consumer);
     return r;
 }
 
@@ -260,6 +309,15 @@ static int spool_begin(struct tail *tail)
     return code;
 }
 
+/* Which of the readers that come back this one is: the same for each sender on this spool. */
+static uint64_t return_id(const struct tail *tail)
+{
+    struct stat status;
+    if (stat(tail->options->directory, &status) < 0)
+        return 0;
+    return (((uint64_t)status.st_dev << 40) ^ (uint64_t)status.st_ino) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+}
+
 static int consume(struct tail *tail)
 {
     const struct args *const args = &tail->setup->args;
@@ -268,6 +326,8 @@ static int consume(struct tail *tail)
     struct consumer consumer = {.args = args, .settings = tail->settings};
     consumer.preload = args->list[OPT_with].items;
     consumer.preload_count = args->list[OPT_with].count;
+    consumer.options.return_id = return_id(tail);
+    consumer.options.return_ns = RETURN_NS;
     if (!args->program) { /* a program has them from its environment */
         consumer.options.enable = tail->rules;
         consumer.options.settings = tail->rings;

@@ -101,6 +101,8 @@ void spool_reconfigure(struct spool *spool, const struct spool_options *options)
 int spool_write(struct spool *spool, const struct evtrail_chunk *chunk);
 /* The source has ended and all its chunks were taken. 1: all of it is in a segment, its session may be removed; 0: say it again later (the disk is full). */
 int spool_source_gone(struct spool *spool, const struct evtrail_source *source);
+/* How many of the session's events were taken, or given up. Writer's thread. */
+uint64_t spool_taken(struct spool *spool, uint64_t session);
 /* Writes what has waited for flush_ns, applies the cap by age, tries again after a full disk. ns until it wants to be called again
  * (INT64_MAX: not by itself). */
 int64_t spool_idle(struct spool *spool);

@@ -70,6 +70,17 @@ struct spool_ring *spool_rings_get(const struct spool_rings *rings, uint64_t ses
     return item && item->used ? item : NULL;
 }
 
+uint64_t spool_taken(struct spool *spool, uint64_t session)
+{
+    uint64_t events = 0;
+    spool_lock(spool);
+    for (size_t i = 0; i < spool->rings.room; i++)
+        if (spool->rings.items[i].used && spool->rings.items[i].session == session)
+            events += spool->rings.items[i].end;
+    spool_unlock(spool);
+    return events;
+}
+
 void spool_rings_free(struct spool_rings *rings)
 {
     free(rings->items);

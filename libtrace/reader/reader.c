@@ -471,7 +471,8 @@ int evtrail_reader_add_all(struct evtrail_reader *reader)
     if (!reader->unready && !(reader->unready = calloc(EVTRAIL_UNREADY_MAX, sizeof(*reader->unready))))
         return -ENOMEM;
     if (!reader->options.snapshot && !reader->watch)
-        result = evtrail_watch_new(&reader->watch, reader->directory); /* before the scan: none falls between */
+        result = evtrail_watch_new(&reader->watch, reader->directory, reader->options.return_id,
+                                   reader->options.return_ns / 1000000000); /* before the scan: none falls between */
     if (result < 0) {
         evtrail_fault_set(&fault, result, "%s: cannot watch: %s", reader->directory, strerror(-result));
         return evtrail_reader_fail(reader, result, &fault);

@@ -271,9 +271,24 @@ void evtrail_presence_begin(struct evtrail_presence *presence, const char *direc
 void evtrail_presence_beat(struct evtrail_presence *presence, uint64_t now_ns);
 void evtrail_presence_end(struct evtrail_presence *presence);
 
+/* wish.c: the mark that a reader will come back, should it be killed */
+struct evtrail_wish {
+    int fd; /* -1: none */
+    unsigned slot;
+    uint64_t id, beat_ns;
+    int64_t seconds;
+    char path[416];
+};
+/* Does nothing if `seconds` is 0. */
+void evtrail_wish_begin(struct evtrail_wish *wish, const char *directory, uint64_t id, int64_t seconds);
+void evtrail_wish_beat(struct evtrail_wish *wish, uint64_t now_ns);
+void evtrail_wish_end(struct evtrail_wish *wish);
+
 /* watch.c: new sessions in a directory */
-int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory);
+int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory, uint64_t return_id, int64_t return_s);
 void evtrail_watch_free(struct evtrail_watch *watch);
+/* Says that we are still there; evtrail_watch_next() does. */
+void evtrail_watch_beat(struct evtrail_watch *watch);
 /* The next new session's path, or false. *ret_rescan: some were missed, look at the whole directory. */
 bool evtrail_watch_next(struct evtrail_watch *watch, char *path, size_t bytes, bool *ret_rescan);
 /* Changes, and is woken for, when something new is there. */

@@ -340,7 +340,14 @@ int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns)
     }
 }
 
+/* Sessions that we have open stay in memory: beyond so many, others wait for us in the directory. */
+#define RENEW_INPUTS_MAX 1024
+
 void evtrail_reader_renew(struct evtrail_reader *reader)
 {
+    if (reader->inputs_count < RENEW_INPUTS_MAX)
+        evtrail_reader_look_for_new(reader);
+    else if (reader->watch)
+        evtrail_watch_beat(reader->watch);
     tend(reader, evtrail_monotonic_now());
 }

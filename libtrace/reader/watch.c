@@ -26,6 +26,7 @@ struct evtrail_watch {
     size_t used, bytes; /* of buffer */
     char directory[400];
     struct evtrail_presence presence;
+    struct evtrail_wish wish;
     _Alignas(struct inotify_event) char buffer[8192];
 };
 
@@ -58,13 +59,13 @@ static int start_thread(struct evtrail_watch *watch)
     return -result;
 }
 
-int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory)
+int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory, uint64_t return_id, int64_t return_s)
 {
     struct evtrail_watch *watch = calloc(1, sizeof(*watch));
     if (!watch)
         return -ENOMEM;
     snprintf(watch->directory, sizeof(watch->directory), "%s", directory);
-    watch->presence.fd = -1;
+    watch->presence.fd = watch->wish.fd = -1;
     watch->inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     watch->stop = eventfd(0, EFD_CLOEXEC);
     int result = 0;
@@ -76,6 +77,8 @@ int evtrail_watch_new(struct evtrail_watch **ret_watch, const char *directory)
         result = start_thread(watch);
     if (result == 0)
         evtrail_presence_begin(&watch->presence, directory);
+    if (result == 0)
+        evtrail_wish_begin(&watch->wish, directory, return_id, return_s);
     if (result < 0) {
         evtrail_watch_free(watch);
         return result;
@@ -92,6 +95,7 @@ void evtrail_watch_free(struct evtrail_watch *watch)
         eventfd_write(watch->stop, 1);
         pthread_join(watch->thread, NULL);
     }
+    evtrail_wish_end(&watch->wish);
     evtrail_presence_end(&watch->presence);
     if (watch->inotify >= 0)
         close(watch->inotify);
@@ -106,10 +110,17 @@ static bool is_session_name(const char *name)
     return (n > 6 && strcmp(name + n - 6, ".trail") == 0) || evtrail_ocaml_is_name(name);
 }
 
+void evtrail_watch_beat(struct evtrail_watch *watch)
+{
+    const uint64_t now = evtrail_monotonic_now();
+    evtrail_presence_beat(&watch->presence, now);
+    evtrail_wish_beat(&watch->wish, now);
+}
+
 bool evtrail_watch_next(struct evtrail_watch *watch, char *path, size_t bytes, bool *ret_rescan)
 {
     *ret_rescan = false;
-    evtrail_presence_beat(&watch->presence, evtrail_monotonic_now());
+    evtrail_watch_beat(watch);
     for (;;) {
         if (watch->used == watch->bytes) {
             ssize_t n = read(watch->inotify, watch->buffer, sizeof(watch->buffer));

@@ -255,6 +255,10 @@ struct evtrail_reader_options {
      * room there is lost when the ring goes round, and counted. */
     size_t ocaml_queue_bytes;
     bool no_children; /* evtrail_reader_add_process() of an OCaml process: not also the rings that its children make later */
+    /* evtrail_reader_add_all(): a reader of this id (not 0) comes back, should this one be killed: processes that end within return_ns (at most an hour) leave
+     * their sessions for it. evtrail_reader_free() takes that back. */
+    uint64_t return_id;
+    int64_t return_ns;
 };
 /* Whether all of `rules` are rules: 0, or -EINVAL and why in *ret_error (may be NULL), an owned line. */
 int evtrail_rules_check(const char *rules, char **ret_error);
@@ -283,7 +287,8 @@ int evtrail_reader_next_chunk(struct evtrail_reader *reader, struct evtrail_chun
 bool evtrail_reader_done(const struct evtrail_reader *reader);
 /* Waits until there may be something to read: futex, then bounded polling. 0 or -EINTR. timeout_ns < 0: no limit. */
 int evtrail_reader_wait(struct evtrail_reader *reader, int64_t timeout_ns);
-/* Live: keeps this reader's slots while it reads nothing on purpose. Call ten times a second. What is not read stays in the rings, and their policies decide. */
+/* Live: keeps this reader's slots while it reads nothing on purpose, and attaches to processes that start meanwhile, within bounds. Call ten times a second. What is not
+ * read stays in the rings, and their policies decide. */
 void evtrail_reader_renew(struct evtrail_reader *reader);
 /* All sources so far, by number. Of a live process that ended 64 others ago only who it was is kept, no types. Array and pointers are
  * valid until the next call on the reader. */
