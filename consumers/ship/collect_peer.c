@@ -485,7 +485,9 @@ void collect_peer_tick(struct collect_peer *peer, struct ship_time now)
     if (peer->closing)
         return;
     collect_peer_go_on(peer, now);
-    if (!peer->held && now.monotonic_ns >= peer->tick_ns)
+    if (peer->held) /* it goes on hearing pings, so that it does not take us for dead */
+        ship_receiver_excuse(peer->receiver, now);
+    if (now.monotonic_ns >= peer->tick_ns)
         peer->tick_ns = ship_receiver_tick(peer->receiver, now);
 }
 

@@ -163,7 +163,7 @@ struct net_link_calls {
 struct net_link_options {
     uint64_t handshake_ns; /* TLS and, for a listener, the first byte; 0: 10 s */
     uint64_t idle_ns;      /* without a byte from the peer, while reading is not paused; 0: for ever */
-    uint64_t stall_ns;     /* without the peer taking a byte of what is queued; 0: 30 s */
+    uint64_t stall_ns;     /* without the peer taking a byte of what is queued, nor, of who connected, hearing one; 0: 30 s */
     size_t queue_bytes;    /* until net_link_room() says 0; 0: 4 MiB */
     size_t message_max;    /* received bytes that are kept; 0: 3 MiB + 64 KiB */
 };

@@ -114,9 +114,13 @@ static uint64_t idle_until(const struct net_link *link)
     return link->options.idle_ns && !link->paused ? after(heard_ns, link->options.idle_ns) : UINT64_MAX;
 }
 
+/* Who connected bears with a peer that still speaks: a collector whose disk is full pings, and reads nothing. Whom we serve has to read. */
 static uint64_t stalled_at(const struct net_link *link)
 {
-    return link_outgoing(link) ? after(link->progress_ns, link->options.stall_ns) : UINT64_MAX;
+    uint64_t since_ns = link->progress_ns;
+    if (link->side == NET_CLIENT && link->figures.received_ns > since_ns)
+        since_ns = link->figures.received_ns;
+    return link_outgoing(link) ? after(since_ns, link->options.stall_ns) : UINT64_MAX;
 }
 
 static uint64_t deadline(const struct net_link *link)

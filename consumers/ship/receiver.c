@@ -489,6 +489,11 @@ void ship_receiver_watch(struct ship_receiver *receiver, uint32_t hold_us, struc
     check_link(receiver);
 }
 
+void ship_receiver_excuse(struct ship_receiver *receiver, struct ship_time now)
+{
+    receiver->side.heard_ns = now.monotonic_ns;
+}
+
 int64_t ship_receiver_tick(struct ship_receiver *receiver, struct ship_time now)
 {
     int64_t next_ns = INT64_MAX;

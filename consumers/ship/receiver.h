@@ -108,6 +108,8 @@ void ship_receiver_durable(struct ship_receiver *receiver, uint32_t channel, uin
 void ship_receiver_watch(struct ship_receiver *receiver, uint32_t hold_us, struct ship_time now);
 /* Pings, timeouts. Returns the monotonic time of the next call. */
 int64_t ship_receiver_tick(struct ship_receiver *receiver, struct ship_time now);
+/* The peer's silence is ours: it is not read for now. */
+void ship_receiver_excuse(struct ship_receiver *receiver, struct ship_time now);
 /* The collector ends: DRAIN to the peer, which stops sending; what arrived is acknowledged as it becomes durable, then BYE shutdown. */
 void ship_receiver_drain(struct ship_receiver *receiver, struct ship_time now);
 /* BYE now (code WIRE_BYE_lost: the link broke, none is sent); then calls.closed. From callbacks, too. */
