@@ -45,6 +45,7 @@ chmod 600 ./*.keys
 printf '[collect]\nlisten = tls://localhost:0\nstore = %s/traces\ncert = %s/localhost.pem\nkey = %s/localhost.key\nclient-ca = %s/authority.pem\nclient-name = *.hosts.example.org\npsk-file = %s/senders.keys\n' \
     "$work" "$work" "$work" "$work" "$work" >collect.conf
 "$EVTRAIL_COMMAND" collect --config collect.conf --check >check.log 2>&1 || { cat check.log; fail "collect --check"; }
+: >collect.log # the loop below may look before it is there
 "$EVTRAIL_COMMAND" collect --config collect.conf 2>collect.log &
 collector=$!
 port=
