@@ -85,6 +85,12 @@ if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null && command -v nsenter
     kill -9 "$pid"
 fi
 
+# A program that replaces another has the file of that one, and names of its own for the same ids.
+EMITTER_LEAVE=1 run 0 record -o exec.evt -- "$emitter" exec 200
+equal "$(count 'test.other' exec.evt)" 200 "after exec"
+units=$(count 'test.unit' exec.evt)
+[ "$units" -gt 0 ] && [ "$units" -le 200 ] || fail "before exec: $units"
+
 # One that has not started them.
 EMITTER_START=0 start silent nothing
 run 3 cat -p "$pid"

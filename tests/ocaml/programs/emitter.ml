@@ -7,7 +7,7 @@
 module User = Runtime_events.User
 module Type = Runtime_events.Type
 
-type User.tag += Unit | Int | Span | Text | Pair | Bytes
+type User.tag += First | Unit | Int | Span | Text | Pair | Bytes
 
 let text_type =
   Type.register
@@ -26,6 +26,8 @@ let pair_type =
       n + 8)
     ~decode:(fun buffer n -> (Int64.to_int (Bytes.get_int64_le buffer 0), Bytes.sub_string buffer 8 (n - 8)))
 
+(* Of the program that [exec] goes on as: the ids of the others are one higher in it. *)
+let first_event = Option.map (fun name -> User.register name First Type.unit) (Sys.getenv_opt "EMITTER_FIRST")
 let unit_event = User.register "test.unit" Unit Type.unit
 let int_event = User.register "test.int" Int Type.int
 let span_event = User.register "test.span" Span Type.span
@@ -156,7 +158,20 @@ let stay () =
       done
     with End_of_file -> ()
 
+(* COUNT events of the program's first id, in this program and in the one that replaces it. *)
+let exec count =
+  let event = Option.value first_event ~default:unit_event in
+  for _ = 1 to count do
+    User.write event ();
+    pause 100
+  done;
+  if first_event = None then begin
+    Unix.putenv "EMITTER_FIRST" "test.other";
+    Unix.execv "/proc/self/exe" Sys.argv
+  end
+
 let run = function
+  | "exec" -> exec (argument 2 100)
   | "kinds" -> kinds (argument 2 10) (argument 3 0)
   | "gc" -> gc (argument 2 200)
   | "domains" -> domains (argument 2 10)
