@@ -29,7 +29,7 @@
     X(anyone, flag, "no", reload) \
     X(insecure, flag, "no", start) \
     X(senders, count, "4096", reload) \
-    X(senders_per_address, count, "0", reload) \
+    X(senders_per_address, count, "2048", reload) \
     X(rate, size, "0", reload) \
     X(batch_size, size, "3M", reload) \
     X(window, size, "8M", reload) \
@@ -70,7 +70,8 @@ struct collect_options {
 #define X(name, type, value, when) COLLECT_FIELD_##type(name);
     COLLECT_SETTINGS(X)
 #undef X
-    char *said[COLLECT_SETTINGS_COUNT]; /* how each was said: "--memory 1M", "FILE:LINE: memory = 1M"; NULL: not at all. Owned */
+    char *said
+        [COLLECT_SETTINGS_COUNT]; /* how each was said: "--memory 1M", "FILE:LINE: memory = 1M"; NULL: not at all. Owned */
 };
 /* How a setting was said, else its flag: for messages about its value. */
 const char *collect_options_said(const struct collect_options *options, enum collect_setting setting);
@@ -110,14 +111,16 @@ char *collect_metrics_text(const struct collect *collect);
 /* What live readers hang on: called for each unit that was accepted from a sender, before it is on disk. A batch is given as its frame and zstd frame (sequence > 0), others as
  * one frame (sequence 0); valid during the call. One tap; live.h fans out. Senders are numbered from 1, never again. */
 struct collect_tap {
-    void (*frames)(struct collect_tap *tap, uint64_t sender, const uint8_t stream[WIRE_STREAM_ID_BYTES], uint64_t sequence,
-                   const struct iovec *parts, unsigned count);
-    void (*offset)(struct collect_tap *tap, uint64_t sender, int64_t offset_ns, int64_t bound_ns); /* of its clock from ours */
+    void (*frames)(struct collect_tap *tap, uint64_t sender, const uint8_t stream[WIRE_STREAM_ID_BYTES],
+                   uint64_t sequence, const struct iovec *parts, unsigned count);
+    void (*offset)(struct collect_tap *tap, uint64_t sender, int64_t offset_ns,
+                   int64_t bound_ns); /* of its clock from ours */
     void (*gone)(struct collect_tap *tap, uint64_t sender);
     /* A reader came (its receiver takes ship_receiver_trace()), may take more, and is gone. */
     void (*reader)(struct collect_tap *tap, struct ship_receiver *receiver, const struct wire_hello *hello, bool first);
     void (*reader_gone)(struct collect_tap *tap, struct ship_receiver *receiver);
-    bool (*watched)(struct collect_tap *tap, const char *host); /* whether a reader wants what comes from there; may be NULL */
+    bool (*watched)(struct collect_tap *tap,
+                    const char *host); /* whether a reader wants what comes from there; may be NULL */
 };
 void collect_set_tap(struct collect *collect, struct collect_tap *tap);
 

@@ -10,6 +10,10 @@
 #include <string.h>
 #include <time.h>
 
+enum {
+    DESCRIBED_BYTES = 16 << 10
+}; /* that a peer may send of what batches need while there is no room: it is held then */
+
 static int64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
@@ -63,7 +67,8 @@ static void on_astray(void *context)
     if (!peer->closing)
         ship_receiver_close(
             peer->receiver, WIRE_BYE_stream,
-            "a file that said what its batches are was deleted or damaged at the collector; come again");
+            "a file that said what its batches are was deleted or damaged at the collector, or more processes come at "
+            "once than it takes (its log says so); come again");
 }
 
 /* ---- the receiver's callbacks ------------------------------------------------------------------------------------------ */
@@ -182,6 +187,7 @@ static int on_frame(void *context, uint32_t number, const struct evtrail_frame *
     struct collect_peer *peer = context;
     const struct iovec part = {(void *)(uintptr_t)bytes, frame->bytes};
     (void)refuse;
+    peer->described += frame->bytes;
     int r = store_frame(peer->channels[number].stream, frame, bytes);
     if (r == 0)
         tap_frames(peer, number, 0, &part, 1);
@@ -348,7 +354,7 @@ static size_t on_received(void *context, struct net_link *link, const uint8_t *b
     (void)link;
     if (peer->closing)
         return size;
-    if (!store_room(peer->collect->store) && peer->batches) {
+    if (!store_room(peer->collect->store) && (peer->batches || peer->described > DESCRIBED_BYTES)) {
         collect_peer_hold(peer, now.monotonic_ns, COLLECT_HOLD_room);
         return 0;
     }

@@ -68,12 +68,13 @@ struct collect_peer {
     int64_t waiting_since_ns; /* something is not yet durable since; 0: nothing is */
     double tokens;            /* of the rate limit, in bytes */
     int64_t tokens_ns;
-    int64_t busy_ns, busy_seen_ns; /* what looking into its batches cost of late; when that was last counted down */
-    uint64_t events, batches, bytes;           /* accepted */
-    uint64_t events_before, bytes_before;      /* a moment ago, for rates */
+    int64_t busy_ns, busy_seen_ns;   /* what looking into its batches cost of late; when that was last counted down */
+    uint64_t events, batches, bytes; /* accepted */
+    uint64_t described;              /* bytes of frames */
+    uint64_t events_before, bytes_before; /* a moment ago, for rates */
     double events_rate, bytes_rate;
-    uint64_t lost[COLLECT_GAP_CAUSES];         /* events, as its gaps say */
-    uint64_t refused[COLLECT_REFUSALS];        /* batches */
+    uint64_t lost[COLLECT_GAP_CAUSES];  /* events, as its gaps say */
+    uint64_t refused[COLLECT_REFUSALS]; /* batches */
     int64_t offset_ns, bound_ns;
     bool offset_known;
 };
@@ -159,12 +160,13 @@ void collect_senders_free(struct collect *collect);
 /* Metrics and status are served from now on. */
 int collect_serve_start(struct collect *collect, struct net_text *ret_why);
 /* Whether listeners, metrics and status can be where they are wanted; -errno. `running`: a collector has the store, and what is in use is taken to be its own. */
-int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count, struct net_tls *tls, bool running,
-                         struct net_text *ret_why);
+int collect_places_check(const struct collect_options *options, const struct net_address *addresses, unsigned count,
+                         struct net_tls *tls, bool running, struct net_text *ret_why);
 
 /* ---- collect_tls.c ---- */
 /* The names are freed by the caller. */
-int collect_tls_options(struct net_tls_options *ret_tls, const char ***ret_names, const struct collect_options *options);
+int collect_tls_options(struct net_tls_options *ret_tls, const char ***ret_names,
+                        const struct collect_options *options);
 int collect_tls_new(struct net_tls **ret_tls, const struct collect_options *options, struct net_text *ret_why);
 /* Addresses that options.listen names. Returns how many, or -EINVAL. */
 int collect_addresses(const struct collect_options *options, struct net_address *ret_addresses, size_t room,

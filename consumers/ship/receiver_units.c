@@ -72,8 +72,11 @@ static int hand_on(struct ship_receiver *receiver, const struct wire_header *hea
     case EVTRAIL_TAG_SOURCE:
     case EVTRAIL_TAG_SCHEMA:
     case EVTRAIL_TAG_CLOCK:
-    case EVTRAIL_TAG_ACCOUNT:
         break;
+    case EVTRAIL_TAG_ACCOUNT: /* belongs to the batch of its DATA; elsewhere it says nothing, and is not kept */
+        if (header->type == WIRE_data)
+            break;
+        return 0;
     default:
         return 0; /* of a later version, or of a file's end: not needed */
     }

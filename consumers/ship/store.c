@@ -62,6 +62,7 @@ void store_set_defaults(struct store_options *options)
     options->rotate_ns = options->rotate_ns ? options->rotate_ns : INT64_C(86400000000000);
     options->reserve_bytes = options->reserve_bytes ? options->reserve_bytes : 16 << 20;
     options->queue_bytes = options->queue_bytes ? options->queue_bytes : 64 << 20;
+    options->sources = options->sources ? options->sources : STORE_ALL_SOURCES;
     options->open_files = options->open_files ? options->open_files : 256;
     options->retry_ns = options->retry_ns ? options->retry_ns : 1000000000;
     options->idle_ns = options->idle_ns ? options->idle_ns : INT64_C(300000000000);
@@ -500,6 +501,7 @@ int store_stream_open(struct store *store, const struct store_stream_options *op
     take_over(store, record);
     if (stream->owner[0])
         atomic_store(&record->owner, hash_owner(stream->owner));
+    atomic_store(&record->group, hash_owner(stream->owner[0] ? stream->owner : stream->address));
     record->open = stream;
     record->told_strayed = atomic_load(&record->strayed);
     record->told = atomic_load(&record->durable);

@@ -49,9 +49,9 @@ enum store_event_kind {
     STORE_EVENT_garbage,  /* something in the tree is no trace file of ours: set aside, see `path` */
     STORE_EVENT_repaired, /* a file's torn end was cut: `number` bytes */
     STORE_EVENT_damaged,  /* `number` bytes in the middle of a file are no frames */
-    STORE_EVENT_crowded,  /* all processes together have more types and rings than there is memory for: `path` has many of them */
-    STORE_EVENT_deleted,  /* retention deleted `path`, of `number` bytes */
-    STORE_EVENT_gone,     /* `path`, the first of `number` files, was moved away or deleted by somebody else */
+    STORE_EVENT_crowded, /* more processes, or more types and rings of them, than there is memory for: `path` has many of them */
+    STORE_EVENT_deleted, /* retention deleted `path`, of `number` bytes */
+    STORE_EVENT_gone,    /* `path`, the first of `number` files, was moved away or deleted by somebody else */
 };
 struct store_event {
     enum store_event_kind kind;
@@ -67,32 +67,35 @@ struct store_limits {
     uint64_t files;
 };
 struct store_options {
-    const char *root;            /* is made if it does not exist */
-    uint64_t rotate_bytes;       /* a file grows no larger; 0: 64 MiB */
-    int64_t rotate_ns;           /* ... nor older; 0: a day */
-    struct store_limits keep;    /* of the whole tree */
-    struct store_limits source;  /* of one process's set */
-    uint64_t reserve_bytes;      /* the disk counts as full when less is free; 0: 16 MiB */
-    uint64_t queue_bytes;        /* received and not yet on disk, all streams; 0: 64 MiB */
-    unsigned open_files;         /* descriptors at a time; 0: 256 */
+    const char *root;           /* is made if it does not exist */
+    uint64_t rotate_bytes;      /* a file grows no larger; 0: 64 MiB */
+    int64_t rotate_ns;          /* ... nor older; 0: a day */
+    struct store_limits keep;   /* of the whole tree */
+    struct store_limits source; /* of one process's set */
+    uint64_t reserve_bytes;     /* the disk counts as full when less is free; 0: 16 MiB */
+    uint64_t queue_bytes;       /* received and not yet on disk, all streams; 0: 64 MiB */
+    unsigned open_files;        /* descriptors at a time; 0: 256 */
+    unsigned
+        sources; /* processes at a time, of all streams; of one owner or address a quarter where they get scarce; 0: 65,536 */
     int64_t idle_ns;             /* a file not appended to for so long is closed, with an index; 0: 5 minutes */
     int64_t retry_ns;            /* a disk that failed is tried again, retention looked at, after so long; 0: 1 s */
     bool no_sync;                /* acknowledge what the kernel has: a crash of the machine may lose it */
     void (*wake)(void *context); /* from the worker's thread: call store_dispatch() soon */
-    void (*event)(void *context, const struct store_event *event); /* from store_dispatch() and store_open(); may be NULL */
+    void (*event)(void *context,
+                  const struct store_event *event); /* from store_dispatch() and store_open(); may be NULL */
     void *context;
 };
 struct store_stats {
     enum store_state state;
-    int error; /* behind the state */
-    uint64_t batches, events, bytes;         /* stored since the start */
-    uint64_t duplicates;                     /* batches that came again */
-    uint64_t lost_events;                    /* told by gaps: given up by senders */
-    uint64_t syncs, sync_ns, sync_ns_max;    /* group commits */
-    uint64_t tree_bytes, tree_files;         /* what there is */
-    uint64_t deleted_files, deleted_bytes;   /* by retention */
-    uint64_t set_aside;                      /* garbage, since the start */
-    uint64_t queued_bytes;                   /* waiting for the disk */
+    int error;                             /* behind the state */
+    uint64_t batches, events, bytes;       /* stored since the start */
+    uint64_t duplicates;                   /* batches that came again */
+    uint64_t lost_events;                  /* told by gaps: given up by senders */
+    uint64_t syncs, sync_ns, sync_ns_max;  /* group commits */
+    uint64_t tree_bytes, tree_files;       /* what there is */
+    uint64_t deleted_files, deleted_bytes; /* by retention */
+    uint64_t set_aside;                    /* garbage, since the start */
+    uint64_t queued_bytes;                 /* waiting for the disk */
     unsigned open_files, streams, sources;
 };
 
@@ -144,7 +147,8 @@ void store_stream_close(struct store_stream *stream);
  * not described; -E2BIG: more sources than one stream may have. */
 int store_frame(struct store_stream *stream, const struct evtrail_frame *frame, const uint8_t *bytes);
 /* lost_after: by store_checker_batch(). ACCOUNTs that came since the last batch belong to this one. */
-int store_batch(struct store_stream *stream, uint64_t sequence, const struct ship_batch *batch, const uint64_t *lost_after);
+int store_batch(struct store_stream *stream, uint64_t sequence, const struct ship_batch *batch,
+                const uint64_t *lost_after);
 int store_gap(struct store_stream *stream, uint64_t first, const struct wire_gap *gap);
 /* This one sequence was refused: its events are missing. header NULL: nobody knows which. */
 int store_missing(struct store_stream *stream, uint64_t sequence, const struct evtrail_batch_header *header);
@@ -156,6 +160,7 @@ int store_checker_new(struct store_checker **ret_checker); /* 4 MiB */
 void store_checker_free(struct store_checker *checker);
 /* Whether the batch's checksum is right and it decodes to exactly what its header says: sizes are bounded before anything is allocated or written. NULL, and the
  * writer's counts of losses behind it in ret_lost_after (EVTRAIL_CAUSES); or what is wrong. About 4 ns per event. */
-const char *store_checker_batch(struct store_checker *checker, const struct ship_batch *batch, uint64_t *ret_lost_after);
+const char *store_checker_batch(struct store_checker *checker, const struct ship_batch *batch,
+                                uint64_t *ret_lost_after);
 
 #endif /* EVTRAIL_CONSUMERS_SHIP_STORE_H */

@@ -25,6 +25,7 @@ static void forget_numbers(struct store_record *record)
     free(record->numbers);
     record->numbers = NULL;
     record->numbers_count = 0;
+    record->crowded = false;
 }
 
 static int number(struct store_record *record, uint32_t at, struct store_source *source)
@@ -81,8 +82,10 @@ static int frame_source(struct store *store, struct store_job *job)
     if (!job->resolved) {
         int error = 0;
         job->source = store_source_get(store, job->record, &frame, &error);
-        if (!job->source)
+        if (!job->source) {
+            job->record->crowded |= error == -E2BIG;
             return error == -E2BIG ? 0 : error;
+        }
         job->resolved = true;
         job->source->references++;
     }
@@ -149,6 +152,24 @@ static int append(struct store *store, struct store_source *source, const struct
     return store_point("after-append") < 0 ? 0 : 0;
 }
 
+/* What is not stored is lost by the file, too: of the ring that the batch is of, if there is one. */
+static int leave_out(struct store *store, struct store_job *job, struct store_source *source)
+{
+    struct evtrail_append_loss loss = {.ring = job->header->chunk.ring < STORE_RINGS_MAX ? job->header->chunk.ring : 0,
+                                       .events_before = UINT64_MAX,
+                                       .events = job->header->chunk.events,
+                                       .never_shipped = true,
+                                       .why = WIRE_GAP_refused};
+    const struct evtrail_append_item item = {
+        .losses = &loss, .losses_count = 1, .mark = mark_of(job->record, job->sequence, EVTRAIL_MARK_GAP)};
+    const int r = source ? append(store, source, &item, 4096) : 0;
+    if (r < 0)
+        return r;
+    store->figures.lost_events += job->header->chunk.events;
+    store_record_reach(job->record, job->sequence);
+    return 0;
+}
+
 static int process_batch(struct store *store, struct store_job *job)
 {
     struct store_record *record = job->record;
@@ -163,11 +184,10 @@ static int process_batch(struct store *store, struct store_job *job)
         store_record_reach(record, job->sequence);
         return 0;
     }
-    if (!source || store_source_heavy(store, source)) {
-        store->figures.lost_events += job->header->chunk.events;
-        store_record_reach(record, job->sequence);
-        return 0;
-    }
+    if (!source && record->crowded)
+        return -ENODATA; /* not acknowledged: there may be a place when its sender comes again */
+    if (!source || store_source_heavy(store, source))
+        return leave_out(store, job, source);
     const struct evtrail_append_item item = {
         .header = job->header,
         .compressed = job->data,

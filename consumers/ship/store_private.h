@@ -13,7 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { STORE_COMMIT_BYTES = 1 << 20, STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512, STORE_HEAVY_BYTES = 256 << 10, STORE_ALL_SOURCES_MAX = 1 << 16 };
+enum { STORE_COMMIT_BYTES = 1 << 20, STORE_NAME_BYTES = 64, STORE_PATH_BYTES = 512, STORE_HEAVY_BYTES = 256 << 10, STORE_ALL_SOURCES = 1 << 16 };
 
 struct store_source;
 
@@ -26,15 +26,17 @@ struct store_record {
      * The caller adds to `jobs`, the worker takes away: 0 in the caller means that the worker has nothing of the record any more. */
     _Atomic uint64_t durable;
     _Atomic uint64_t owner; /* hash of a proven name; 0: none */
-    _Atomic uint64_t jobs;  /* queued, or not yet durable */
+    _Atomic uint64_t
+        group; /* hash of that, or of the address: the caller's store as it opens pairs with the worker's load as it makes a source */
+    _Atomic uint64_t jobs;    /* queued, or not yet durable */
     _Atomic unsigned strayed; /* how often it went astray: the worker counts, the caller tells */
     /* the caller's */
     struct store_stream *open;
     uint64_t told;
     unsigned told_strayed;
     /* the worker's */
-    uint64_t appended;           /* all up to it is in files, or needs not to be */
-    uint64_t *ahead;             /* sorted: beyond it, and found in files after a crash */
+    uint64_t appended; /* all up to it is in files, or needs not to be */
+    uint64_t *ahead;   /* sorted: beyond it, and found in files after a crash */
     size_t ahead_count, ahead_room;
     struct store_source **numbers; /* of its sources, as the connection says them */
     uint32_t numbers_count;
@@ -42,7 +44,8 @@ struct store_record {
     uint32_t sources_count;
     struct store_source *last; /* that was stored to */
     bool attached, changed;
-    bool astray; /* nothing more is taken until it is attached again */
+    bool astray;  /* nothing more is taken until it is attached again */
+    bool crowded; /* a source of its was not taken: there are too many */
     struct store_record *next_changed;
     /* under the mutex */
     struct store_record *next_done;
@@ -99,9 +102,9 @@ struct store_source {
     int fd;
     int64_t begun_ns, touched_ns;
     bool dirty, ended;
-    bool exists; /* the part's file */
+    bool exists;  /* the part's file */
     bool created; /* ... since the last sync */
-    bool closed; /* ... and it has its index: the next batch begins another */
+    bool closed;  /* ... and it has its index: the next batch begins another */
 };
 
 /* A file that is closed: what retention may delete. */
@@ -190,7 +193,8 @@ void store_name(char ret_name[STORE_NAME_BYTES + 1], const char *text, const cha
 /* HOST/PROGRAM/START-PID/SESSION-STREAM. */
 void store_set_name(char ret_name[STORE_PATH_BYTES], const struct evtrail_source_frame *source, const uint8_t *stream);
 /* The stream, session and part of "SESSION-STREAM.NNNNN.evt". False: no such name. */
-bool store_parse_name(const char *name, uint8_t ret_stream[WIRE_STREAM_ID_BYTES], uint64_t *ret_session, uint32_t *ret_part);
+bool store_parse_name(const char *name, uint8_t ret_stream[WIRE_STREAM_ID_BYTES], uint64_t *ret_session,
+                      uint32_t *ret_part);
 
 /* ---- store_records.c ---- */
 struct store_record *store_record_find(struct store *store, const uint8_t *id);

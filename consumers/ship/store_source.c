@@ -151,16 +151,20 @@ void store_source_weigh(struct store *store, struct store_source *source)
     source->held = now;
 }
 
+static void tell_crowded(struct store *store, const char *set, uint64_t number, const char *text)
+{
+    if (!store->crowded_told)
+        store_notice(store, STORE_EVENT_crowded, set, number, -ENOMEM, "%s", text);
+    store->crowded_told = true;
+}
+
 bool store_source_heavy(struct store *store, const struct store_source *source)
 {
     if (store->held <= 4 * store->options.queue_bytes || source->held <= STORE_HEAVY_BYTES)
         return false;
-    if (!store->crowded_told)
-        store_notice(store, STORE_EVENT_crowded, source->set, source->held, -ENOMEM,
-                     "a process with more event types and rings than there is memory for: what is new of it is left "
-                     "out and counted as "
-                     "lost; look at it, or raise --memory");
-    store->crowded_told = true;
+    tell_crowded(store, source->set, source->held,
+                 "a process with more event types and rings than there is memory for: what is new of it is left out "
+                 "and counted as lost; look at it, or raise --memory");
     return true;
 }
 
@@ -269,6 +273,21 @@ static void link_source(struct store *store, struct store_record *record, struct
     store->sources_count++;
 }
 
+/* Where places get scarce nobody has more than a quarter of them: the others' processes are taken still. */
+static bool is_crowded(const struct store *store, const struct store_record *record)
+{
+    const unsigned most = store->options.sources;
+    const uint64_t group = atomic_load(&record->group);
+    unsigned count = 0;
+    if (record->sources_count >= 2 * STORE_SOURCES_MAX || store->sources_count >= most)
+        return true;
+    if (store->sources_count < most / 2)
+        return false;
+    for (const struct store_source *source = store->sources; source; source = source->next)
+        count += atomic_load(&source->record->group) == group;
+    return count >= most / 4;
+}
+
 struct store_source *store_source_get(struct store *store, struct store_record *record,
                                       const struct evtrail_source_frame *frame, int *ret_error)
 {
@@ -279,8 +298,11 @@ struct store_source *store_source_get(struct store *store, struct store_record *
             known->ended = false;
             return known;
         }
-    const bool many = record->sources_count >= 2 * STORE_SOURCES_MAX || store->sources_count >= STORE_ALL_SOURCES_MAX;
-    *ret_error = many ? -E2BIG : -ENOMEM;
+    *ret_error = is_crowded(store, record) ? -E2BIG : -ENOMEM;
+    if (*ret_error == -E2BIG)
+        tell_crowded(store, set, store->sources_count,
+                     "more processes at once than are taken (of all senders, or of this owner or address): nothing of "
+                     "those beyond is acknowledged, senders keep it; look at who sends them");
     struct store_source *source = *ret_error == -E2BIG ? NULL : calloc(1, sizeof(*source));
     if (source)
         source->set = strdup(set);

@@ -621,6 +621,54 @@ static void collector__disk_full__windows_close_and_open_again_by_themselves(voi
     rig_close(&rig);
 }
 
+/* Frames that batches need give the window back at once: who sends only such is held where there is no room, and is no reason to have more. */
+static void collector__frames_without_end_while_the_disk_is_full__are_left_with_their_sender(void **state)
+{
+    struct rig rig;
+    (void)state;
+    rig_open(&rig);
+    rig.options.reserve = UINT64_C(1) << 62;
+    rig_start(&rig);
+    struct feed feed = feed_make(rig.directory, 1, 1, 500);
+    struct spooled spooled = spooled_of(&feed);
+    static uint8_t start[4096], message[1 << 16], payload[1 << 15];
+    size_t used = 0, sent = 0;
+    const struct evtrail_append_span super = spooled.frames[0];
+    while (used + super.bytes <= sizeof(payload)) {
+        memcpy(payload + used, feed.bytes + super.offset, super.bytes);
+        used += super.bytes;
+    }
+    const size_t head = wire_put_header(message, &(struct wire_header){.type = WIRE_frames,
+                                                                       .payload_bytes = (uint32_t)used,
+                                                                       .payload_crc = wire_crc(0, payload, used)});
+    memcpy(message + head, payload, used);
+    const int fd = client_socket(&rig, 9);
+    const size_t size = put_start(start, 5);
+    assert_int_equal(send(fd, start, size, MSG_NOSIGNAL), size);
+    for (unsigned i = 0; i < 60000 && !strstr(rig.log, "disk is full"); i++)
+        evloop_run_once(rig.loop, 1000000);
+    assert_non_null(strstr(rig.log, "disk is full"));
+    unsigned idle = 0;
+    while (sent < 7 << 20 && idle < 200) { /* less than the window */
+        const size_t at = sent % (head + used);
+        const ssize_t n = send(fd, message + at, head + used - at, MSG_DONTWAIT | MSG_NOSIGNAL);
+        sent += n > 0 ? (size_t)n : 0;
+        evloop_run_once(rig.loop, 1000000);
+        idle = n > 0 ? 0 : idle + 1;
+    }
+    char *status = collect_status_text(rig.collect, true);
+    const char *const queued = strstr(status, "\"queued_bytes\":");
+    assert_non_null(queued);
+    if (strtoull(queued + strlen("\"queued_bytes\":"), NULL, 10) > 2 << 20)
+        fail_msg("%zu bytes were taken: %s", sent, status);
+    free(status);
+    close(fd);
+    rig_stop(&rig);
+    spooled_free(&spooled);
+    free(feed.bytes);
+    rig_close(&rig);
+}
+
 static void collector__over_its_rate__waits_and_loses_nothing(void **state)
 {
     struct rig rig;
@@ -691,6 +739,7 @@ int main(void)
         cmocka_unit_test(metrics__senders_that_come_and_go__are_bounded),
         cmocka_unit_test(collector__more_senders_than_allowed__are_told_so),
         cmocka_unit_test(collector__disk_full__windows_close_and_open_again_by_themselves),
+        cmocka_unit_test(collector__frames_without_end_while_the_disk_is_full__are_left_with_their_sender),
         cmocka_unit_test(collector__over_its_rate__waits_and_loses_nothing),
         cmocka_unit_test(settings__of_a_file__are_read_and_faults_are_told_with_their_line),
     };

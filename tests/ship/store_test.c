@@ -793,6 +793,33 @@ static void store__opened_twice__the_second_is_told_why(void **state)
     assert_int_equal(store_check(&options, NULL), 0);
 }
 
+/* One that describes more processes than there are places leaves places for others; what it has beyond is not acknowledged. */
+static void store__more_processes_than_are_taken__others_have_places_and_nothing_is_acknowledged_unstored(void **state)
+{
+    struct place *const place = *state;
+    struct store *const store = open_with(place, (struct store_options){.sources = 8});
+    struct feed many = feed_make(place->directory, 6, 6, 500), few = feed_make(place->directory, 2, 4, 500);
+    struct feeder greedy, modest;
+    assert_int_equal(feeder_open(&greedy, store, &many, 1, "", "10.0.0.1"), 0);
+    assert_int_equal(feeder_open(&modest, store, &few, 2, "", "10.0.0.2"), 0);
+    feeder_put(&greedy, 1, 6);
+    store_drain(store, SECONDS(60));
+    feeder_put(&modest, 1, 4);
+    store_drain(store, SECONDS(60));
+    assert_int_equal(modest.durable, 4);
+    assert_false(modest.astray);
+    assert_true(greedy.astray);
+    assert_true(greedy.durable <= 4);
+    assert_non_null(strstr(events, "more processes at once than are taken"));
+    feeder_close(&greedy);
+    feeder_close(&modest);
+    store_close(store, 0);
+    const struct tree_sum sum = tree_sum(place->root);
+    assert_int_equal(sum.batches, 8);
+    free(many.bytes);
+    free(few.bytes);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -808,6 +835,7 @@ int main(void)
         TEST(store__another_peer__does_not_get_the_stream),
         TEST(names__of_liars__stay_below_the_root),
         TEST(store__more_processes_than_descriptors__few_files_are_open),
+        TEST(store__more_processes_than_are_taken__others_have_places_and_nothing_is_acknowledged_unstored),
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
         TEST(store__limits_below_one_file__delete_it_and_the_next_goes_on),
         TEST(store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again),
