@@ -29,6 +29,8 @@ static void add(struct sample *sample, uint64_t number)
                                         .source = &source,
                                         .type = type,
                                         .thread_name = "",
+                                        .payload = &number,
+                                        .words = 1,
                                         .duration = -1};
     assert_int_equal(sample_add(sample, &event, 0), 0);
 }
