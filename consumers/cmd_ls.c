@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC
  *
- * evtrail ls: a line for each session.
+ * evtrail ls: a line for each session, and for each ring of OCaml's runtime events.
  */
 #include "outbuf.h"
 #include "select.h"
@@ -18,7 +18,7 @@
 struct listing {
     struct output out;
     bool json;
-    unsigned count;
+    unsigned count, rings; /* sessions; rings of OCaml's runtime events */
     int64_t now_ns;
 };
 
@@ -72,10 +72,10 @@ static void print_json(struct output *out, const struct evtrail_session_info *in
     output_text(out, "}\n");
 }
 
-static const char *age(const struct listing *listing, const struct evtrail_session_info *info)
+static const char *age(const struct listing *listing, int64_t start_ns)
 {
     static char text[24];
-    const int64_t seconds = (listing->now_ns - (int64_t)info->start_realtime_ns) / 1000000000;
+    const int64_t seconds = (listing->now_ns - start_ns) / 1000000000;
     if (seconds < 120)
         snprintf(text, sizeof text, "%" PRId64 "s", seconds < 0 ? 0 : seconds);
     else if (seconds < 7200)
@@ -98,7 +98,8 @@ static void print_line(struct listing *listing, const struct evtrail_session_inf
                  policy_name(info->policy), info->rings, human_bytes((double)info->ring_bytes),
                  human_count((double)info->events));
     output_print(out, "%s%8s%s  %11s  %9u  %5s\n", lost ? output_sgr(out, "31") : "", human_count((double)lost),
-                 lost ? output_sgr(out, "0") : "", types, info->consumers, age(listing, info));
+                 lost ? output_sgr(out, "0") : "", types, info->consumers,
+                 age(listing, (int64_t)info->start_realtime_ns));
 }
 
 static int list_one(struct evtrail_session *session, const struct evtrail_session_info *info, void *context)
@@ -118,6 +119,44 @@ static int list_one(struct evtrail_session *session, const struct evtrail_sessio
     return listing->out.error ? 1 : 0;
 }
 
+/* ---- OCaml ---- */
+
+static void print_ring_json(struct output *out, const struct evtrail_ocaml_ring_info *info)
+{
+    output_print(out, "{\"pid\":%u,\"command\":", info->pid);
+    output_json_text(out, info->command);
+    output_text(out, ",\"program\":");
+    output_json_text(out, info->program);
+    output_print(out, ",\"uid\":%u,\"alive\":%s,\"ocaml\":", info->uid, bool_name(info->alive));
+    output_json_text(out, info->version);
+    output_print(out,
+                 ",\"domains\":%u,\"domains_most\":%u,\"ring_bytes\":%" PRIu64 ",\"written_bytes\":%" PRIu64
+                 ",\"changed_ns\":%" PRId64 ",\"path\":",
+                 info->domains, info->domains_most, info->ring_bytes, info->written_bytes, info->changed_realtime_ns);
+    output_json_text(out, info->path);
+    output_text(out, "}\n");
+}
+
+static int list_ring(const struct evtrail_ocaml_ring_info *info, void *context)
+{
+    struct listing *const listing = context;
+    struct output *const out = &listing->out;
+    if (listing->json) {
+        print_ring_json(out, info);
+        return out->error ? 1 : 0;
+    }
+    if (listing->rings++ == 0)
+        output_print(out, "%s%s%8s  %-15s  %-7s  %-9s  %7s  %9s  %9s  %s%s\n", listing->count ? "\n" : "",
+                     output_sgr(out, "1"), "PID", "COMMAND", "STATE", "OCAML", "DOMAINS", "RING", "WRITTEN", "PATH",
+                     output_sgr(out, "0"));
+    output_print(out, "%8u  %-15.15s  %s%-7s%s  ", info->pid, info->command[0] ? shown(info->command) : "-",
+                 output_sgr(out, info->alive ? "32" : "2"), info->alive ? "alive" : "dead", output_sgr(out, "0"));
+    output_print(out, "%-9.20s  %7u  ", info->version[0] ? shown(info->version) : "-", info->domains);
+    output_print(out, "%9s  ", human_bytes((double)info->ring_bytes));
+    output_print(out, "%9s  %s\n", human_bytes((double)info->written_bytes), shown(info->path));
+    return out->error ? 1 : 0;
+}
+
 int run_ls(const struct args *args)
 {
     struct listing listing = {.json = args->set[OPT_json]};
@@ -131,7 +170,9 @@ int run_ls(const struct args *args)
     signals_install(false);
     listing.out.color = color_wanted(args, listing.out.terminal);
     int code = select_all(args, args->text[OPT_directory], list_one, &listing);
-    if (listing.count == 0 && listing.out.terminal && code == 0)
+    if (code == 0 && evtrail_ocaml_rings(args->text[OPT_directory], list_ring, &listing) == -ENOMEM)
+        code = fail(CODE_system, NULL, "out of memory");
+    if (listing.count == 0 && listing.rings == 0 && listing.out.terminal && code == 0)
         warn(NULL, "no process is traced; start one that is linked with libevtrail, or any by evtrail record --with "
                    "libc -- PROGRAM");
     const int r = output_fini(&listing.out);

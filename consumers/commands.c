@@ -149,7 +149,10 @@ const struct subcommand subcommands[] = {
      .summary = "list traced processes",
      .text = "One line for each session: process, state, policy, rings, events, losses, event types that are on, and "
              "consumers. "
-             "A dead process's session stays until it has been recorded or pruned.",
+             "A dead process's session stays until it has been recorded or pruned. "
+             "Below them, one line for each ring of OCaml 5's runtime events: of the processes that have one mapped, "
+             "wherever "
+             "its file is, and those that dead processes left. --directory lists what is there alone.",
      .run = run_ls,
      .options = ls_options,
      .examples = ls_examples},

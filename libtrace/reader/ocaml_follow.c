@@ -188,8 +188,7 @@ static bool is_gone(uint32_t pid)
     return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
-/* Until the runtime has made one for it, a child has its parent's ring mapped. */
-static bool is_own(uint32_t pid, const char *path)
+bool evtrail_ocaml_is_own(uint32_t pid, const char *path)
 {
     return !evtrail_ocaml_is_name(path) || strtoul(strrchr(path, '/') + 1, NULL, 10) == status_of(pid, "NSpid:");
 }
@@ -204,7 +203,7 @@ static bool try_child(struct evtrail_reader *reader, uint32_t pid, int fd)
             settle(reader->follow, pid);
         return true;
     }
-    if (evtrail_ocaml_find(pid, path, sizeof(path)) < 0 || !is_own(pid, path))
+    if (evtrail_ocaml_find(pid, path, sizeof(path)) < 0 || !evtrail_ocaml_is_own(pid, path))
         return false;
     const int result = evtrail_ocaml_input_add(reader, path, pid, &fault);
     if (result == -EAGAIN || result == -ENOENT)

@@ -5,6 +5,7 @@
 #ifndef EVTRAIL_READER_OCAML_INPUT_H
 #define EVTRAIL_READER_OCAML_INPUT_H
 
+#include "reader/ocaml_map.h"
 #include "reader/reader_private.h"
 
 #include <sys/stat.h>
@@ -29,6 +30,8 @@ bool evtrail_ocaml_is_path(const char *path);
 int evtrail_ocaml_find(uint32_t pid, char *path, size_t bytes);
 /* Whether the process has the file at `path` mapped, whose status that is. */
 bool evtrail_ocaml_maps(uint32_t pid, const char *path, const struct stat *status);
+/* Whether a ring that the process has mapped is its own: until the runtime has made one for it, a child has its parent's. */
+bool evtrail_ocaml_is_own(uint32_t pid, const char *path);
 /* An executable that could write such a ring: *version is set if it tells. */
 bool evtrail_ocaml_is_program(const char *path, char *version, size_t bytes);
 

@@ -18,7 +18,7 @@ for i in $(seq 200); do
     "$EVTRAIL_COMMAND" ls --json 2>/dev/null | grep -q "\"types\":5" && break
     sleep 0.02
 done
-run 0 ls
+run 0 ls --directory "$EVTRAIL_DIR"
 sane
 equal "$(wc -l <out)" 2 'a line of its own'
 run 0 ls --json

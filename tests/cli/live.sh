@@ -28,7 +28,7 @@ run 0 ls
 start -l -u 500
 run 0 ls
 has "$pid .*emitter .*alive"
-run 0 ls --json
+run 0 ls --json --directory "$EVTRAIL_DIR"
 json_lines
 equal "$(value pid <out)" "$pid"
 

@@ -35,7 +35,16 @@ run 0 cat --limit 20 -p "$pid" -q 'test.*'
 grep -q 'test.unit' out || fail "no event by pid"
 run 0 record --snapshot -p emitter -o one.evt
 equal "$(count 'test.unit' one.evt)" 5 "by name"
+run 0 ls
+grep -Eq "^ +$pid  emitter +alive  +5\\.[0-9.]+ .* $work/rings/$pid\\.events$" out || fail "ls: $(cat out)"
+run 0 ls --json --directory "$work/rings"
+grep -Eq "\"pid\":$pid,\"command\":\"emitter\".*\"alive\":true,\"ocaml\":\"5\..*\"domains\":1,.*\"ring_bytes\":524288," out || fail "ls: $(cat out)"
+equal "$(wc -l <out)" 1 "rings in the directory"
 cp --sparse=always "rings/$pid.events" kept.events
+cp --sparse=always "rings/$pid.events" rings/4194999.events # no process has that number
+run 0 ls --json --directory "$work/rings"
+grep -q '"pid":4194999,"command":"",.*"alive":false,"ocaml":""' out || fail "ls: $(cat out)"
+rm rings/4194999.events
 rm "rings/$pid.events"
 if [ "$(id -u)" = 0 ]; then
     run 0 record --snapshot -p "$pid" -o deleted.evt

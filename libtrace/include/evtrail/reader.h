@@ -327,6 +327,22 @@ int evtrail_sessions(const char *directory, int (*visit)(const char *path, void 
  * NULL. */
 int evtrail_sessions_named(const char *directory, const char *pid_or_name,
                            int (*visit)(const char *path, void *context), void *context, char **ret_error);
+/* A ring of OCaml's runtime events, of a living process or left by one that has ended. */
+struct evtrail_ocaml_ring_info {
+    uint32_t pid, uid;
+    bool alive;
+    uint32_t domains, domains_most; /* that have written something; that there is room for */
+    uint64_t ring_bytes;            /* of each domain's ring */
+    uint64_t written_bytes;         /* by all domains so far */
+    int64_t changed_realtime_ns;    /* of the file; a living process's changes need not show */
+    char version[48];               /* as the executable has it; "": not known, as the next two of an ended process */
+    char command[65], program[513], path[640];
+};
+/* Calls `visit` for each: those that processes have mapped, wherever they are, and what ended ones left in the directory of sessions, in
+ * $OCAML_RUNTIME_EVENTS_DIR, and beside the former. directory: only those there; NULL: all. Attaches to nothing, but reads the mappings of all processes that we
+ * may look at. Stops when `visit` returns nonzero and returns that. -ENOMEM. */
+int evtrail_ocaml_rings(const char *directory,
+                        int (*visit)(const struct evtrail_ocaml_ring_info *info, void *context), void *context);
 int evtrail_session_open(struct evtrail_session **ret_session, const char *path, char **ret_error);
 void evtrail_session_close(struct evtrail_session *session);
 int evtrail_session_info(struct evtrail_session *session, struct evtrail_session_info *ret_info);
