@@ -97,7 +97,8 @@ static void collector__syncs_take_for_ever__acknowledgements_wait_and_nothing_el
     assert_true(stats.queued_bytes <= MEMORY + SENDERS * (uint64_t)MEMORY); /* one message each beyond it */
     assert_int_equal(stats.batches, 0);
     assert_int_equal(clients[0].acked + clients[1].acked, 0);
-    for (struct collect_peer *peer = rig.collect->peers; peer; peer = peer->next) { /* who is not read is not silent, and hears of us */
+    for (struct collect_peer *peer = rig.collect->peers; peer;
+         peer = peer->next) { /* who is not read is not silent, and hears of us */
         const struct ship_time later = {client_now().monotonic_ns + SECONDS(600), client_now().realtime_ns};
         const uint64_t pings = net_sent(peer);
         if (peer->held)
