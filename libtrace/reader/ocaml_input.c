@@ -194,7 +194,7 @@ static void note_child(struct ocaml_input *in, uint64_t pid)
 }
 
 /* Translates what was copied, until there is enough. How many words were taken; the rest is lost if something is wrong with it. */
-static size_t translate(struct ocaml_input *in, struct ring *ring, const struct evtrail_ocaml_copy *copy,
+static size_t translate(struct ocaml_input *in, struct ring *ring, struct evtrail_ocaml_copy *copy,
                         struct evtrail_ocaml_step *step, size_t from, size_t most)
 {
     const uint64_t now = in->input.live ? evtrail_monotonic_now() : 0;
@@ -205,7 +205,13 @@ static size_t translate(struct ocaml_input *in, struct ring *ring, const struct 
         const uint32_t length = evtrail_ocaml_item_take(copy->words + at, copy->count - at, &item, &why);
         if (length && !item.padding)
             why = stamp_fault(in, ring, item.time, now);
+        if (!length && !why && copy->cut)
+            break;
         if (!length || why) {
+            if (copy->cut) { /* where items begin behind it only the tail tells */
+                copy->behind = copy->tail - (copy->at + copy->count);
+                copy->next = copy->tail;
+            }
             tell_fault(in, ring, copy->at + at, why ? why : "an item longer than what there is");
             ring->lost_words += copy->count - at;
             return copy->count;
@@ -257,7 +263,7 @@ static ptrdiff_t next_copy(struct ocaml_input *in, const struct ring *ring, stru
                            uint64_t *ret_before)
 {
     struct evtrail_ocaml_ring *const at = &in->feed.queues[ring->index].ring;
-    *copy = (struct evtrail_ocaml_copy){.words = in->copied};
+    *copy = (struct evtrail_ocaml_copy){.words = in->copied, .any = !in->feed.pump};
     *ret_before = at->at;
     if (!in->feed.pump)
         return evtrail_ocaml_ring_copy(at, &in->map, copy) ? 0 : -1;
@@ -719,7 +725,7 @@ static void look_at_items(struct ocaml_input *in, uint64_t *ret_first, uint64_t 
     *ret_first = *ret_last = 0;
     for (uint32_t i = 0; i < in->map.domains; i++) {
         struct evtrail_ocaml_ring ring = {.index = i};
-        struct evtrail_ocaml_copy copy = {.words = in->copied};
+        struct evtrail_ocaml_copy copy = {.words = in->copied, .any = true};
         for (int turns = 0; turns < 4096 && evtrail_ocaml_ring_copy(&ring, &in->map, &copy) && copy.count; turns++) {
             struct evtrail_ocaml_item item;
             const char *why;

@@ -89,14 +89,16 @@ static bool is_ready(const struct evtrail_ocaml_map *map, const uint64_t *h)
 /* Relaxed loads of words that may change meanwhile; or those of a file. */
 static void load_words(const struct evtrail_ocaml_map *map, uint64_t offset, uint64_t *to, size_t count)
 {
-    const uint64_t *const at = (const uint64_t *)(const void *)(map->base + offset);
-    for (size_t i = 0; map->base && i < count; i++)
-        to[i] = __atomic_load_n(at + i, __ATOMIC_RELAXED);
     size_t got = 0;
-    for (ssize_t n = 1; !map->base && got < count * sizeof(*to) && n > 0; got += n > 0 ? (size_t)n : 0)
+    if (map->base) {
+        const uint64_t *const at = (const uint64_t *)(const void *)(map->base + offset);
+        for (size_t i = 0; i < count; i++)
+            to[i] = __atomic_load_n(at + i, __ATOMIC_RELAXED);
+        return;
+    }
+    for (ssize_t n = 1; got < count * sizeof(*to) && n > 0; got += n > 0 ? (size_t)n : 0)
         n = pread(map->fd, (uint8_t *)to + got, count * sizeof(*to) - got, (off_t)(offset + got));
-    if (!map->base)
-        memset((uint8_t *)to + got, 0, count * sizeof(*to) - got);
+    memset((uint8_t *)to + got, 0, count * sizeof(*to) - got);
 }
 
 static void load_header(const struct evtrail_ocaml_map *map, uint64_t h[HEADER_WORDS])
@@ -169,9 +171,21 @@ void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map)
     evtrail_ocaml_map_living(map);
 }
 
+/* Whether the file takes less room than its rings say that they have used. */
+static bool has_holes(const struct evtrail_ocaml_map *map)
+{
+    uint64_t used = 0;
+    for (uint32_t i = 0; i < map->domains; i++) {
+        uint64_t head, tail;
+        evtrail_ocaml_map_cursors(map, i, &head, &tail);
+        used += (tail < map->elements ? tail : map->elements) * sizeof(uint64_t);
+    }
+    return used > (uint64_t)map->status.st_blocks * 512;
+}
+
 void evtrail_ocaml_map_left(struct evtrail_ocaml_map *map)
 {
-    if (map->fd >= 0 && map->fd < FILES_MAX)
+    if (map->fd >= 0 && map->fd < FILES_MAX && has_holes(map))
         unmap(map);
     else
         evtrail_ocaml_map_living(map);
@@ -329,7 +343,7 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     uint64_t head, tail;
     copy->count = 0;
     copy->lost = copy->behind = 0;
-    copy->impossible = copy->anew = false;
+    copy->impossible = copy->anew = copy->cut = false;
     evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
     if (!ring->begun && tail == 0)
         return false;
@@ -364,7 +378,9 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     if (good > from && copy->count)
         memmove(copy->words, copy->words + (good - from), copy->count * sizeof(uint64_t));
     copy->next = copy->at + copy->count;
-    if (from + count < tail && copy->count)
+    copy->tail = tail;
+    copy->cut = copy->any && from + count < tail;
+    if (!copy->any && from + count < tail && copy->count)
         keep_whole(copy, tail);
     return copy->lost || copy->count;
 }

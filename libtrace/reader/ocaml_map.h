@@ -40,7 +40,7 @@ bool evtrail_ocaml_is_header(const void *bytes, size_t size);
 /* -EAGAIN: it is just being made; -EBADMSG: it is none, or damaged; -ENOENT, -EACCES, -ENOMEM, -EMFILE. */
 int evtrail_ocaml_map_open(struct evtrail_ocaml_map *map, const char *path, struct evtrail_fault *fault);
 void evtrail_ocaml_map_close(struct evtrail_ocaml_map *map);
-/* No process writes it: it is read from here on, and not mapped, which on tmpfs gives memory to each hole that is looked at. */
+/* No process writes it: where it has holes it is read from here on, and not mapped, which on tmpfs gives memory to each hole that is looked at. */
 void evtrail_ocaml_map_left(struct evtrail_ocaml_map *map);
 /* A process writes it: what is mapped is enough. */
 void evtrail_ocaml_map_living(struct evtrail_ocaml_map *map);
@@ -68,11 +68,14 @@ struct evtrail_ocaml_ring {
 struct evtrail_ocaml_copy {
     uint64_t *words; /* room for `room` */
     size_t room;     /* 0: EVTRAIL_OCAML_COPY_WORDS; else at least one more than EVTRAIL_OCAML_ITEM_WORDS_MAX */
+    bool any;        /* asked for: the last item may be cut, as `cut` says then; to find its beginning costs a walk */
+    bool cut;
     size_t count;    /* whole items; what is behind one that can be none is left out */
     uint64_t at;     /* position of words[0] */
     uint64_t lost;   /* words overwritten before it, since the last call */
     uint64_t next;   /* where to go on when all of it was taken */
     uint64_t behind; /* words before `next` that nobody can find an item in */
+    uint64_t tail;   /* where an item begins in any case */
     bool anew;       /* another program has taken over the ring: `lost` is what is known to be left of the one before, the next call begins its own */
     bool impossible; /* the cursors contradict each other: the ring begins anew behind what is there */
 };

@@ -839,10 +839,10 @@ static void head_moves__during_a_copy_of_part_of_a_ring__whole_items(void **stat
     static uint64_t words[EVTRAIL_OCAML_COPY_WORDS];
     const uint64_t laps[] = {0, 300, 30000, 131072, 200000, 400000};
     (void)state;
-    for (size_t i = 0; i < sizeof(laps) / sizeof(laps[0]); i++) {
+    for (size_t i = 0; i < 2 * sizeof(laps) / sizeof(laps[0]); i++) {
         struct ocaml_builder b;
         struct evtrail_ocaml_ring ring = {.at = 0};
-        struct evtrail_ocaml_copy copy = {.words = words};
+        struct evtrail_ocaml_copy copy = {.words = words, .any = i % 2};
         ocaml_builder_init(&b, 17);
         for (int64_t n = 0; n < 60000; n++)
             ocaml_int(&b, 0, 0, n);
@@ -854,7 +854,7 @@ static void head_moves__during_a_copy_of_part_of_a_ring__whole_items(void **stat
                                               .data = 64 + OCAML_DOMAINS * OCAML_HEADER_BYTES,
                                               .header_stride = OCAML_HEADER_BYTES,
                                               .names = b.names};
-        stop_reading(&b, laps[i]);
+        stop_reading(&b, laps[i / 2]);
         uint64_t next = 0, read = 0, turns = 0;
         for (; evtrail_ocaml_ring_copy(&ring, &map, &copy); turns++) {
             struct evtrail_ocaml_item item;
@@ -862,14 +862,17 @@ static void head_moves__during_a_copy_of_part_of_a_ring__whole_items(void **stat
             size_t at = 0;
             for (uint32_t length; at < copy.count; at += length) {
                 length = evtrail_ocaml_item_take(words + at, copy.count - at, &item, &why);
+                if (!length && !why && copy.cut)
+                    break;
                 assert_true(item.padding || length == 3);
             }
-            assert_int_equal(at, copy.count);
+            assert_true(copy.cut || at == copy.count);
             assert_false(copy.impossible);
             assert_int_equal(copy.behind, 0);
             assert_int_equal(copy.at, next + copy.lost);
-            read += copy.count;
-            ring.at = next = copy.next;
+            assert_true(copy.cut || copy.next == copy.at + at);
+            read += at;
+            ring.at = next = copy.at + at;
         }
         assert_true(turns > 1);
         assert_int_equal(next, b.words[0]);
