@@ -76,6 +76,7 @@ struct evtrail_ocaml_lane { /* one domain's ring */
     struct evtrail_ocaml_open open[EVTRAIL_OCAML_OPEN_MAX];
     struct evtrail_ocaml_open loose[EVTRAIL_OCAML_LOOSE_MAX]; /* in the order of their begins */
     uint64_t fiber, last_fiber; /* that runs; that ran last. 0: none, or not known */
+    bool unsure;                /* which fiber runs, or whether any: since a gap, until one is seen to begin or end */
     uint64_t spawner;
     struct evtrail_eio_entity own; /* the domain itself, and what is outside fibers */
 };

@@ -130,6 +130,20 @@ static uint64_t domain_id(const struct evtrail_ocaml_step *step)
     return ROOT_ID + 1 + step->lane->index;
 }
 
+/* It is known again what runs. What was begun since the gap was of nobody that is known. */
+static void sure(struct evtrail_ocaml_lane *lane)
+{
+    if (lane->unsure)
+        lane->own.cc = lane->own.depth = 0;
+    lane->unsure = false;
+}
+
+/* The parent of what is made now; 0: not known. */
+static uint64_t maker(const struct evtrail_ocaml_step *step, const struct evtrail_eio_entity *frame)
+{
+    return step->lane->unsure && frame == &step->lane->own ? 0 : frame->id;
+}
+
 /* What runs: a fiber, or the domain outside of any. */
 static struct evtrail_eio_entity *frame_of(struct evtrail_ocaml_step *step)
 {
@@ -214,6 +228,7 @@ int evtrail_eio_domain(struct evtrail_ocaml_step *step, unsigned state)
     if (state == EVTRAIL_DOMAIN_GONE) {
         lane->own.class = lane->own.state = 0;
         lane->fiber = lane->last_fiber = lane->spawner = 0;
+        lane->unsure = false;
         return put_words(step, class_type(step, GONE, EVTRAIL_EIO_DOMAIN), lane->own.id, 0, 1);
     }
     if (!is_new && lane->own.state == state && lane->own.parent == lane->spawner)
@@ -241,6 +256,7 @@ int evtrail_eio_suspend_domain(struct evtrail_ocaml_step *step, const struct evt
     const bool begins = item->type == EVTRAIL_OCAML_SPAN_BEGIN;
     const uint16_t begin = fixed_type(step, IDLE_BEGIN), end = fixed_type(step, IDLE_END);
     const int result = begins ? evtrail_ocaml_span_begin(step, begin, end) : evtrail_ocaml_span_end(step, end);
+    sure(step->lane);
     if (begins)
         step->lane->last_fiber = 0;
     return result == 0 ? evtrail_eio_domain(step, begins ? EVTRAIL_DOMAIN_IDLE : EVTRAIL_DOMAIN_RUNNING) : result;
@@ -302,6 +318,7 @@ int evtrail_eio_fiber(struct evtrail_ocaml_step *step, const struct evtrail_ocam
         return -ENOMEM;
     evtrail_eio_use(step, refresh(step, fiber));
     lane->fiber = lane->last_fiber = id;
+    sure(lane);
     result = end_wait(step, fiber);
     return result == 0 ? set_state(step, fiber, EVTRAIL_EIO_FIBER_RUNNING) : result;
 }
@@ -348,6 +365,7 @@ int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtr
     if (before < 0)
         return before;
     lane->fiber = 0;
+    sure(lane);
     if (!fiber) {
         const uint16_t type = fixed_type(step, SUSPEND);
         uint64_t *const at = type ? evtrail_ocaml_put(step, type, evtrail_ocaml_text_words(op ? bytes : 0)) : NULL;
@@ -384,6 +402,7 @@ int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail
         step->lane->fiber = 0;
     if (step->lane->last_fiber == id)
         step->lane->last_fiber = 0;
+    sure(step->lane);
     if (fiber) {
         result = end_wait(step, fiber);
         *fiber = fiber->promise ? (struct evtrail_eio_entity){.id = id, .class = EVTRAIL_EIO_FIBER, .age = fiber->age}
@@ -404,11 +423,13 @@ int evtrail_eio_create_cc(struct evtrail_ocaml_step *step, const struct evtrail_
     if (!take_id(item, &id, &rest, &bytes) || bytes < 1)
         return EVTRAIL_OCAML_OTHERWISE;
     const int before = rest[0] == KIND_ROOT ? 0 : went_on(step);
+    if (rest[0] == KIND_ROOT)
+        sure(step->lane); /* a loop begins, in no fiber */
     struct evtrail_eio_entity *const cc = before == 0 ? evtrail_eio_make(step, id, EVTRAIL_EIO_CC) : NULL;
     if (!cc)
         return -ENOMEM;
     struct evtrail_eio_entity *const frame = frame_of(step); /* after evtrail_eio_make(): it may have had the place */
-    cc->parent = frame->id;
+    cc->parent = maker(step, frame);
     cc->cc = frame->cc;
     cc->waits = rest[0];
     cc->state = EVTRAIL_EIO_CC_OPEN;
@@ -502,7 +523,7 @@ int evtrail_eio_create_obj(struct evtrail_ocaml_step *step, const struct evtrail
     if (!object)
         return -ENOMEM;
     const struct evtrail_eio_entity *const fiber = evtrail_eio_find(step, user_of(step));
-    object->parent = fiber ? fiber->id : frame_of(step)->id;
+    object->parent = fiber ? fiber->id : maker(step, frame_of(step));
     const unsigned after = state_after(object->class, used);
     const int result = set_state(step, object, 1);
     return result == 0 && after ? set_state(step, object, after) : result;
@@ -632,6 +653,7 @@ int evtrail_eio_gap(struct evtrail_ocaml_step *step)
     unsigned told = 0;
     int result = 0;
     step->lane->fiber = step->lane->last_fiber = 0;
+    step->lane->unsure = true;
     if (step->lane->own.class == EVTRAIL_EIO_DOMAIN)
         result = set_state(step, &step->lane->own, EVTRAIL_DOMAIN_UNKNOWN);
     return result == 0 ? evtrail_eio_each(step, forget, &told) : result;

@@ -66,6 +66,17 @@ for backend in posix linux; do
     run gc fibers.evt
 done
 
+# Where events are lost, what is told of parents is still true: the same program has the same ids.
+parents() {
+    "$evtrail" cat "$1" | sed -nE 's/.*@ eio\.[a-z]+ [a-z]+=([0-9]+) parent=([0-9]+) .*/\1 \2/p' | sort -u
+}
+export EIO_BACKEND=posix
+OCAMLRUNPARAM=e=18 run record --force -o whole.evt -- "$programs/fibers" 15
+OCAMLRUNPARAM=e=8 run record --force -o parts.evt -- "$programs/fibers" 15
+parents whole.evt >whole
+wrong=$(parents parts.evt | grep -v ' 0$' | grep -vxFf whole || true)
+[ -z "$wrong" ] || fail "parents that are none: $(head -n 3 <<<"$wrong")"
+
 backend=Lwt
 run record --force -o promises.evt -- "$programs/promises"
 run cat promises.evt

@@ -378,6 +378,36 @@ static void c_events__names_that_lie__read_to_an_end(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* Whose a context is that somebody makes before it is seen who runs. */
+static void gap__context_is_made__of_nobody_until_a_fiber_is_seen(void **state)
+{
+    struct ocaml_builder b;
+    struct evtrail_event *event;
+    struct evtrail_value value;
+    uint64_t parents[3] = {9, 9, 9};
+    unsigned count = 0;
+    (void)state;
+    ocaml_builder_init(&b, 6);
+    ocaml_name(&b, 0, "test.int");
+    ocaml_name(&b, 1, "eio.create_cc");
+    ocaml_name(&b, 2, "eio.fiber");
+    for (int i = 0; i < 50; i++)
+        ocaml_int(&b, 0, 0, i);
+    ocaml_custom_id(&b, 0, 1, 7, "\x03", 1);
+    ocaml_int(&b, 0, 2, 1);
+    ocaml_custom_id(&b, 0, 1, 8, "\x03", 1);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    while (!evtrail_reader_done(reader))
+        if (evtrail_reader_next(reader, &event) > 0 && event->what == EVTRAIL_EVENT &&
+            strcmp(event->type->name, "eio.cc") == 0 && evtrail_event_value(event, 1, &value) == 0 && count < 3)
+            parents[count++] = value.u;
+    evtrail_reader_free(reader);
+    assert_int_equal(count, 2);
+    assert_int_equal(parents[0], 0);
+    assert_int_equal(parents[1], 1);
+    ocaml_builder_fini(&b);
+}
+
 static uint64_t spans_without_begin(struct ocaml_builder *b)
 {
     struct evtrail_reader *const reader = open_reader(b->path, NULL);
@@ -1093,6 +1123,7 @@ int main(void)
         cmocka_unit_test(c_events__fields_named_in_the_table__decoded),
         cmocka_unit_test(c_events__names_that_lie__read_to_an_end),
         cmocka_unit_test(spans__of_runtime_and_program_overlap__each_ends_itself),
+        cmocka_unit_test(gap__context_is_made__of_nobody_until_a_fiber_is_seen),
         cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
         cmocka_unit_test(eio__more_objects_than_there_is_room__fibers_are_kept),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
