@@ -60,6 +60,7 @@ struct evtrail_eio_entity {
     uint32_t changed_by; /* object: which lane set its state, and when: each has items that others' are between */
     uint64_t changed;
     uint16_t spans[EVTRAIL_OCAML_FIBER_SPANS_MAX]; /* types of their ends */
+    bool forgotten; /* lost from sight in a gap, which is not told yet */
 };
 struct evtrail_eio;
 struct evtrail_ocaml_forwarded;
@@ -79,6 +80,7 @@ struct evtrail_ocaml_lane { /* one domain's ring */
     bool unsure;                /* which fiber runs, or whether any: since a gap, until one is seen to begin or end */
     uint64_t spawner;
     struct evtrail_eio_entity own; /* the domain itself, and what is outside fibers */
+    bool untold; /* entities are forgotten: evtrail_eio_forget() before anything else */
 };
 
 struct evtrail_ocaml_decoder {
@@ -193,8 +195,10 @@ EVTRAIL_EIO_DECODERS(X)
 /* The domain of the lane: came, works, waits, or has gone. */
 int evtrail_eio_domain(struct evtrail_ocaml_step *step, unsigned state);
 enum { EVTRAIL_DOMAIN_UNKNOWN = 0, EVTRAIL_DOMAIN_RUNNING = 1, EVTRAIL_DOMAIN_IDLE = 2, EVTRAIL_DOMAIN_GONE = 3 };
-/* After a gap: what was known of the ring's fibers is not any more. */
+/* After a gap: what was known of the ring's fibers is not any more. What has no room in a chunk is told by evtrail_eio_forget(), which is to be
+ * called for as long as lane->untold says so. */
 int evtrail_eio_gap(struct evtrail_ocaml_step *step);
+int evtrail_eio_forget(struct evtrail_ocaml_step *step);
 
 /* ocaml_entities.c */
 void evtrail_eio_free(struct evtrail_eio *eio);

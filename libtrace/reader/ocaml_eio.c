@@ -186,6 +186,7 @@ static bool is_told(const struct evtrail_ocaml_step *step, const struct evtrail_
 
 static int set_state(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, unsigned state)
 {
+    entity->forgotten = false;
     if (is_told(step, entity, state))
         return 0;
     entity->state = (uint8_t)state;
@@ -377,6 +378,7 @@ int evtrail_eio_suspend_fiber(struct evtrail_ocaml_step *step, const struct evtr
     const char *const name = op && bytes ? (const char *)op : "yield"; /* the only one without a name */
     int result = begin_span(step, fiber, "eio.suspend.", name, op && bytes ? bytes : 5, SUSPEND_SPAN, &fiber->waits);
     fiber->state = EVTRAIL_EIO_FIBER_PARKED;
+    fiber->forgotten = false;
     return result == 0 ? put_state(step, fiber, op, bytes, 0) : result;
 }
 
@@ -639,22 +641,40 @@ static bool may_have_changed(const struct evtrail_ocaml_step *step, const struct
 
 static int forget(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, void *told)
 {
-    int result = 0;
-    if (!may_have_changed(step, entity))
+    (void)told;
+    entity->forgotten = may_have_changed(step, entity) || entity->forgotten;
+    return 0;
+}
+
+static int tell(struct evtrail_ocaml_step *step, struct evtrail_eio_entity *entity, void *told)
+{
+    if (!entity->forgotten)
         return 0;
-    if ((*(unsigned *)told)++ < UNKNOWN_TOLD_MAX)
-        result = set_state(step, entity, 0);
+    if (++*(unsigned *)told > UNKNOWN_TOLD_MAX) {
+        step->lane->untold = true;
+        return 0;
+    }
+    const int result = set_state(step, entity, 0);
     entity->state = 0;
     return result;
 }
 
-int evtrail_eio_gap(struct evtrail_ocaml_step *step)
+/* So many at a time as have room in a chunk. */
+int evtrail_eio_forget(struct evtrail_ocaml_step *step)
 {
     unsigned told = 0;
+    step->lane->untold = false;
+    return evtrail_eio_each(step, tell, &told);
+}
+
+int evtrail_eio_gap(struct evtrail_ocaml_step *step)
+{
     int result = 0;
     step->lane->fiber = step->lane->last_fiber = 0;
     step->lane->unsure = true;
     if (step->lane->own.class == EVTRAIL_EIO_DOMAIN)
         result = set_state(step, &step->lane->own, EVTRAIL_DOMAIN_UNKNOWN);
-    return result == 0 ? evtrail_eio_each(step, forget, &told) : result;
+    if (result == 0)
+        result = evtrail_eio_each(step, forget, NULL);
+    return result == 0 ? evtrail_eio_forget(step) : result;
 }

@@ -137,7 +137,7 @@ static struct ring *ring_of(struct ocaml_input *in, uint32_t index)
 static bool has_more(struct ocaml_input *in, uint32_t index)
 {
     const struct ring *const ring = in->rings[index];
-    return (ring && ring->lost_words) || evtrail_ocaml_feed_has(&in->feed, index);
+    return (ring && (ring->lost_words || ring->lane.untold)) || evtrail_ocaml_feed_has(&in->feed, index);
 }
 
 /* About so many events were in words that nobody saw: by the mean length of the items before and behind them. In each round whole items fit into
@@ -326,10 +326,39 @@ static void begin_program(struct ocaml_input *in, struct ring *ring, bool seen_b
     evtrail_ocaml_decoder_release(&in->decoder, in->decoder.release);
 }
 
+static void finish(const struct ocaml_input *in, struct ring *ring, const struct evtrail_ocaml_step *step,
+                   struct evtrail_chunk *chunk)
+{
+    describe(in, ring, chunk);
+    ring->chunks++;
+    ring->events_before += step->events;
+    chunk->events = step->events;
+    chunk->last_ticks = ring->last_ns;
+    chunk->words = step->out->at;
+    chunk->words_count = step->out->count;
+}
+
+/* Of a gap that left more entities unknown than one chunk tells. */
+static int tell_rest(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
+                     struct evtrail_chunk *chunk)
+{
+    uint64_t reference = ring->last_ns;
+    struct evtrail_ocaml_step step = {
+        .decoder = &in->decoder, .lane = &ring->lane, .out = words, .ticks = reference, .reference = &reference};
+    *chunk = (struct evtrail_chunk){.first_ticks = reference};
+    chunk->state.reference_ticks = reference;
+    words->count = 0;
+    evtrail_eio_forget(&step);
+    finish(in, ring, &step, chunk);
+    return step.events ? 1 : -EAGAIN;
+}
+
 /* One chunk of a ring into `words`. 1; 0: there is nothing; -EAGAIN: there may be more. */
 static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
 {
+    if (ring->lane.untold)
+        return tell_rest(in, ring, words, chunk);
     struct evtrail_ocaml_copy copy;
     uint64_t before;
     const ptrdiff_t begin = next_copy(in, ring, &copy, &before);
@@ -364,18 +393,12 @@ static int read_some(struct ocaml_input *in, struct ring *ring, struct evtrail_w
     /* A ring that went round while nobody looked shows it by its names alone. */
     if (copy.anew || (copy.lost && evtrail_ocaml_decoder_renamed(&in->decoder)))
         begin_program(in, ring, copy.anew);
-    const size_t taken = translate(in, ring, &copy, &step, from, OUT_WORDS_MAX);
+    const size_t taken = ring->lane.untold ? from : translate(in, ring, &copy, &step, from, OUT_WORDS_MAX);
     if (begin >= 0)
         took(in, ring, &copy, taken);
     if (!step.events && !lost)
         return copy.anew || ring->lost_words ? -EAGAIN : 0;
-    describe(in, ring, chunk);
-    ring->chunks++;
-    ring->events_before += step.events;
-    chunk->events = step.events;
-    chunk->last_ticks = ring->last_ns;
-    chunk->words = words->at;
-    chunk->words_count = words->count;
+    finish(in, ring, &step, chunk);
     return 1;
 }
 

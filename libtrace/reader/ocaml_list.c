@@ -161,8 +161,8 @@ static void add_runs(struct list *list, const char *directory)
         closedir(entries);
 }
 
-int evtrail_ocaml_rings(const char *directory,
-                        int (*visit)(const struct evtrail_ocaml_ring_info *info, void *context), void *context)
+int evtrail_ocaml_rings(const char *directory, int (*visit)(const struct evtrail_ocaml_ring_info *info, void *context),
+                        void *context)
 {
     struct list *const list = calloc(1, sizeof(*list));
     char path[400];

@@ -769,6 +769,44 @@ static void gap__promise_of_another_ring__unknown(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* More than one chunk tells of: all the same, and before anything that came later. */
+static void gap__many_fibers__all_are_unknown(void **state)
+{
+    enum { FIBERS = 10000 };
+    struct ocaml_builder b;
+    const uint64_t cc = 2;
+    struct seen seen = {0};
+    unsigned unknown = 0, calls = 0;
+    (void)state;
+    ocaml_builder_init(&b, 16);
+    name_eio(&b);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    for (unsigned i = 0; i < FIBERS; i++)
+        ocaml_custom_id(&b, 0, 0, 10 + i, &cc, 8);
+    struct evtrail_event *event;
+    while (seen.events < FIBERS && calls++ < CALLS_MAX)
+        if (evtrail_reader_next(reader, &event) > 0)
+            take(&seen, event, false);
+    assert_int_equal(seen.events, FIBERS);
+    for (int i = 0; i < 30000; i++)
+        ocaml_int(&b, 0, 5, i + 1);
+    while (!evtrail_reader_done(reader) && calls++ < CALLS_MAX) {
+        struct evtrail_value value;
+        if (evtrail_reader_next(reader, &event) <= 0)
+            continue;
+        take(&seen, event, false);
+        if (event->type && strcmp(event->type->name, "eio.fiber") == 0 && evtrail_event_value(event, 2, &value) == 0) {
+            assert_int_equal(value.i, 0);
+            assert_int_equal(seen.values, 0);
+            unknown++;
+        }
+    }
+    assert_int_equal(unknown, FIBERS);
+    assert_int_equal(seen.last_value, 30000);
+    evtrail_reader_free(reader);
+    ocaml_builder_fini(&b);
+}
+
 struct writer {
     struct ocaml_builder *b;
     atomic_bool stop;
@@ -1133,6 +1171,7 @@ int main(void)
         cmocka_unit_test(lapped__before_it_is_read__loss_in_its_place),
         cmocka_unit_test(lapped__before_it_is_read__events_by_the_items_that_are_left),
         cmocka_unit_test(gap__fiber_was_running__unknown_until_seen_again),
+        cmocka_unit_test(gap__many_fibers__all_are_unknown),
         cmocka_unit_test(taken_over__by_another_program__its_own_names),
         cmocka_unit_test(gap__promise_of_another_ring__unknown),
         cmocka_unit_test(flood__writer_laps_the_reader__nothing_wrong_is_read),
