@@ -279,6 +279,7 @@ static int tail_close(struct sink *sink, struct consumer *consumer)
 {
     struct tail *const tail = (struct tail *)sink;
     note_gone(tail, consumer);
+    spool_settle(tail->spool);
     const int r = spool_flush(tail->spool);
     figures_tell(tail, consumer);
     const int64_t left = drain_left(tail, consumer); /* a program that was started may have ended by itself */

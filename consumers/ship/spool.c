@@ -263,6 +263,10 @@ static int open_files(struct spool *spool, char **ret_error)
     if (r == 0)
         r = spool_repair(spool);
     if (r == 0)
+        r = spool_given_open(spool);
+    if (r == 0)
+        r = spool_given_load(spool);
+    if (r == 0)
         r = spool_refused_load(spool);
     if (r < 0)
         return spool_complain(ret_error, r, spool->directory, "the spool cannot be opened: %s; %s", strerror(-r),
@@ -301,6 +305,7 @@ static void free_all(struct spool *spool)
         free(cursor->sources);
     }
     spool_rings_free(&spool->rings);
+    spool_given_close(spool);
     free(spool->segments);
     free(spool->refused);
     free(spool->words);
@@ -317,7 +322,7 @@ int spool_open(struct spool **ret_spool, const char *directory, const struct spo
     struct spool *const spool = calloc(1, sizeof *spool);
     if (!spool)
         return -ENOMEM;
-    spool->lock_fd = spool->state_fd = -1;
+    spool->lock_fd = spool->state_fd = spool->given_fd = -1;
     for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++)
         spool->lanes[lane].cursor.walk.fd = -1;
     pthread_mutex_init(&spool->lock, NULL);
@@ -332,6 +337,7 @@ int spool_open(struct spool **ret_spool, const char *directory, const struct spo
         free_all(spool);
         return r;
     }
+    spool_given_tell(spool);
     spool->ready = true;
     *ret_spool = spool;
     return 0;
@@ -343,6 +349,7 @@ void spool_close(struct spool *spool)
 {
     if (!spool)
         return;
+    spool_given_tell(spool);
     spool_segment_end(spool);
     spool_at(SPOOL_AT_closing);
     spool_lock(spool);

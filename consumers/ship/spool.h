@@ -7,6 +7,7 @@
  *     DIR/stream                     the 128-bit ids of its streams, and from which sequence on each is (a copy: stream.copy)
  *     DIR/state                      counters: acknowledged, sent, reserved sequences (mapped: a store survives SIGKILL)
  *     DIR/rings                      how far each ring was read, of segments that are gone already
+ *     DIR/dropped                    what was given up of each ring and is not told in a segment yet
  *     DIR/spool-HHHHHH.NNNNNNNNN.evt a segment; its number is the sequence of its first batch (less one, by 10^9: H rest N-1)
  *     DIR/refused/SEQUENCE.evt       batches that a collector would not take, with the reason beside them (.txt); bounded
  *     DIR/aside/                     what was found here and is no segment; bounded
@@ -108,6 +109,9 @@ uint64_t spool_taken(struct spool *spool, uint64_t session);
 int64_t spool_idle(struct spool *spool);
 /* Events that are taken now are held so long at most. */
 int64_t spool_hold(const struct spool *spool);
+/* What was dropped up to now is told in a segment, whether more comes of its rings or not. False: there is no room even for that; it is told with the
+ * next start. */
+bool spool_settle(struct spool *spool);
 /* What was taken can be fetched when this returns. */
 int spool_flush(struct spool *spool);
 

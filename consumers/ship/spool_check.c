@@ -52,7 +52,7 @@ int spool_directory_check(const char *directory, char **ret_error)
 
 static bool is_file_of_ours(const char *name)
 {
-    static const char *const names[] = {"lock", "stream", "stream.copy", "state", "rings"};
+    static const char *const names[] = {"lock", "stream", "stream.copy", "state", "rings", "dropped"};
     uint64_t first;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(name, names[i]) == 0)

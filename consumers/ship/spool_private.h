@@ -69,6 +69,7 @@ struct spool_ring {
     uint64_t safe_end, safe_ticks; /* the same, of what is in segments */
     uint64_t safe_lost[EVTRAIL_CAUSES];
     uint64_t seen_lost[EVTRAIL_CAUSES]; /* not all of it taken */
+    uint32_t given;                /* its slot in DIR/dropped, and 1; 0: none */
     uint64_t dropped, missed; /* given up since the last chunk that was taken, and what the reader missed there */
     uint8_t why;
 };
@@ -85,6 +86,16 @@ int spool_rings_load(struct spool *spool);
 int spool_rings_save(struct spool *spool); /* [L] */
 void spool_rings_purge(struct spool *spool); /* [L], [W] */
 void spool_boot_id(char boot_id[40]);
+
+/* spool_given.c: what was given up and not told yet, in DIR/dropped */
+int spool_given_open(struct spool *spool);
+int spool_given_load(struct spool *spool); /* when the segments are known */
+void spool_given_close(struct spool *spool);
+/* Writes down what the ring says. When this returns 0 it survives SIGKILL. [W] [L] */
+int spool_given_note(struct spool *spool, struct spool_ring *ring, const struct evtrail_source *source);
+void spool_given_told(struct spool *spool, struct spool_ring *ring); /* [L] if nothing of it is left to tell */
+/* Tells what can be told. False: not all. [W] */
+bool spool_given_tell(struct spool *spool);
 
 /* ---- a segment's units ------------------------------------------------------------------------------------------------- */
 
@@ -183,6 +194,11 @@ struct spool {
     bool ready; /* [L] the shipper waits to be told */
 
     struct evtrail_file *file; /* [W] NULL: no segment is open */
+    bool small;                /* [W] it is for accounts alone, as there is no room for more */
+    int given_fd;              /* DIR/dropped */
+    uint8_t *given_used;       /* [L] by slot */
+    uint32_t given_room;
+    bool given_waits;          /* [W] there was no room to tell all of it */
     uint64_t base;             /* [W] sequence of the file's first batch */
     uint64_t file_batches, file_events, file_raw, file_bytes; /* [W] as was last seen */
     uint64_t told_bytes;       /* [W] of the file, when the shipper was last told */
@@ -258,6 +274,8 @@ int64_t spool_cut(struct spool *spool, const struct evtrail_chunk *chunk, uint64
 int spool_refused_load(struct spool *spool);
 bool spool_is_refused(const struct spool *spool, uint64_t sequence); /* [L] */
 /* spool_write.c */
+/* Tells what was given up of the ring with no chunk. False: there is no room for it. [W] */
+bool spool_account_write(struct spool *spool, const struct evtrail_source *source, struct spool_ring *ring);
 int spool_segment_end(struct spool *spool); /* [W] closes the open one */
 /* spool_fetch.c */
 void spool_cursor_reset(struct spool *spool, unsigned lane);

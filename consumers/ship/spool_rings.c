@@ -110,7 +110,7 @@ void spool_rings_purge(struct spool *spool)
     const int64_t now = spool_monotonic();
     for (size_t i = 0; i < spool->rings.room; i++) {
         const struct spool_ring *const old = &spool->rings.items[i];
-        if (!old->used || (old->gone_ns && now - old->gone_ns >= GONE_NS))
+        if (!old->used || (old->gone_ns && !old->given && now - old->gone_ns >= GONE_NS))
             continue;
         struct spool_ring *const ring = spool_rings_find(&fresh, old->session, old->ring);
         if (!ring) {

@@ -12,7 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EXTRA_BYTES = 3 << 19, TELL_BYTES = 256 << 10 }; /* the largest chunk, should it not be compressible */
+enum {
+    EXTRA_BYTES = 3 << 19,
+    TELL_BYTES = 256 << 10,
+    SMALL_BYTES = 64 << 10
+}; /* the largest chunk, should it not be compressible */
 #define AGE_LOOK_NS INT64_C(1000000000)
 #define WATCHED_BATCH_NS INT64_C(250000) /* for those who watch there are no more than 4,000 batches a second */
 
@@ -60,6 +64,7 @@ static void rings_safe(struct spool *spool)
         ring->safe_end = ring->end - ring->dropped - ring->missed;
         ring->safe_ticks = ring->ticks;
         memcpy(ring->safe_lost, ring->lost, sizeof ring->safe_lost);
+        spool_given_told(spool, ring);
     }
 }
 
@@ -95,6 +100,8 @@ static void rings_after_failure(struct spool *spool, uint64_t first)
         ring->changed = false;
         ring->dropped = ring->end - ring->safe_end - ring->missed;
         ring->why = WIRE_GAP_disk;
+        if (ring->given) /* else its ring still has it, if we are killed now */
+            (void)spool_given_note(spool, ring, NULL);
     }
 }
 
@@ -207,10 +214,9 @@ int spool_segment_end(struct spool *spool)
 }
 
 /* Blocks for all of a segment, so that what is taken finds room. Where a file system knows no such thing, a full disk costs what is buffered. */
-static int reserve(struct spool *spool, const char *path)
+static int reserve(struct spool *spool, const char *path, uint64_t bytes)
 {
     struct rlimit limit;
-    const uint64_t bytes = spool->options.segment_bytes + EXTRA_BYTES;
     spool->reserved_bytes = 0;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < bytes)
         return -EFBIG;
@@ -223,7 +229,7 @@ static int reserve(struct spool *spool, const char *path)
     return r == -ENOSPC || r == -EDQUOT || r == -EFBIG ? r : 0;
 }
 
-static int segment_create(struct spool *spool, uint64_t first)
+static int segment_create(struct spool *spool, uint64_t first, uint64_t bytes)
 {
     char path[SPOOL_PATH_BYTES];
     const struct evtrail_file_options options = {.bytes = sizeof options,
@@ -237,7 +243,7 @@ static int segment_create(struct spool *spool, uint64_t first)
     if (r < 0)
         return r;
     spool_at(SPOOL_AT_segment_new);
-    r = reserve(spool, path);
+    r = reserve(spool, path, bytes);
     if (r < 0) {
         evtrail_file_abandon(spool->file);
         spool->file = NULL;
@@ -246,38 +252,48 @@ static int segment_create(struct spool *spool, uint64_t first)
     return r;
 }
 
+/* [L] Whether the cap leaves no room for another segment. Those for accounts alone may go beyond it, by an eighth. */
+static bool is_full(const struct spool *spool, bool small)
+{
+    const uint64_t used = spool_bytes(spool), most = spool->options.max_bytes;
+    return small ? used + SMALL_BYTES > most + most / 8 : used + spool->options.segment_bytes + EXTRA_BYTES > most;
+}
+
 /* -EAGAIN: there is no room, see the state. */
-static int segment_begin(struct spool *spool)
+static int segment_begin(struct spool *spool, bool small)
 {
     const int64_t now = spool_monotonic();
-    if (now < spool->retry_ns)
+    const uint64_t bytes = small ? SMALL_BYTES : spool->options.segment_bytes + EXTRA_BYTES;
+    if (now < spool->retry_ns && !small)
         return -EAGAIN;
     spool_lock(spool);
     const uint64_t sent = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
     if (sent >= spool->next) /* of a segment that failed: a collector may have it */
         spool->next = sent + 1;
     const uint64_t first = spool->next;
-    const bool full = spool_bytes(spool) + spool->options.segment_bytes + EXTRA_BYTES > spool->options.max_bytes;
-    if (full)
+    const bool full = is_full(spool, small);
+    if (full && !small)
         spool_state_set(spool, SPOOL_STATE_full, 0);
     spool_unlock(spool);
     if (full)
         return -EAGAIN;
     int r = spool_reserve(spool, first + SPOOL_BATCHES_MAX);
     if (r == 0)
-        r = segment_create(spool, first);
+        r = segment_create(spool, first, bytes);
     spool_lock(spool);
     struct spool_segment *const segment = r < 0 ? NULL : spool_segment_add(spool, first);
     if (segment) {
         segment->open = true;
-        segment->bytes = spool->options.segment_bytes + EXTRA_BYTES;
+        segment->bytes = bytes;
+        spool->small = small;
         spool->begun_ns = now;
         segment->opened_ns = segment->written_ns = spool_realtime();
         spool->base = first;
         spool->file_batches = spool->file_events = spool->file_bytes = spool->file_raw = spool->told_bytes = 0;
         for (size_t i = 0; i < spool->rings.room; i++)
             spool->rings.items[i].told = false;
-        spool_state_set(spool, SPOOL_STATE_ok, 0);
+        if (!small)
+            spool_state_set(spool, SPOOL_STATE_ok, 0);
     } else {
         if (r == 0) {
             evtrail_file_abandon(spool->file);
@@ -299,6 +315,16 @@ static int segment_begin(struct spool *spool)
 /* An open segment that has room for so many bytes of records. */
 static int room_ensure(struct spool *spool, uint64_t bytes)
 {
+    if (spool->file && spool->small) {
+        spool_lock(spool);
+        const bool full = is_full(spool, false);
+        if (full)
+            spool_state_set(spool, SPOOL_STATE_full, 0);
+        spool_unlock(spool);
+        if (full || spool_monotonic() < spool->retry_ns)
+            return -EAGAIN;
+        spool_segment_end(spool);
+    }
     const uint64_t most = spool->options.segment_bytes + EXTRA_BYTES - SPOOL_SLACK_BYTES;
     if (spool->file && spool->file_bytes + spool->unflushed_bytes + bytes > most) {
         spool_flush(spool);
@@ -309,7 +335,17 @@ static int room_ensure(struct spool *spool, uint64_t bytes)
     if (spool->file &&
         (spool->file_bytes >= spool->options.segment_bytes || spool->file_batches > SPOOL_BATCHES_MAX - 4096))
         spool_segment_end(spool);
-    return spool->file ? 0 : segment_begin(spool);
+    return spool->file ? 0 : segment_begin(spool, false);
+}
+
+/* The same for an account, which finds room beside what is full. */
+static int room_for_account(struct spool *spool)
+{
+    if (room_ensure(spool, 2048) == 0)
+        return 0;
+    if (spool->file && spool->file_bytes + spool->unflushed_bytes + 4096 > SMALL_BYTES / 2)
+        spool_segment_end(spool);
+    return spool->file ? 0 : segment_begin(spool, true);
 }
 
 /* ---- chunks ---- */
@@ -361,22 +397,27 @@ static int give_up(struct spool *spool, struct spool_ring *ring, const struct ev
     const int64_t dropped = chunk->events && mask ? spool_cut(spool, chunk, 0, mask, &rest, counts) : 0;
     if (dropped < 0)
         return (int)dropped;
+    if (spool->file && ring->changed) /* what was taken before is to be safe before this is */
+        spool_flush(spool);
     spool_lock(spool);
-    const bool blocks = rest.events > 0;
+    bool blocks = rest.events > 0;
+    if (!blocks) {
+        const bool newest = spool->stats.state == SPOOL_STATE_full;
+        struct spool_ring after = *ring;
+        after.why = newest ? WIRE_GAP_newest : WIRE_GAP_disk;
+        after.dropped += (uint64_t)dropped;
+        after.missed += missed;
+        after.end = chunk->events_before + chunk->events;
+        after.known = true;
+        memcpy(after.seen_lost, chunk->lost_before, sizeof after.seen_lost);
+        blocks = (after.dropped || after.missed) && spool_given_note(spool, &after, chunk->source) < 0;
+        for (unsigned level = 0; level < SPOOL_LEVELS && !blocks; level++)
+            spool->stats.dropped[after.why][level] += counts[level];
+        *ring = blocks ? *ring : after;
+    }
     if (blocks && !spool->stats.blocked)
         spool->stats.blocks++;
     spool->stats.blocked = blocks;
-    if (!blocks) {
-        const bool newest = spool->stats.state == SPOOL_STATE_full;
-        ring->why = newest ? WIRE_GAP_newest : WIRE_GAP_disk;
-        ring->dropped += (uint64_t)dropped;
-        ring->missed += missed;
-        ring->end = chunk->events_before + chunk->events;
-        ring->known = true;
-        memcpy(ring->seen_lost, chunk->lost_before, sizeof ring->seen_lost);
-        for (unsigned level = 0; level < SPOOL_LEVELS; level++)
-            spool->stats.dropped[ring->why][level] += counts[level];
-    }
     spool_unlock(spool);
     return blocks ? -EAGAIN : 0;
 }
@@ -484,26 +525,30 @@ int spool_write(struct spool *spool, const struct evtrail_chunk *chunk)
 
 /* ---- the end of a source ---- */
 
+bool spool_account_write(struct spool *spool, const struct evtrail_source *source, struct spool_ring *ring)
+{
+    struct evtrail_chunk chunk = {.source = (struct evtrail_source *)(uintptr_t)source, .ring = ring->ring};
+    chunk.events_before = ring->end;
+    chunk.first_ticks = chunk.last_ticks = chunk.state.reference_ticks = ring->ticks;
+    memcpy(chunk.lost_before, ring->seen_lost, sizeof chunk.lost_before);
+    if (room_for_account(spool) < 0)
+        return false;
+    put(spool, ring, &chunk);
+    return spool->file;
+}
+
 /* What was dropped or lost of its rings and told with no chunk. False: there is no room for it. */
 static bool rest_tell(struct spool *spool, const struct evtrail_source *source)
 {
-    for (size_t i = 0; i < spool->rings.room; i++) {
+    bool all = true;
+    for (size_t i = 0; all && i < spool->rings.room; i++) {
         struct spool_ring *const ring = &spool->rings.items[i];
         const bool lost = memcmp(ring->lost, ring->seen_lost, sizeof ring->lost) != 0;
-        if (!ring->used || ring->session != source->session_id || !ring->known ||
-            !(ring->dropped || ring->missed || (ring->gone_ns == 0 && ring->told && lost)))
-            continue;
-        struct evtrail_chunk chunk = {.source = (struct evtrail_source *)source, .ring = ring->ring};
-        chunk.events_before = ring->end;
-        chunk.first_ticks = chunk.last_ticks = chunk.state.reference_ticks = ring->ticks;
-        memcpy(chunk.lost_before, ring->seen_lost, sizeof chunk.lost_before);
-        if (room_ensure(spool, 2048) < 0)
-            return false;
-        put(spool, ring, &chunk);
-        if (!spool->file)
-            return false;
+        if (ring->used && ring->session == source->session_id && ring->known &&
+            (ring->dropped || ring->missed || (ring->gone_ns == 0 && ring->told && lost)))
+            all = spool_account_write(spool, source, ring);
     }
-    return true;
+    return all;
 }
 
 int spool_source_gone(struct spool *spool, const struct evtrail_source *source)
@@ -541,8 +586,10 @@ static void look_again(struct spool *spool, int64_t now)
     if (full)
         spool_state_set(spool, SPOOL_STATE_ok, 0);
     spool_unlock(spool);
+    if (disk && now >= spool->retry_ns && spool->file && spool->small)
+        spool_segment_end(spool);
     if (disk && now >= spool->retry_ns && !spool->file)
-        segment_begin(spool);
+        segment_begin(spool, false);
 }
 
 int64_t spool_idle(struct spool *spool)
@@ -562,6 +609,8 @@ int64_t spool_idle(struct spool *spool)
     }
     spool_part(spool);
     look_again(spool, now);
+    if (spool->given_waits)
+        spool_given_tell(spool);
     int64_t next = INT64_MAX;
     if (spool->file && spool->flush_due_ns)
         next = least(next, spool->flush_due_ns - now);

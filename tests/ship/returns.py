@@ -195,7 +195,28 @@ def left():
     kill(program)
 
 
+def dropped(name, last):
+    """What a sender dropped is told, whether it is killed, ended, or ended at once, and also when its program is gone."""
+    words = ("--spool-full", "drop-newest", "--drain-time", "120s")
+    sending = sender(name, *words, preexec_fn=no_room)
+    program = emitter(1000)
+    wait_for("events are dropped", lambda: sum(status(name).get("dropped", {}).values()) > 0)
+    emitted = int(end(program))
+    while last and sending.poll() is None: # the second signal ends it at once
+        sending.send_signal(last)
+        time.sleep(0.05)
+    collecting = collector(name)
+    if last:
+        sending = sender(name, *words)
+    end(sending)
+    end(collecting)
+    check(name, emitted, True)
+
+
 try:
+    dropped("ended", None)
+    dropped("dropped", signal.SIGKILL)
+    dropped("twice", signal.SIGTERM)
     killed()
     blocked()
     stopped()

@@ -414,11 +414,61 @@ static void full_drop_newest__the_end_of_a_process_tells_the_rest(void **state)
     for (unsigned i = 0; i < 400; i++)
         assert_int_equal(rig_emit(&rig, i % RIG_RINGS, 3000), 0);
     rig.source.gone = true;
-    assert_int_equal(spool_source_gone(rig.spool, &rig.source), 0); /* no room to tell it */
-    rig_drain(&rig);
-    assert_int_equal(spool_source_gone(rig.spool, &rig.source), 1);
+    assert_int_equal(spool_source_gone(rig.spool, &rig.source), 1); /* there is no room, but for this */
     rig_drain(&rig);
     assert_true(rig_check(&rig) > 0);
+}
+
+/* More comes than finds room. How much was dropped. */
+static uint64_t overfill(void)
+{
+    struct spool_stats stats;
+    policies("drop-newest");
+    rig_open(&rig);
+    for (unsigned i = 0; i < 400; i++)
+        assert_int_equal(rig_emit(&rig, i % RIG_RINGS, 3000), 0);
+    spool_stats(rig.spool, &stats);
+    assert_true(dropped_by(&stats, WIRE_GAP_newest) > 3000);
+    return dropped_by(&stats, WIRE_GAP_newest);
+}
+
+/* A known fault: it was told with the ring's next batch, and of a ring that has none by nobody. */
+static void full_drop_newest__is_told_when_no_more_comes(void **state)
+{
+    (void)state;
+    const uint64_t dropped = overfill();
+    assert_true(spool_settle(rig.spool)); /* there is no room, but for this */
+    rig_drain(&rig);
+    assert_int_equal(rig_check(&rig), dropped);
+}
+
+/* A known fault: who was killed had counted it in memory only. */
+static void full_drop_newest__a_killed_sender_tells_it_when_it_is_back(void **state)
+{
+    (void)state;
+    const uint64_t dropped = overfill();
+    spool_abandon(rig.spool);
+    rig_open(&rig); /* the process and its session are gone */
+    rig_drain(&rig);
+    assert_int_equal(rig_check(&rig), dropped);
+    rig_close(&rig);
+    rig_open(&rig); /* once */
+    rig_drain(&rig);
+    assert_int_equal(rig_check(&rig), dropped);
+}
+
+static void full_drop_newest__a_killed_sender_goes_on_with_the_ring(void **state)
+{
+    (void)state;
+    const uint64_t dropped = overfill();
+    spool_abandon(rig.spool);
+    rig_open(&rig);
+    const struct evtrail_chunk old = rig_chunk(&rig, 0, rig.emitted[0] - 3000, 3000); /* it is still in the ring */
+    assert_int_equal(spool_write(rig.spool, &old), 0);
+    rig_drain(&rig);
+    fill(3, 1000);
+    rig_drain(&rig);
+    assert_int_equal(rig_check(&rig), dropped);
 }
 
 static void full_drop_oldest__the_newest_stay(void **state)
@@ -755,6 +805,9 @@ int main(void)
         T(full_block__nothing_is_taken_until_there_is_room),
         T(full_drop_newest__is_counted_and_told),
         T(full_drop_newest__the_end_of_a_process_tells_the_rest),
+        T(full_drop_newest__is_told_when_no_more_comes),
+        T(full_drop_newest__a_killed_sender_tells_it_when_it_is_back),
+        T(full_drop_newest__a_killed_sender_goes_on_with_the_ring),
         T(full_drop_oldest__the_newest_stay),
         T(full_by_level__errors_stay_when_debug_goes),
         T(full_by_level__debug_finds_no_room_and_an_error_waits),
