@@ -4,7 +4,9 @@
 . "$(dirname "$0")/common.bash"
 programs emitter
 evtrail=${EVTRAIL_COMMAND:-$here/../../build/evtrail}
-emitter=$programs/emitter
+own=live$$ # as the same test of another OCaml may run beside this one
+emitter=$work/$own
+ln -s "$programs/emitter" "$emitter"
 cd "$work"
 
 run() { # CODE ARGUMENT...: evtrail ends with this code; its output is in out and err
@@ -33,12 +35,12 @@ start() {
 start one kinds 5
 run 0 cat --limit 20 -p "$pid" -q 'test.*'
 grep -q 'test.unit' out || fail "no event by pid"
-run 0 record --snapshot -p emitter -o one.evt
+run 0 record --snapshot -p "$own" -o one.evt
 equal "$(count 'test.unit' one.evt)" 5 "by name"
 run 0 ls
-grep -Eq "^ +$pid  emitter +alive  +5\\.[0-9.]+ .* $work/rings/$pid\\.events$" out || fail "ls: $(cat out)"
+grep -Eq "^ +$pid  $own +alive  +5\\.[0-9.]+ .* $work/rings/$pid\\.events$" out || fail "ls: $(cat out)"
 run 0 ls --json --directory "$work/rings"
-grep -Eq "\"pid\":$pid,\"command\":\"emitter\".*\"alive\":true,\"ocaml\":\"5\..*\"domains\":1,.*\"ring_bytes\":524288," out || fail "ls: $(cat out)"
+grep -Eq "\"pid\":$pid,\"command\":\"$own\".*\"alive\":true,\"ocaml\":\"5\..*\"domains\":1,.*\"ring_bytes\":524288," out || fail "ls: $(cat out)"
 equal "$(wc -l <out)" 1 "rings in the directory"
 cp --sparse=always "rings/$pid.events" kept.events
 cp --sparse=always "rings/$pid.events" rings/4194999.events # no process has that number
