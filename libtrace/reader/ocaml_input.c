@@ -66,6 +66,7 @@ struct ocaml_input {
     bool said;    /* ... by the user */
     bool truncated;
     bool dead, ended;
+    bool resized; /* the file is another's, who needs another input */
     char path[640], command[64], program[512], host[65], boot_id[41];
 };
 
@@ -287,15 +288,17 @@ static void took(struct ocaml_input *in, struct ring *ring, const struct evtrail
 
 /* ---- programs that replace others ---- */
 
+/* Where sessions are looked for it comes again, as another. */
 static void end_of_size(struct ocaml_input *in)
 {
     struct evtrail_fault fault;
-    in->dead = true;
-    evtrail_reader_fault(in->input.reader,
-                         evtrail_fault_set(&fault, -EBADMSG,
-                                           "%s: taken over by a program with rings of another size: attach to it again",
-                                           in->path),
-                         &fault);
+    in->dead = in->resized = true;
+    if (!evtrail_reader_try_later(in->input.reader, in->path))
+        evtrail_reader_fault(
+            in->input.reader,
+            evtrail_fault_set(&fault, -EBADMSG,
+                              "%s: taken over by a program with rings of another size: attach to it again", in->path),
+            &fault);
 }
 
 /* Names, numbers and whatever else is known of the program before mean nothing any more. Each ring shows it for itself, the first of them counts. */
@@ -430,7 +433,7 @@ static void remove_own(const struct ocaml_input *in)
     const struct evtrail_reader *const reader = in->input.reader;
     const char *const slash = strrchr(reader->directory, '/');
     const size_t bytes = strlen(reader->directory);
-    if (reader->watch && in->dead && slash && strncmp(slash + 1, "run-", 4) == 0 &&
+    if (reader->watch && in->dead && !in->resized && slash && strncmp(slash + 1, "run-", 4) == 0 &&
         strncmp(in->path, reader->directory, bytes) == 0 && in->path[bytes] == '/')
         unlink(in->path);
 }
@@ -468,7 +471,7 @@ static void tend(struct evtrail_input *input, uint64_t now_ns)
     follow_forks(in);
     if (!in->dead)
         evtrail_clock_follow(&in->source);
-    if (!in->truncated && evtrail_ocaml_map_cut(&in->map)) {
+    if (!in->truncated && !in->resized && evtrail_ocaml_map_cut(&in->map)) {
         in->truncated = true;
         evtrail_reader_fault(input->reader,
                              evtrail_fault_set(&fault, -EBADMSG, "%s: was truncated: what it held is lost", in->path),
@@ -902,7 +905,7 @@ static bool have_already(const struct evtrail_reader *reader, const struct ocaml
 {
     for (uint32_t i = 0; i < reader->inputs_count; i++) {
         const struct evtrail_input *const other = reader->inputs[i];
-        if (other->operations != &operations)
+        if (other->operations != &operations || ((const struct ocaml_input *)other)->resized)
             continue;
         const struct stat *const a = &((const struct ocaml_input *)other)->map.status, *const b = &in->map.status;
         if (a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_ctim.tv_sec == b->st_ctim.tv_sec)

@@ -424,13 +424,14 @@ int evtrail_reader_add_process(struct evtrail_reader *reader, const char *pid_or
     return result < 0 && fault.text[0] ? evtrail_reader_fail(reader, result, &fault) : result;
 }
 
-static void note_unready(struct evtrail_reader *reader, const char *path)
+bool evtrail_reader_try_later(struct evtrail_reader *reader, const char *path)
 {
     if (!reader->unready || reader->unready_count == EVTRAIL_UNREADY_MAX)
-        return;
+        return false;
     struct evtrail_unready *unready = &reader->unready[reader->unready_count++];
     snprintf(unready->path, sizeof(unready->path), "%s", path);
     unready->until_ns = evtrail_monotonic_now() + UNREADY_NS;
+    return true;
 }
 
 /* One that cannot be read must not hide the others: it is told by a later call. One that has just gone is none. */
@@ -447,7 +448,7 @@ static int try_session(struct evtrail_reader *reader, const char *path)
 static int add_any_session(const char *path, void *context)
 {
     if (try_session(context, path) == -EAGAIN)
-        note_unready(context, path);
+        evtrail_reader_try_later(context, path);
     return 0;
 }
 

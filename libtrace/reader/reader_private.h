@@ -186,6 +186,8 @@ struct evtrail_reader {
 /* reader.c */
 int evtrail_reader_add_input(struct evtrail_reader *reader, struct evtrail_input *input);
 int evtrail_reader_add_source(struct evtrail_reader *reader, struct evtrail_source *source);
+/* Opens it when new sessions are looked for next, and again until it is one. False: there is no such looking. */
+bool evtrail_reader_try_later(struct evtrail_reader *reader, const char *path);
 void evtrail_reader_notice(struct evtrail_input *input, struct evtrail_source *source, bool gone);
 /* Takes an input whose end was told out of those that are read. Its source, with its types, is kept until
  * EVTRAIL_ENDED_KEPT others have ended; then only who it was. */

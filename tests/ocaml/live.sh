@@ -97,10 +97,12 @@ if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null && command -v nsenter
 fi
 
 # A program that replaces another has the file of that one, and names of its own for the same ids.
-EMITTER_LEAVE=1 run 0 record -o exec.evt -- "$emitter" exec 200
-equal "$(count 'test.other' exec.evt)" 200 "after exec"
-units=$(count 'test.unit' exec.evt)
-[ "$units" -gt 0 ] && [ "$units" -le 200 ] || fail "before exec: $units"
+for words in 0 12; do
+    EMITTER_LEAVE=1 run 0 record --force -o exec.evt -- "$emitter" exec 200 $words
+    equal "$(count 'test.other' exec.evt)" 200 "after exec, e=$words"
+    units=$(count 'test.unit' exec.evt)
+    [ "$units" -gt 0 ] && [ "$units" -le 200 ] || fail "before exec, e=$words: $units"
+done
 
 # One that has not started them.
 EMITTER_START=0 start silent nothing

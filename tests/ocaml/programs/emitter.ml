@@ -158,8 +158,8 @@ let stay () =
       done
     with End_of_file -> ()
 
-(* COUNT events of the program's first id, in this program and in the one that replaces it. *)
-let exec count =
+(* COUNT events of the program's first id, in this program and in the one that replaces it, whose rings have 2^WORDS words. *)
+let exec count words =
   let event = Option.value first_event ~default:unit_event in
   for _ = 1 to count do
     User.write event ();
@@ -167,11 +167,12 @@ let exec count =
   done;
   if first_event = None then begin
     Unix.putenv "EMITTER_FIRST" "test.other";
+    if words > 0 then Unix.putenv "OCAMLRUNPARAM" (Printf.sprintf "e=%d" words);
     Unix.execv "/proc/self/exe" Sys.argv
   end
 
 let run = function
-  | "exec" -> exec (argument 2 100)
+  | "exec" -> exec (argument 2 100) (argument 3 0)
   | "kinds" -> kinds (argument 2 10) (argument 3 0)
   | "gc" -> gc (argument 2 200)
   | "domains" -> domains (argument 2 10)
