@@ -21,10 +21,12 @@ enum { DOMAINS_MAX = 4096, PROCESSES_MAX = 4096 };
 
 struct domain {
     uint32_t ring;
-    bool begun;
+    bool begun, ended;
     int64_t first_ns, last_ns;
-    uint64_t pause_id; /* that is open; 0: none */
-    int64_t pause_ns;  /* its begin */
+    uint64_t lived_before_ns, off_ns; /* of those in its place before; that events were switched off */
+    unsigned lives;                   /* domains that were in its place, one after the other */
+    uint64_t pause_id;                /* that is open; 0: none */
+    int64_t pause_ns;                 /* its begin */
     uint64_t gc_ns, pauses, longest_ns, lost;
     uint64_t minor, major, forced, compactions;
     uint64_t allocated_bytes, promoted_bytes, major_words;
@@ -36,6 +38,9 @@ struct process {
     char command[65];
     struct domain *domains;
     size_t domains_count;
+    int64_t last_ns; /* of its events; 0: none yet */
+    uint64_t off_ns;
+    unsigned offs;
     struct histogram latency;
     double squares; /* sum of, of pauses in ns */
 };
@@ -127,6 +132,39 @@ static void count_value(struct domain *domain, const char *name, const struct ev
         domain->major_words += value;
 }
 
+/* While the program has its events switched off its domains live, but nobody knows what for. OCaml says when they are on again, and its
+ * "off" comes too late to be written: since the last event, at most. */
+static void count_off(struct process *process, int64_t time)
+{
+    const uint64_t off = process->last_ns && time > process->last_ns ? (uint64_t)(time - process->last_ns) : 0;
+    process->offs++;
+    process->off_ns += off;
+    for (size_t i = 0; i < process->domains_count; i++)
+        if (process->domains[i].begun && !process->domains[i].ended)
+            process->domains[i].off_ns += off;
+}
+
+static uint64_t lived(const struct domain *domain)
+{
+    const uint64_t now = domain->last_ns > domain->first_ns ? (uint64_t)(domain->last_ns - domain->first_ns) : 0;
+    const uint64_t all = domain->lived_before_ns + now;
+    return all > domain->off_ns ? all - domain->off_ns : 0;
+}
+
+/* A domain's number is that of its place, which the next one gets when it has gone. */
+static void count_life(struct domain *domain, int64_t time)
+{
+    if (!domain->begun || domain->ended) {
+        domain->lived_before_ns +=
+            domain->last_ns > domain->first_ns ? (uint64_t)(domain->last_ns - domain->first_ns) : 0;
+        domain->first_ns = time;
+        domain->lives++;
+    }
+    domain->begun = true;
+    domain->ended = false;
+    domain->last_ns = time;
+}
+
 static int collect(struct sink *sink, struct consumer *consumer, const struct evtrail_event *event)
 {
     struct collecting *const gc = (struct collecting *)sink;
@@ -145,11 +183,16 @@ static int collect(struct sink *sink, struct consumer *consumer, const struct ev
         domain->lost += event->lost;
         return 0;
     }
-    if (!domain->begun)
-        domain->first_ns = event->time;
-    domain->begun = true;
-    domain->last_ns = event->time;
     const char *const name = event->type->name + 6;
+    if (event->type->kind == EVTRAIL_KIND_gone || (domain->ended && event->type->kind == EVTRAIL_KIND_state))
+        return 0; /* of the domain's entity: the reader's own */
+    count_life(domain, event->time);
+    if (event->type->kind == EVTRAIL_KIND_instant) {
+        domain->ended = strcmp(name, "domain_terminate") == 0;
+        if (strcmp(name, "ring_resume") == 0)
+            count_off(process, event->time);
+    }
+    process->last_ns = event->time;
     if (event->type->kind == EVTRAIL_KIND_begin)
         count_begin(domain, name, event);
     else if (event->type->kind == EVTRAIL_KIND_counter)
@@ -168,11 +211,6 @@ struct sums {
     double mean, deviation;
 };
 
-static uint64_t lived(const struct domain *domain)
-{
-    return domain->last_ns > domain->first_ns ? (uint64_t)(domain->last_ns - domain->first_ns) : 0;
-}
-
 static double percent(double part, double whole)
 {
     return whole > 0 ? 100.0 * part / whole : 0.0;
@@ -189,6 +227,7 @@ static struct sums sums_of(const struct process *process)
         if (d->begun && d->last_ns > sums.all.last_ns)
             sums.all.last_ns = d->last_ns;
         sums.lived_ns += lived(d);
+        sums.all.lives += d->lives;
         sums.all.gc_ns += d->gc_ns;
         sums.all.pauses += d->pauses;
         sums.all.lost += d->lost;
@@ -208,6 +247,12 @@ static struct sums sums_of(const struct process *process)
     return sums;
 }
 
+static const char *in_turn(const struct domain *domain, char text[32])
+{
+    snprintf(text, 32, domain->lives > 1 ? "  (%u in turn)" : "", domain->lives);
+    return text;
+}
+
 static void show_domains(const struct process *process, struct output *out)
 {
     output_print(out,
@@ -215,10 +260,12 @@ static void show_domains(const struct process *process, struct output *out)
                  output_sgr(out, "1"), output_sgr(out, "0"));
     for (size_t i = 0; i < process->domains_count; i++) {
         const struct domain *const d = &process->domains[i];
-        output_print(out, "%6" PRIu32 "%10s%10s%7.2f%%%10" PRIu64 "%10s%10" PRIu64 "%10s%10s%10" PRIu64 "\n", d->ring,
+        char turns[32];
+        output_print(out, "%6" PRIu32 "%10s%10s%7.2f%%%10" PRIu64 "%10s%10" PRIu64 "%10s%10s%10" PRIu64 "%s\n", d->ring,
                      human_ns((double)lived(d)), human_ns((double)d->gc_ns),
                      percent((double)d->gc_ns, (double)lived(d)), d->pauses, human_ns((double)d->longest_ns), d->minor,
-                     human_bytes((double)d->allocated_bytes), human_bytes((double)d->promoted_bytes), d->lost);
+                     human_bytes((double)d->allocated_bytes), human_bytes((double)d->promoted_bytes), d->lost,
+                     in_turn(d, turns));
     }
 }
 
@@ -242,9 +289,12 @@ static void show(const struct process *process, struct output *out)
     const struct sums sums = sums_of(process);
     const struct domain *const all = &sums.all;
     const uint64_t words = all->allocated_bytes / 8, promoted = all->promoted_bytes / 8;
-    output_print(out, "%s %" PRIu32 ": %s, GC %s in %zu domains, %.2f%% of their time\n", shown(process->command),
-                 process->pid, human_ns((double)lived(all)), human_ns((double)all->gc_ns), process->domains_count,
+    output_print(out, "%s %" PRIu32 ": %s, GC %s in %u domains, %.2f%% of their time\n", shown(process->command),
+                 process->pid, human_ns((double)lived(all)), human_ns((double)all->gc_ns), all->lives,
                  percent((double)all->gc_ns, (double)sums.lived_ns));
+    if (process->offs)
+        output_print(out, "its events were switched off %u time%s, for at most %s: what ran then is not in here\n",
+                     process->offs, process->offs == 1 ? "" : "s", human_ns((double)process->off_ns));
     output_print(out,
                  "%" PRIu64 " minor collections, %" PRIu64 " major cycles; asked for: %" PRIu64 " major, %" PRIu64
                  " compactions\n",
@@ -272,17 +322,17 @@ static void show_json(const struct process *process, struct output *out)
                  ",\"wall_ns\":%" PRIu64 ",\"gc_ns\":%" PRIu64 ",\"domains_ns\":%" PRIu64 ",\"gc_percent\":%.4f,"
                  "\"minor_collections\":%" PRIu64 ",\"major_cycles\":%" PRIu64 ",\"forced_majors\":%" PRIu64
                  ",\"compactions\":%" PRIu64 ",\"minor_words\":%" PRIu64 ",\"promoted_words\":%" PRIu64
-                 ",\"major_words\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"domains\":[",
+                 ",\"major_words\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"off_ns\":%" PRIu64 ",\"domains\":[",
                  lived(all), all->gc_ns, sums.lived_ns, percent((double)all->gc_ns, (double)sums.lived_ns), all->minor,
                  all->major, all->forced, all->compactions, all->allocated_bytes / 8, all->promoted_bytes / 8,
-                 all->major_words, all->lost);
+                 all->major_words, all->lost, process->off_ns);
     for (size_t i = 0; i < process->domains_count; i++) {
         const struct domain *const d = &process->domains[i];
         output_print(out,
-                     "%s{\"domain\":%" PRIu32 ",\"lived_ns\":%" PRIu64 ",\"gc_ns\":%" PRIu64 ",\"pauses\":%" PRIu64
-                     ",\"longest_ns\":%" PRIu64 ",\"minor_collections\":%" PRIu64 ",\"minor_words\":%" PRIu64
-                     ",\"promoted_words\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
-                     i ? "," : "", d->ring, lived(d), d->gc_ns, d->pauses, d->longest_ns, d->minor,
+                     "%s{\"domain\":%" PRIu32 ",\"lives\":%u,\"lived_ns\":%" PRIu64 ",\"gc_ns\":%" PRIu64
+                     ",\"pauses\":%" PRIu64 ",\"longest_ns\":%" PRIu64 ",\"minor_collections\":%" PRIu64
+                     ",\"minor_words\":%" PRIu64 ",\"promoted_words\":%" PRIu64 ",\"lost\":%" PRIu64 "}",
+                     i ? "," : "", d->ring, d->lives, lived(d), d->gc_ns, d->pauses, d->longest_ns, d->minor,
                      d->allocated_bytes / 8, d->promoted_bytes / 8, d->lost);
     }
     output_print(out,

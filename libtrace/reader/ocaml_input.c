@@ -871,6 +871,19 @@ static bool has_wrapped(const struct ocaml_input *in)
     return false;
 }
 
+/* A process that has ended may have a session of evtrail's, which has its name. */
+static void name_as_session(struct ocaml_input *in)
+{
+    const struct evtrail_reader *const reader = in->input.reader;
+    for (uint32_t i = 0; i < reader->sources_count; i++) {
+        const struct evtrail_source *const other = reader->sources[i];
+        if (other->pid == in->source.pid && other->live && other->command && other->command[0]) {
+            snprintf(in->command, sizeof(in->command), "%s", other->command);
+            snprintf(in->program, sizeof(in->program), "%s", other->program ? other->program : "");
+        }
+    }
+}
+
 static void describe_source(struct ocaml_input *in, uint32_t pid, uint32_t named_pid)
 {
     struct evtrail_source *const source = &in->source;
@@ -882,6 +895,8 @@ static void describe_source(struct ocaml_input *in, uint32_t pid, uint32_t named
         read_process(in, pid);
     look_at_items(in, &first, &last, &told_pid);
     source->pid = pid ? pid : told_pid ? told_pid : named_pid;
+    if (in->input.live && !in->program[0])
+        name_as_session(in);
     if (in->input.live)
         set_live_clock(in);
     else
