@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { EVTRAIL_ACTIVITY_THREADS_MAX = 256 };
+enum { EVTRAIL_ACTIVITY_THREADS_MAX = 128 };
 
 struct evtrail_ocaml_activity {
     uint32_t pid; /* 0: none */

@@ -59,6 +59,7 @@ struct evtrail_ocaml_pump {
     uint64_t looked_ns;   /* at the rings */
     uint64_t found_ns;    /* something in them */
     uint64_t told_ns;     /* the reader */
+    uint64_t heard_ns;    /* news of what else is listened to */
     uint64_t arm_ns;      /* not before this */
     uint64_t arm_wait_ns; /* grows while processes work and write nothing */
     uint64_t gap_ns;      /* in which the fullest ring fills by a quarter, as it did lately */

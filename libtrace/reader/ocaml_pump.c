@@ -30,7 +30,8 @@
 #define WORK_MIN_NS UINT64_C(20000)
 #define WORK_MAX_NS UINT64_C(100000)
 #define SLICE_NS 100000
-#define WORD_NS 4 /* nobody writes faster: a clock reading is 20 ns and more, an event three words */
+#define HEAR_NS UINT64_C(1000000) /* files may come and go in the directory of rings all the time */
+#define WORD_NS 4                 /* nobody writes faster: a clock reading is 20 ns and more, an event three words */
 
 /* ---- looking ---- */
 
@@ -105,8 +106,12 @@ static uint64_t work_ns(const struct evtrail_ocaml_feed *feed)
 static bool arm(struct evtrail_ocaml_pump *pump, uint64_t now)
 {
     pump->armed = true;
-    for (struct evtrail_ocaml_feed *feed = pump->feeds; feed && pump->armed; feed = feed->next)
+    uint32_t threads = 0; /* each takes a descriptor */
+    for (struct evtrail_ocaml_feed *feed = pump->feeds; feed && pump->armed; feed = feed->next) {
         pump->armed = evtrail_activity_arm(&feed->activity, pump->epoll, work_ns(feed)) == 0;
+        threads += feed->activity.count;
+        pump->armed &= threads <= EVTRAIL_ACTIVITY_THREADS_MAX;
+    }
     if (!pump->armed)
         disarm(pump);
     pump->arm_ns = evtrail_monotonic_now() + pump->arm_wait_ns + 50 * (evtrail_monotonic_now() - now);
@@ -135,7 +140,10 @@ static bool sleep_on(struct evtrail_ocaml_pump *pump, uint64_t ns)
     const struct timespec most = {.tv_sec = (time_t)(ns / 1000000000), .tv_nsec = (long)(ns % 1000000000)};
     struct epoll_event events[8];
     bool worked = false, heard = false;
-    if (ppoll(&look, 1, &most, NULL) <= 0)
+    const bool deaf = evtrail_monotonic_now() - pump->heard_ns < HEAR_NS;
+    if (deaf)
+        evtrail_sleep(ns < HEAR_NS ? ns : HEAR_NS);
+    if (deaf || ppoll(&look, 1, &most, NULL) <= 0)
         return false;
     const int count = epoll_wait(pump->epoll, events, 8, 0);
     for (int i = 0; i < count; i++) {
@@ -143,6 +151,7 @@ static bool sleep_on(struct evtrail_ocaml_pump *pump, uint64_t ns)
         heard |= events[i].data.fd >= 0 && events[i].data.fd != pump->news;
     }
     if (heard) { /* what else is listened to: the reader looks at it at once */
+        pump->heard_ns = evtrail_monotonic_now();
         atomic_fetch_add_explicit(&pump->heard, 1, memory_order_relaxed);
         tell(pump, evtrail_monotonic_now());
     }

@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -238,6 +239,51 @@ static void news__in_a_ring__reader_is_told(void **state)
     end(&f);
 }
 
+/* What is no ring and is called like one: none of it is listed, opened for long, or waited for. */
+static int count_ring(const struct evtrail_ocaml_ring_info *info, void *context)
+{
+    assert_false(info->alive);
+    assert_int_equal(info->ring_bytes, 4096 * 8);
+    ++*(unsigned *)context;
+    return 0;
+}
+
+static void put_file(const char *directory, unsigned pid, off_t bytes)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%u.events", directory, pid);
+    const int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    assert_int_equal(ftruncate(fd, bytes), 0);
+    close(fd);
+}
+
+static void directory__of_what_is_called_like_rings__those_that_are_none_left_out(void **state)
+{
+    struct ocaml_builder b;
+    char path[128];
+    unsigned rings = 0;
+    (void)state;
+    ocaml_builder_init(&b, 12);
+    ocaml_int(&b, 0, 0, 1);
+    snprintf(path, sizeof(path), "%s/4194990.events", b.directory);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    snprintf(path, sizeof(path), "%s/4194991.events", b.directory);
+    assert_int_equal(symlink("/dev/zero", path), 0);
+    snprintf(path, sizeof(path), "%s/4194992.events", b.directory);
+    assert_int_equal(mkdir(path, 0700), 0);
+    put_file(b.directory, 4194993, 0);
+    put_file(b.directory, 4194994, 63);
+    put_file(b.directory, 4194995, (off_t)1 << 40);
+    assert_int_equal(evtrail_ocaml_rings(b.directory, count_ring, &rings), 0);
+    assert_int_equal(rings, 1);
+    for (unsigned pid = 4194990; pid <= 4194995; pid++) {
+        snprintf(path, sizeof(path), "%s/%u.events", b.directory, pid);
+        assert_int_equal(remove(path), 0);
+    }
+    ocaml_builder_fini(&b);
+}
+
 static pid_t child_that_works_when_told(int *ret_tell)
 {
     int ends[2];
@@ -294,6 +340,7 @@ int main(void)
         cmocka_unit_test(truncated__while_it_is_copied__nobody_dies),
         cmocka_unit_test(news__in_a_ring__reader_is_told),
         cmocka_unit_test(process__begins_to_work__told),
+        cmocka_unit_test(directory__of_what_is_called_like_rings__those_that_are_none_left_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
