@@ -27,6 +27,7 @@ enum {
     NAMES_BYTES = 8192 * 128
 };
 static const uint64_t ring_words_max = UINT64_C(1) << 30;
+static const uint64_t leap_max = UINT64_C(1) << 40;     /* between two looks: hours of a flood */
 static const uint64_t position_max = UINT64_C(1) << 58; /* nine years of a thousand million words a second */
 
 bool evtrail_ocaml_is_header(const void *bytes, size_t size)
@@ -297,9 +298,11 @@ static bool begin_another(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_
     return true;
 }
 
-static bool is_odd(const struct evtrail_ocaml_map *map, uint64_t head, uint64_t tail)
+static bool is_odd(const struct evtrail_ocaml_ring *ring, const struct evtrail_ocaml_map *map, uint64_t head,
+                   uint64_t tail)
 {
-    return head > tail || tail - head > map->elements || tail > position_max;
+    return head > tail || tail - head > map->elements || tail > position_max ||
+           (ring->begun && tail > ring->tail && tail - ring->tail > leap_max);
 }
 
 /* Of a ring that begins they may be so for a moment. */
@@ -311,7 +314,7 @@ static bool begin_behind(struct evtrail_ocaml_ring *ring, struct evtrail_ocaml_c
     ring->begun = true;
     ring->head = head;
     ring->tail = tail;
-    copy->lost = tail > ring->at && tail <= position_max ? tail - ring->at : 0;
+    copy->lost = tail > ring->at && tail - ring->at <= leap_max ? tail - ring->at : 0;
     copy->impossible = true;
     copy->at = copy->next = ring->at = tail;
     return true;
@@ -348,11 +351,11 @@ bool evtrail_ocaml_ring_copy(struct evtrail_ocaml_ring *ring, const struct evtra
     if (!ring->begun && tail == 0)
         return false;
     /* The tail may have gone round between the two looks, if we were stopped there. */
-    for (int tries = 0; tries < LOOKS && is_odd(map, head, tail); tries++)
+    for (int tries = 0; tries < LOOKS && is_odd(ring, map, head, tail); tries++)
         evtrail_ocaml_map_cursors(map, ring->index, &head, &tail);
     if (is_another(ring, map, head, tail))
         return begin_another(ring, copy);
-    if (is_odd(map, head, tail))
+    if (is_odd(ring, map, head, tail))
         return begin_behind(ring, copy, head, tail);
     see(ring, map, head, tail);
     const uint64_t from = ring->at < head ? head : ring->at;

@@ -1117,6 +1117,27 @@ static void holes__where_rings_should_be__stay_holes(void **state)
     ocaml_builder_fini(&b);
 }
 
+/* A writer that says to have come further than any can is damaged, and loses nothing that anybody wrote. */
+static void leaps__of_a_ring_that_is_read__damage(void **state)
+{
+    struct ocaml_builder b;
+    struct seen seen = {0};
+    struct evtrail_event *event;
+    (void)state;
+    ocaml_builder_init(&b, 8);
+    ocaml_name(&b, 0, "test.int");
+    ocaml_int(&b, 0, 0, 1);
+    struct evtrail_reader *const reader = open_reader(b.path, NULL);
+    assert_true(evtrail_reader_next(reader, &event) > 0);
+    ocaml_ring_header(&b, 0)[1] = (UINT64_C(1) << 50) + 3;
+    ocaml_ring_header(&b, 0)[0] = UINT64_C(1) << 50;
+    assert_true(read_all(reader, &seen, false));
+    evtrail_reader_free(reader);
+    assert_int_equal(seen.faults, 1);
+    assert_int_equal(seen.lost, 0);
+    ocaml_builder_fini(&b);
+}
+
 static void lengths__of_every_item__read_to_an_end(void **state)
 {
     struct ocaml_builder b;
@@ -1180,6 +1201,7 @@ int main(void)
         cmocka_unit_test(ended__beside_one_that_lives__told_at_once),
         cmocka_unit_test(lies__in_every_word__read_to_an_end),
         cmocka_unit_test(holes__where_rings_should_be__stay_holes),
+        cmocka_unit_test(leaps__of_a_ring_that_is_read__damage),
         cmocka_unit_test(lengths__of_every_item__read_to_an_end),
         cmocka_unit_test(truncated__while_it_is_read__told),
     };
