@@ -4,30 +4,18 @@
  */
 #include "cli.h"
 #include "outbuf.h"
+#include "program.h"
 #include "remote.h"
 #ifdef WITH_SHIP
-#include "ship/viewer.h"
+#include "ship_helper.h"
 #endif
 
 #include <evtrail/evtrail.h>
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-/* A closed standard descriptor would be given to the next file that is opened. A program that is started finds it closed
- * again, as it would without us. */
-static void standard_descriptors(void)
-{
-    int fd;
-    do
-        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
-    while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd > STDERR_FILENO)
-        close(fd);
-}
 
 static int print_help(void (*print)(struct output *out, const struct subcommand *command),
                       const struct subcommand *command)
@@ -95,20 +83,22 @@ static int run(const struct subcommand *command, int argc, char **argv)
 
 /* What a build without the pool's network lacks. */
 #ifdef WITH_SHIP
-static void register_parts(void)
+static void register_parts(char **argv)
 {
-    remote_register(viewer_open, viewer_close_all);
+    ship_helper_line(argv);
+    remote_register(ship_helper_open, ship_helper_close_all);
 }
 #else
-static void register_parts(void)
+static void register_parts(char **argv)
 {
+    (void)argv;
 }
 #endif
 
 int main(int argc, char **argv)
 {
-    standard_descriptors();
-    register_parts();
+    program_standard_descriptors();
+    register_parts(argv);
     if (argc < 2)
         return fail(CODE_usage, NULL, "no command; evtrail help lists them");
     if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)

@@ -25,6 +25,16 @@
 #define EVTRAIL_LIBDIR "/usr/local/lib"
 #endif
 
+void program_standard_descriptors(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 int sessions_directory(const char *base, char *path, size_t bytes)
 {
     const char *const named = base ? base : getenv("EVTRAIL_DIR");

@@ -47,6 +47,9 @@ int program_ocaml_environment(const struct program *program);
 bool program_poll(struct program *program);
 /* Removes what dead processes left in the directory, and the directory if nothing is left. */
 void program_clean(struct program *program, bool keep_sessions);
+/* A closed standard descriptor would be given to the next file that is opened: it is /dev/null for us. A program that is started finds it closed again, as it would
+ * without us. */
+void program_standard_descriptors(void);
 /* Finds a file of the installation: beside the reader's library (a build tree), or where libraries were installed. */
 bool program_file(const char *name, char *path, size_t bytes);
 /* Libraries for --with, found by program_file(): "libevtrail.so.0:libevtrail-libc.so". 0, -ENOENT, -EINVAL. */

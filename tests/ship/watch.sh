@@ -80,6 +80,25 @@ for file in $(find "$work/store" -name '*.evt'); do
     "$evtrail" verify --quiet "$file" || bad "verify of $file"
 done
 
+# Nobody but send, collect and who reads a collector has OpenSSL. What connects ends with its reader, however that ends.
+if command -v readelf >/dev/null; then
+    readelf -d "$evtrail" | grep -q 'libzstd' || bad "readelf shows no libraries"
+    readelf -d "$evtrail" | grep 'libssl\|libcrypto\|libcares' && bad "evtrail itself needs OpenSSL or c-ares"
+fi
+for signal in KILL TERM; do
+    "$evtrail" cat "$name" >"$work/ended.txt" 2>"$work/ended.log" &
+    reader=$!
+    pids+=($reader)
+    until_true 'it has a helper' pgrep -P $reader
+    helper=$(pgrep -P $reader)
+    until_true 'it is connected' grep -q "unix:pid $helper .*: connected" "$work/collect.log"
+    kill -$signal $reader
+    wait $reader
+    code=$?
+    [ $signal = KILL ] || [ $code = 0 ] || bad "SIG$signal: cat ended with $code: $(cat "$work/ended.log")"
+    until_true "the helper has ended, too" grep -q "unix:pid $helper .*: closed by the peer: done" "$work/collect.log"
+done
+
 kill "$collector"
 wait "$collector" || bad "collect ended with $?"
 echo "$failed failed"
