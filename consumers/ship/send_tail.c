@@ -90,6 +90,7 @@ static void reload(struct tail *tail)
     setup.options.spool.ready = on_ready;
     setup.options.spool.note = on_note;
     setup.options.spool.context = tail;
+    setup.options.spool.several = setup.options.endpoints_count > 1;
     if (strcmp(setup.options.directory, tail->options->directory) != 0)
         send_log("another --spool is for the next start; this one goes on with %s", tail->options->directory);
     if (send_shipper_reload(tail->shipper, &setup.options, &error) < 0) {
@@ -300,6 +301,7 @@ static int spool_begin(struct tail *tail)
     options.ready = on_ready;
     options.note = on_note;
     options.context = tail;
+    options.several = tail->options->endpoints_count > 1;
     int r = spool_open(&tail->spool, tail->options->directory, &options, &error);
     if (r == 0)
         r = send_shipper_start(tail->shipper, tail->options, tail->spool, &error);

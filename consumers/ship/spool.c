@@ -151,6 +151,7 @@ void spool_reconfigure(struct spool *spool, const struct spool_options *options)
     own.max_bytes = own.max_bytes < UINT64_C(4) << 20 ? UINT64_C(4) << 20 : own.max_bytes;
     own.segment_bytes = own.segment_bytes > own.max_bytes / 4 ? own.max_bytes / 4 : own.segment_bytes;
     own.max_age_ns = options->max_age_ns;
+    own.several = options->several;
     own.flush_ns = options->flush_ns > 0 ? options->flush_ns : 10000000;
     memcpy(own.policies, options->policies, sizeof own.policies);
     spool_lock(spool);
@@ -302,6 +303,7 @@ static void free_all(struct spool *spool)
         free(cursor->frames.bytes);
         free(cursor->accounts.bytes);
         free(cursor->given.bytes);
+        spool_rings_free(&cursor->met);
         free(cursor->sources);
     }
     spool_rings_free(&spool->rings);

@@ -69,6 +69,7 @@ struct spool_options {
     int64_t flush_ns;         /* what was taken is readable by the shipper after so long; 0: 10 ms */
     int level;                /* of zstd; 0: 1 */
     bool no_uring;            /* plain writes */
+    bool several;             /* collectors: what one of them lacks another may have */
     bool parents;             /* the directories above it are made, too */
     uint8_t policies[SPOOL_LEVELS]; /* enum spool_policy */
     const char *name;         /* shown by the collector; NULL: "" */

@@ -117,7 +117,7 @@ static int segment_open(struct spool *spool, unsigned lane, uint64_t first)
     return frames_add(&cursor->frames, frame, evtrail_frame_put_super(frame, &super));
 }
 
-/* ---- sources, for the age of what is sent ---- */
+/* ---- sources, for the age of what is sent, and who has what ---- */
 
 static struct spool_source_mark *source_of(struct spool_cursor *cursor, uint32_t number, bool add)
 {
@@ -216,6 +216,61 @@ static void sent(struct spool *spool, unsigned lane, uint64_t sequence, uint64_t
         atomic_store_explicit(&spool->state->sent, sequence, memory_order_relaxed);
 }
 
+/* ---- several collectors: what one lacks may be another's ---- */
+
+/* The ring in this connection. NULL: there is one collector only, or no memory. */
+static struct spool_ring *met(struct spool *spool, struct spool_cursor *cursor)
+{
+    const struct evtrail_batch_header *const header = &cursor->item.header;
+    const struct spool_source_mark *const mark = source_of(cursor, header->source, false);
+    return spool->options.several && mark ? spool_rings_find(&cursor->met, mark->session, header->chunk.ring) : NULL;
+}
+
+/* A batch that is not for this collector. */
+static void note_passed(struct spool *spool, struct spool_cursor *cursor)
+{
+    const struct evtrail_chunk *const chunk = &cursor->item.header.chunk;
+    struct spool_ring *const ring = met(spool, cursor);
+    if (!ring || ring->told)
+        return;
+    ring->known = true;
+    ring->ticks = chunk->last_ticks;
+    memcpy(ring->lost, chunk->lost_before, sizeof ring->lost);
+}
+
+/* Before the first batch of a ring in a connection: what this collector has of it may end earlier, and the rest is with another, or was told. It may have been
+ * restarted since it was told so, and we, too: so it is said each time. */
+static int cut_add(struct spool *spool, struct spool_cursor *cursor)
+{
+    const struct evtrail_chunk *const chunk = &cursor->item.header.chunk;
+    struct spool_ring *const ring = met(spool, cursor);
+    struct evtrail_account_frame account, cut = {.source = cursor->item.header.source, .ring = chunk->ring};
+    uint8_t frame[EVTRAIL_ACCOUNT_BYTES];
+    if (!ring || ring->told)
+        return 0;
+    ring->told = true;
+    const uint64_t missed = chunk->missed < chunk->events_before ? chunk->missed : chunk->events_before;
+    cut.events = chunk->events_before - missed;
+    cut.ticks = ring->ticks;
+    memcpy(cut.lost, ring->known ? ring->lost : chunk->lost_before, sizeof cut.lost);
+    for (size_t at = 0; at + EVTRAIL_ACCOUNT_BYTES <= cursor->accounts.used; at += EVTRAIL_ACCOUNT_BYTES) {
+        if (evtrail_frame_parse_account(cursor->accounts.bytes + at, EVTRAIL_ACCOUNT_BYTES, &account) ||
+            account.source != cut.source || account.ring != cut.ring)
+            continue;
+        cut.events = account.events > account.torn ? account.events - account.torn : 0;
+        cut.ticks = account.ticks;
+        memcpy(cut.lost, account.lost, sizeof cut.lost);
+    }
+    cut.flags = EVTRAIL_ACCOUNT_CUT;
+    const int r = frames_add(&cursor->accounts, frame, evtrail_frame_put_account(frame, &cut));
+    if (r == 0) { /* it comes first */
+        memmove(cursor->accounts.bytes + EVTRAIL_ACCOUNT_BYTES, cursor->accounts.bytes,
+                cursor->accounts.used - EVTRAIL_ACCOUNT_BYTES);
+        memcpy(cursor->accounts.bytes, frame, EVTRAIL_ACCOUNT_BYTES);
+    }
+    return r;
+}
+
 static int give_batch(struct spool *spool, unsigned lane, uint64_t sequence, struct ship_unit *unit)
 {
     struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
@@ -231,6 +286,9 @@ static int give_batch(struct spool *spool, unsigned lane, uint64_t sequence, str
         cursor->accounts.used = 0;
         return give_gap_of(cursor, unit, sequence, broken ? WIRE_GAP_damaged : WIRE_GAP_refused);
     }
+    const int r = cut_add(spool, cursor);
+    if (r < 0)
+        return r;
     unit->kind = SHIP_UNIT_DATA;
     unit->parts_count = 0;
     if (cursor->accounts.used) {
@@ -254,6 +312,7 @@ static int take_batch(struct spool *spool, unsigned lane, uint64_t sequence, con
     const uint64_t number = cursor->first + header->number;
     if (header->number >= SPOOL_BATCHES_MAX || number < sequence || number >= place->next) {
         accounts_forget(&cursor->accounts, header->source, header->chunk.ring);
+        note_passed(spool, cursor);
         cursor->held = false;
         return 0;
     }
@@ -395,6 +454,7 @@ void spool_opened(struct spool *spool, unsigned lane, uint64_t resume)
         spool_acked(spool, lane, resume - 1);
     spool_lock(spool);
     spool_cursor_reset(spool, lane);
+    spool_rings_free(&spool->lanes[lane].cursor.met);
     spool->lanes[lane].sent = resume - 1;
     spool->link = true;
     spool->ready = true;

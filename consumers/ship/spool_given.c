@@ -58,7 +58,8 @@ int spool_given_open(struct spool *spool)
     spool->given_fd = regular_open(AT_FDCWD, path, O_RDWR | O_CREAT, 0600);
     if (spool->given_fd < 0)
         return spool->given_fd;
-    fallocate(spool->given_fd, FALLOC_FL_KEEP_SIZE, 0, SLOTS_FIRST * SLOT_BYTES); /* a disk that is full has room for it */
+    fallocate(spool->given_fd, FALLOC_FL_KEEP_SIZE, 0,
+              SLOTS_FIRST * SLOT_BYTES); /* a disk that is full has room for it */
     return 0;
 }
 
@@ -185,8 +186,8 @@ static bool amount_take(struct spool *spool, const struct amount *amount, uint32
 int spool_given_load(struct spool *spool)
 {
     struct amount amount;
-    for (uint32_t number = 0; number < SPOOL_RINGS_MAX &&
-                              pread(spool->given_fd, &amount, sizeof amount, (off_t)number * SLOT_BYTES) == sizeof amount;
+    for (uint32_t number = 0; number < SPOOL_RINGS_MAX && pread(spool->given_fd, &amount, sizeof amount,
+                                                                (off_t)number * SLOT_BYTES) == sizeof amount;
          number++) {
         if (amount.magic != GIVEN_MAGIC || amount.crc != amount_crc(&amount) || amount.why >= SPOOL_CAUSES)
             continue;

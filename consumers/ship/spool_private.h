@@ -157,6 +157,7 @@ struct spool_cursor {
     int step;
     struct spool_item item;
     struct wire_gap_entry entry;
+    struct spool_rings met; /* rings of which this connection had a batch (told), or passed one over (known: ticks, lost); with several collectors */
 };
 
 /* One stream. Slots keep their number. */
