@@ -311,12 +311,12 @@ static int dispatch_taken(struct store *store)
     return called;
 }
 
-/* A record that never had anything, and that nobody has open, is forgotten: peers make up as many as they like. */
+/* A record that never had anything in a file, and that nobody has open, is forgotten: peers make up as many as they like. */
 static void forget(struct store *store, struct store_record *record)
 {
     pthread_mutex_lock(&store->mutex);
     const bool idle = !record->open && !record->is_done && !atomic_load(&record->jobs) &&
-                      !atomic_load(&record->durable) && !record->attached && !record->sources && !record->ahead_count;
+                      !atomic_load(&record->filed) && !record->attached && !record->sources && !record->ahead_count;
     pthread_mutex_unlock(&store->mutex);
     if (idle)
         store_record_drop(store, record);

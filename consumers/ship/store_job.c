@@ -148,6 +148,7 @@ static int append(struct store *store, struct store_source *source, const struct
         r = evtrail_append_item(&source->append, source->fd, item);
     if (r < 0)
         return r;
+    atomic_store(&source->record->filed, true);
     store_source_dirty(store, source);
     return store_point("after-append") < 0 ? 0 : 0;
 }

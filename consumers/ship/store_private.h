@@ -50,6 +50,7 @@ struct store_record {
     /* under the mutex */
     struct store_record *next_done;
     bool is_done;
+    _Atomic bool filed; /* something of it is, or was, in a file: it is never forgotten */
     bool orphan; /* none of its files may be left: ROOT/.positions has it for sure */
 };
 
@@ -214,6 +215,8 @@ int store_commit(struct store *store);
 void store_notice(struct store *store, enum store_event_kind kind, const char *path, uint64_t number, int error,
                   const char *format, ...) __attribute__((format(printf, 6, 7)));
 void store_set_state(struct store *store, int error);
+/* Frees a source that nothing refers to; its record may be forgotten by that. */
+void store_source_leave(struct store *store, struct store_source *source);
 void store_free_jobs(struct store *store, struct store_jobs *jobs);
 
 /* ---- store_job.c ---- */

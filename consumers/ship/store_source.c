@@ -365,7 +365,7 @@ void store_sweep(struct store *store, bool all)
         if (r == 0)
             store_keep(store, source->set);
         if (r == 0 && !source->references)
-            store_source_free(store, source);
+            store_source_leave(store, source);
     }
     store->tree.open_bytes = open_bytes;
     if (store->positions_due)

@@ -213,8 +213,10 @@ static int take_file(struct recovery *recovery, const char *path, const char *na
     }
     recovery->record = store_record_get(store, stream);
     int r = recovery->record ? evtrail_append_last_mark(fd, &mark) : -ENOMEM;
-    if (recovery->record)
+    if (recovery->record) {
         recovery->record->orphan = false;
+        atomic_store(&recovery->record->filed, true);
+    }
     if (r == 0)
         r = take_closed_file(recovery, path, &mark);
     else if (r == -EBADMSG && !status.st_size)
@@ -299,6 +301,7 @@ static int read_positions(struct store *store)
         if (record) {
             reach(record, sequence, owner);
             record->orphan = true;
+            atomic_store(&record->filed, true);
         }
     }
     fclose(file);
@@ -310,7 +313,7 @@ static unsigned print_positions(const struct store *store, FILE *file, bool orph
 {
     for (size_t i = 0; i < store->table_room; i++)
         for (struct store_record *record = store->table[i]; record && count < POSITIONS_MAX; record = record->next) {
-            if (record->orphan != orphans || !atomic_load(&record->durable))
+            if (record->orphan != orphans || !atomic_load(&record->durable) || !atomic_load(&record->filed))
                 continue;
             for (unsigned b = 0; b < WIRE_STREAM_ID_BYTES; b++)
                 fprintf(file, "%02x", record->id[b]);

@@ -159,6 +159,29 @@ static void undo(struct store *store)
     append_jobs(&store->pending, &store->uncommitted);
 }
 
+static void put_done(struct store *store, struct store_record *record)
+{
+    if (record->is_done)
+        return;
+    record->is_done = true;
+    record->next_done = store->done;
+    store->done = record;
+}
+
+/* With the mutex: the caller forgets records that have no sources. */
+void store_source_leave(struct store *store, struct store_source *source)
+{
+    struct store_record *record = source->record;
+    pthread_mutex_lock(&store->mutex);
+    store_source_free(store, source);
+    const bool nothing = !record->sources && !atomic_load(&record->filed);
+    if (nothing)
+        put_done(store, record);
+    pthread_mutex_unlock(&store->mutex);
+    if (nothing && store->options.wake)
+        store->options.wake(store->options.context);
+}
+
 /* With the mutex, as the caller forgets records that have no jobs and are not told of. */
 static void tell(struct store *store)
 {
@@ -169,11 +192,7 @@ static void tell(struct store *store)
     store->uncommitted = (struct store_jobs){NULL, &store->uncommitted.first};
     for (struct store_record *record = store->changed; record; record = record->next_changed) {
         record->changed = false;
-        if (record->is_done)
-            continue;
-        record->is_done = true;
-        record->next_done = store->done;
-        store->done = record;
+        put_done(store, record);
     }
     store->changed = NULL;
 }

@@ -379,6 +379,41 @@ static void store__more_processes_than_descriptors__few_files_are_open(void **st
     free(feed.bytes);
 }
 
+/* Streams that only say what will not come, or declare processes, and never bring a batch. */
+static void store__streams_without_a_file__are_forgotten(void **state)
+{
+    enum { STREAMS = 300 };
+    const struct place *place = *state;
+    struct feed feed = feed_make(place->directory, 1, 4, 100);
+    struct store *store = open_with(place, (struct store_options){.no_sync = true, .idle_ns = 1});
+    const struct wire_gap gap = {.last = 6, .cause = WIRE_GAP_oldest};
+    struct feeder feeder;
+    assert_int_equal(feeder_open(&feeder, store, &feed, STREAMS, "", "a"), 0);
+    feeder_put(&feeder, 1, 4);
+    assert_int_equal(store_drain(store, SECONDS(60)), 0);
+    feeder_close(&feeder);
+    for (unsigned i = 0; i < STREAMS; i++) {
+        assert_int_equal(feeder_open(&feeder, store, &feed, i, "", "a"), 0);
+        if (i % 2)
+            assert_int_equal(store_gap(feeder.stream, 1, &gap), 0);
+        else
+            feeder_put(&feeder, 5, 4); /* frames alone */
+        assert_int_equal(store_drain(store, SECONDS(60)), 0);
+        assert_int_equal(feeder.durable, i % 2 ? 6 : 0);
+        feeder_close(&feeder);
+    }
+    for (unsigned i = 0; i < 60000 && store->table_count > 1; i++) {
+        store_dispatch(store);
+        usleep(1000);
+    }
+    assert_int_equal(store->table_count, 1);
+    assert_int_equal(feeder_open(&feeder, store, &feed, STREAMS, "", "a"), 0);
+    assert_int_equal(feeder.position, 4);
+    feeder_close(&feeder);
+    close_store(store);
+    free(feed.bytes);
+}
+
 /* ---- retention ------------------------------------------------------------------------------------------------------------ */
 
 static void store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions(void **state)
@@ -836,6 +871,7 @@ int main(void)
         TEST(names__of_liars__stay_below_the_root),
         TEST(store__more_processes_than_descriptors__few_files_are_open),
         TEST(store__more_processes_than_are_taken__others_have_places_and_nothing_is_acknowledged_unstored),
+        TEST(store__streams_without_a_file__are_forgotten),
         TEST(store__beyond_its_limits__deletes_the_oldest_closed_files_and_keeps_positions),
         TEST(store__limits_below_one_file__delete_it_and_the_next_goes_on),
         TEST(store__a_file_deleted_that_is_needed__the_stream_is_asked_for_again),
