@@ -265,9 +265,11 @@ static ptrdiff_t next_copy(struct ocaml_input *in, const struct ring *ring, stru
 {
     struct evtrail_ocaml_ring *const at = &in->feed.queues[ring->index].ring;
     *copy = (struct evtrail_ocaml_copy){.words = in->copied, .any = !in->feed.pump};
-    *ret_before = at->at;
-    if (!in->feed.pump)
+    *ret_before = 0;
+    if (!in->feed.pump) { /* else the position is the pump's */
+        *ret_before = at->at;
         return evtrail_ocaml_ring_copy(at, &in->map, copy) ? 0 : -1;
+    }
     const struct evtrail_ocaml_segment *const segment = evtrail_ocaml_feed_peek(&in->feed, ring->index, copy);
     if (segment)
         *ret_before = segment->before;
