@@ -24,8 +24,10 @@ static void show(struct counting *counting, struct consumer *consumer)
     struct evtrail_source *const *sources;
     const uint32_t count =
         consumer->reader ? evtrail_reader_sources(consumer->reader, &sources) : counting->model.sessions_count;
-    if (consumer->reader)
+    if (consumer->reader) {
         host_list_take_clocks(&counting->model.hosts, sources, count);
+        evtrail_reader_spool_by(consumer->reader, counting->model.spool_by);
+    }
     stat_print(&counting->model, &consumer->out, consumer->args, count);
 }
 

@@ -43,7 +43,8 @@ static int become(const struct args *args)
         execv(path, line);
     else
         errno = ENOENT;
-    return fail(CODE_missing, "evtrail-ship", "%s; it is installed in libdir/evtrail, install evtrail again", strerror(errno));
+    return fail(CODE_missing, "evtrail-ship", "%s; it is installed in libdir/evtrail, install evtrail again",
+                strerror(errno));
 }
 
 int run_send(const struct args *args)
@@ -78,7 +79,8 @@ static int spawn_with(const char *path, char **argv, int socket, posix_spawn_fil
 static int start(const char *name, int socket, pid_t *ret_pid)
 {
     char path[512];
-    char *argv[] = {line[0], (char *)(uintptr_t) "view", (char *)(uintptr_t)program_part, (char *)(uintptr_t)name, NULL};
+    char *argv[] = {line[0], (char *)(uintptr_t) "view", (char *)(uintptr_t)program_part, (char *)(uintptr_t)name,
+                    NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     if (!program_file("evtrail-ship", path, sizeof path))
@@ -124,10 +126,14 @@ static void end(pid_t pid, int socket)
 
 static int explain(const char *name, int error, const char *text, char **ret_error)
 {
-    const int n = *text ? asprintf(ret_error, "%s", text)
-                  : error == -ENOENT
-                      ? asprintf(ret_error, "%s: evtrail-ship is not there; it is installed in libdir/evtrail, install evtrail again", name)
-                      : asprintf(ret_error, "%s: %s", name, error == -EPIPE ? "evtrail-ship has ended before it was connected; try again" : strerror(-error));
+    const int n =
+        *text ? asprintf(ret_error, "%s", text)
+        : error == -ENOENT
+            ? asprintf(ret_error,
+                       "%s: evtrail-ship is not there; it is installed in libdir/evtrail, install evtrail again", name)
+            : asprintf(ret_error, "%s: %s", name,
+                       error == -EPIPE ? "evtrail-ship has ended before it was connected; try again"
+                                       : strerror(-error));
     if (n < 0)
         *ret_error = NULL;
     return error;

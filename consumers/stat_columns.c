@@ -348,6 +348,10 @@ int stat_columns(struct stat_model *model, struct consumer *consumer, const char
         evtrail_file_cursor_totals(feed->cursor, &torn, &faults, &closed);
         model->lost[EVTRAIL_CAUSE_torn] += torn;
         model->lost[EVTRAIL_CAUSE_spool] += evtrail_file_cursor_spool(feed->cursor);
+        uint64_t by[EVTRAIL_SPOOL_WHYS];
+        evtrail_file_cursor_spool_by(feed->cursor, by);
+        for (unsigned why = 0; why < EVTRAIL_SPOOL_WHYS; why++)
+            model->spool_by[why] += by[why];
         struct evtrail_source *const *sources;
         const uint32_t count = evtrail_file_cursor_sources(feed->cursor, &sources);
         host_list_add_clocks(&model->hosts, sources, count);

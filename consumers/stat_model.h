@@ -10,6 +10,7 @@
 #include "host_list.h"
 #include "idtable.h"
 
+#include <evtrail/file.h>
 #include <evtrail/reader.h>
 #include <evtrail/trace.h>
 
@@ -81,6 +82,7 @@ struct stat_model {
     struct idtable spans, entities;
     uint64_t events, bytes;
     uint64_t lost[EVTRAIL_CAUSES_ALL];
+    uint64_t spool_by[EVTRAIL_SPOOL_WHYS]; /* of those by cause `spool`, as far as files say */
     int64_t first_ns, last_ns;
     uint32_t gone_waiting; /* entities that went since the table was last swept of such */
     bool out_of_memory;

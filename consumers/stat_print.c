@@ -253,6 +253,24 @@ static void print_entities(const struct page *page)
 
 /* ---- losses and total -------------------------------------------------------------------------------------------------- */
 
+/* Why a sender's spool gave events up. */
+static void print_whys(const struct page *page)
+{
+    const uint64_t *const by = page->model->spool_by;
+    const char *separator = page->json ? ",\"why\":{" : " (";
+    bool any = false;
+    for (unsigned why = 1; why < EVTRAIL_SPOOL_WHYS; why++) {
+        if (by[why] == 0)
+            continue;
+        output_print(page->out, page->json ? "%s\"%s\":%" PRIu64 : "%s%s %" PRIu64, separator,
+                     evtrail_spool_why_name(why), by[why]);
+        separator = page->json ? "," : ", ";
+        any = true;
+    }
+    if (any)
+        output_text(page->out, page->json ? "}" : ")");
+}
+
 static void print_losses(const struct page *page)
 {
     const uint64_t *const lost = page->model->lost;
@@ -262,11 +280,14 @@ static void print_losses(const struct page *page)
         if (lost[i] == 0)
             continue;
         if (page->json)
-            output_print(page->out, "{\"what\":\"lost\",\"cause\":\"%s\",\"count\":%" PRIu64 "}\n",
-                         evtrail_cause_name(i), lost[i]);
+            output_print(page->out, "{\"what\":\"lost\",\"cause\":\"%s\",\"count\":%" PRIu64, evtrail_cause_name(i),
+                         lost[i]);
         else
-            output_print(page->out, "%s%12" PRIu64 "%s  %s\n", output_sgr(page->out, "31"), lost[i],
+            output_print(page->out, "%s%12" PRIu64 "%s  %s", output_sgr(page->out, "31"), lost[i],
                          output_sgr(page->out, "0"), evtrail_cause_name(i));
+        if (i == EVTRAIL_CAUSE_spool)
+            print_whys(page);
+        output_text(page->out, page->json ? "}\n" : "\n");
     }
 }
 

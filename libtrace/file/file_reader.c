@@ -413,6 +413,18 @@ uint64_t evtrail_file_cursor_spool(const struct evtrail_file_cursor *cursor)
     return cursor->spool;
 }
 
+void evtrail_file_cursor_spool_by(const struct evtrail_file_cursor *cursor, uint64_t ret_events[EVTRAIL_SPOOL_WHYS])
+{
+    memcpy(ret_events, cursor->spool_by, sizeof(cursor->spool_by));
+}
+
+const char *evtrail_spool_why_name(unsigned why)
+{
+    static const char *const names[EVTRAIL_SPOOL_WHYS] = {"unknown", "oldest",  "newest", "age",
+                                                          "refused", "damaged", "disk",   "elsewhere"};
+    return why < EVTRAIL_SPOOL_WHYS ? names[why] : names[0];
+}
+
 void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64_t *ret_torn, uint64_t *ret_faults,
                                 bool *ret_closed)
 {

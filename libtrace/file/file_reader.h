@@ -100,6 +100,7 @@ struct evtrail_file_cursor {
     uint64_t torn, faults;
     uint64_t torn_recorded; /* in damage that was repaired: the file says so itself */
     uint64_t spool;         /* never shipped; not among these */
+    uint64_t spool_by[EVTRAIL_SPOOL_WHYS];
     bool untold;            /* damage in the current part may have held what was told of rings before it */
     uint32_t parts;         /* that were opened */
     uint32_t unclosed;      /* parts that were left behind without an end */

@@ -156,8 +156,11 @@ void evtrail_cursor_told(struct evtrail_file_cursor *cursor, const struct evtrai
     const bool anew = !state->known || account->flags & EVTRAIL_ACCOUNT_CUT;
     state->expected = anew ? account->events : add_bounded(state->expected, account->torn);
     const bool spool = account->flags & EVTRAIL_ACCOUNT_SPOOL;
+    const unsigned why = account->flags >> EVTRAIL_ACCOUNT_WHY_SHIFT & 0xff;
+    const uint64_t before = cursor->spool;
     add_torn(state, account->torn, spool ? &cursor->spool : &cursor->torn_recorded);
     if (spool) {
+        cursor->spool_by[why < EVTRAIL_SPOOL_WHYS ? why : 0] += cursor->spool - before;
         state->spool = add_bounded(state->spool, account->torn);
         state->spool_here = add_bounded(state->spool_here, account->torn);
     }

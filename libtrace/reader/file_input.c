@@ -25,7 +25,7 @@ struct file_input {
     struct evtrail_file_cursor *cursor;
     struct file_source *sources; /* in the cursor's order */
     uint32_t sources_count;
-    uint64_t torn_told, spool_told;
+    uint64_t torn_told, spool_told, spool_by[EVTRAIL_SPOOL_WHYS];
 };
 
 static struct file_input *of(struct evtrail_input *input)
@@ -132,6 +132,11 @@ static void count_torn(struct file_input *in)
     if (spool > in->spool_told)
         in->input.reader->lost[EVTRAIL_CAUSE_spool] += spool - in->spool_told;
     in->spool_told = spool > in->spool_told ? spool : in->spool_told;
+    uint64_t by[EVTRAIL_SPOOL_WHYS];
+    evtrail_file_cursor_spool_by(in->cursor, by);
+    for (unsigned why = 0; why < EVTRAIL_SPOOL_WHYS; why++)
+        in->input.reader->spool_by[why] += by[why] - in->spool_by[why];
+    memcpy(in->spool_by, by, sizeof(by));
 }
 
 static void end(struct file_input *in)

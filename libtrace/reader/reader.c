@@ -609,6 +609,11 @@ void evtrail_reader_totals(const struct evtrail_reader *reader, uint64_t *ret_de
         memcpy(ret_lost, reader->lost, sizeof(reader->lost));
 }
 
+void evtrail_reader_spool_by(const struct evtrail_reader *reader, uint64_t ret_events[EVTRAIL_SPOOL_WHYS])
+{
+    memcpy(ret_events, reader->spool_by, sizeof(reader->spool_by));
+}
+
 int64_t evtrail_reader_lag(const struct evtrail_reader *reader)
 {
     bool more = reader->heap_count != 0;

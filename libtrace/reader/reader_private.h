@@ -6,6 +6,7 @@
 #ifndef EVTRAIL_READER_PRIVATE_H
 #define EVTRAIL_READER_PRIVATE_H
 
+#include <evtrail/file.h>
 #include <evtrail/reader.h>
 
 #include "reader/decode.h"
@@ -152,6 +153,7 @@ struct evtrail_reader {
     int64_t last_time;
     int64_t sought_ns; /* what is older is passed over */
     uint64_t delivered, lost[EVTRAIL_CAUSES_ALL];
+    uint64_t spool_by[EVTRAIL_SPOOL_WHYS]; /* of those lost by cause `spool`, in files that were read to their ends */
     uint64_t gathered_ns; /* monotonic: when live rings were last looked at */
     uint64_t progress_ns; /* ... when something was last found there */
     uint64_t gap_ns;      /* from one look at them to the next: adapted to how fast the fullest fills */

@@ -211,6 +211,9 @@ def dropped(name, last):
     end(sending)
     end(collecting)
     check(name, emitted, True)
+    told = subprocess.run([COMMAND, "stat", f"{work}/{name}.store"], env=environment, capture_output=True, text=True).stdout
+    if "spool (disk " not in told:
+        fail(f"{name}: stat does not say why: {told}")
 
 
 try:

@@ -159,6 +159,12 @@ void evtrail_file_cursor_totals(const struct evtrail_file_cursor *cursor, uint64
                                 bool *ret_closed);
 /* Events so far that were given up on the way to a collector: lost by cause `spool`. */
 uint64_t evtrail_file_cursor_spool(const struct evtrail_file_cursor *cursor);
+/* Of these, by why: its cap by size (oldest, newest) or age, refused by the collector, damaged, its disk; [0]: the file does not say. */
+#define EVTRAIL_SPOOL_WHYS 8
+void evtrail_file_cursor_spool_by(const struct evtrail_file_cursor *cursor, uint64_t ret_events[EVTRAIL_SPOOL_WHYS]);
+const char *evtrail_spool_why_name(unsigned why); /* "oldest" */
+/* The same of all files that a reader has read to their ends. */
+void evtrail_reader_spool_by(const struct evtrail_reader *reader, uint64_t ret_events[EVTRAIL_SPOOL_WHYS]);
 /* False: the batch has no event of this id. */
 bool evtrail_batch_may_have(uint64_t types, uint32_t id);
 
