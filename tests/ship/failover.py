@@ -125,10 +125,10 @@ def main():
     for emitter in emitters:
         emitter.send_signal(signal.SIGTERM)
         emitted += int(emitter.communicate(timeout=120)[0])
-    wait_for("all is acknowledged", services, lambda: status().get("unacked_batches", 1) == 0 and not [name for name in os.listdir(f"{work}/run") if name.endswith(".trail")])
-    for service in ("sender", 0, 1):
+    wait_for("all is acknowledged", services, lambda: services["sender"].poll() is None and status().get("unacked_batches", 1) == 0 and not [name for name in os.listdir(f"{work}/run") if name.endswith(".trail")], away)
+    for service in ("sender", *(number for number in (0, 1) if number not in away)):
         services[service].send_signal(signal.SIGTERM)
-        if services[service].wait(timeout=240) not in (0, 1):
+        if services[service].wait(timeout=240) not in (0, 1, -signal.SIGTERM): # one that has just been started
             fail(f"{service} ends with {services[service].returncode}")
     (first, lost_first), (second, lost_second) = read(0), read(1)
     lost = {cause: lost_first.get(cause, 0) + lost_second.get(cause, 0) for cause in {**lost_first, **lost_second}}
