@@ -159,6 +159,7 @@ int ship_helper_open(const char *name, void (*say)(const char *name, const char 
     if (r < 0) {
         if (fd >= 0)
             close(fd);
+        kill(pid, SIGKILL); /* it may still be waiting for the collector */
         end(pid, ends[0]);
         return explain(name, r, answer.text, ret_error);
     }

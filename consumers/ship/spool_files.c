@@ -88,10 +88,11 @@ int spool_stream_save(struct spool *spool)
     }
     n += snprintf(text + n, sizeof text - (size_t)n, "check %08x\n", evtrail_crc32c(0, text, (size_t)n));
     spool_path(spool, "stream", path);
-    int r = spool_write_file(path, text, (size_t)n);
+    const int r = spool_write_file(path, text, (size_t)n); /* from here on it is so, whatever becomes of the copy */
     spool_path(spool, "stream.copy", path);
-    const int copied = r == 0 ? spool_write_file(path, text, (size_t)n) : 0;
-    return r < 0 ? r : copied;
+    if (r == 0)
+        spool_write_file(path, text, (size_t)n);
+    return r;
 }
 
 static int line_take(struct spool *spool, const char *line)

@@ -17,7 +17,7 @@
 
 #define GIVEN_MAGIC UINT64_C(0x316e767247645645)
 
-enum { SLOT_BYTES = 1280, SLOTS_FIRST = 32 };
+enum { SLOT_BYTES = 2048, SLOTS_FIRST = 32 }; /* within a page: a write of it is not cut by SIGKILL */
 
 /* What changes with each event that is given up; written in one piece, in one page of the file or two. */
 struct amount {

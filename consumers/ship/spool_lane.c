@@ -11,6 +11,9 @@ unsigned spool_streams(struct spool *spool, struct wire_open ret_opens[SPOOL_LAN
 {
     unsigned count = 0;
     spool_lock(spool);
+    /* The shipper may have sent what the writer has not counted yet. */
+    const uint64_t sent = atomic_load_explicit(&spool->state->sent, memory_order_relaxed);
+    const uint64_t made = spool->next > sent ? spool->next : sent + 1;
     for (uint64_t from = 1; from != UINT64_MAX;) { /* in the order of their sequences */
         uint64_t next = UINT64_MAX;
         for (unsigned lane = 0; lane < SPOOL_LANES_MAX; lane++) {
@@ -25,7 +28,7 @@ unsigned spool_streams(struct spool *spool, struct wire_open ret_opens[SPOOL_LAN
         const struct spool_lane *const at = &spool->lanes[ret_lanes[count]];
         struct wire_open *const open = &ret_opens[count];
         *open = (struct wire_open){.first = spool_acked_now(spool, ret_lanes[count]) + 1, .created_ns = at->created_ns};
-        open->next = at->to < spool->next ? at->to : spool->next;
+        open->next = at->to < made ? at->to : made;
         open->next = open->next < open->first ? open->first : open->next;
         memcpy(open->stream, at->id, sizeof open->stream);
         memcpy(open->name, spool->name, sizeof open->name);

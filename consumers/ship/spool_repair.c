@@ -85,7 +85,7 @@ static void batch_take(struct scan *scan, const struct spool_item *item)
     ring->ticks = ring->safe_ticks = chunk->last_ticks;
     for (unsigned cause = 0; cause < EVTRAIL_CAUSES; cause++)
         if (chunk->lost_before[cause] > ring->lost[cause])
-            ring->lost[cause] = ring->safe_lost[cause] = chunk->lost_before[cause];
+            ring->lost[cause] = ring->safe_lost[cause] = ring->seen_lost[cause] = chunk->lost_before[cause];
 }
 
 static void frame_take(struct scan *scan, const struct spool_item *item)

@@ -161,6 +161,7 @@ static void take(struct spool *spool, const struct record *record)
     ring->ticks = ring->safe_ticks = record->ticks;
     memcpy(ring->lost, record->lost, sizeof ring->lost);
     memcpy(ring->safe_lost, record->lost, sizeof ring->safe_lost);
+    memcpy(ring->seen_lost, record->lost, sizeof ring->seen_lost);
     ring->gone_ns = record->gone ? spool_monotonic() : 0;
 }
 

@@ -545,7 +545,7 @@ static bool rest_tell(struct spool *spool, const struct evtrail_source *source)
         struct spool_ring *const ring = &spool->rings.items[i];
         const bool lost = memcmp(ring->lost, ring->seen_lost, sizeof ring->lost) != 0;
         if (ring->used && ring->session == source->session_id && ring->known &&
-            (ring->dropped || ring->missed || (ring->gone_ns == 0 && ring->told && lost)))
+            (ring->dropped || ring->missed || (ring->gone_ns == 0 && lost)))
             all = spool_account_write(spool, source, ring);
     }
     return all;

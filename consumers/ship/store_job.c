@@ -153,6 +153,13 @@ static int append(struct store *store, struct store_source *source, const struct
     return store_point("after-append") < 0 ? 0 : 0;
 }
 
+/* What a gap's mark says is true of all before it only when that is on disk: files are synced in no order. */
+static int settle_others(struct store *store, const struct store_source *source)
+{
+    const bool others = store->dirty && (store->dirty != source || source->next_dirty);
+    return others ? store_commit(store) : 0;
+}
+
 /* What is not stored is lost by the file, too: of the ring that the batch is of, if there is one. */
 static int leave_out(struct store *store, struct store_job *job, struct store_source *source)
 {
@@ -163,7 +170,9 @@ static int leave_out(struct store *store, struct store_job *job, struct store_so
                                        .why = WIRE_GAP_refused};
     const struct evtrail_append_item item = {
         .losses = &loss, .losses_count = 1, .mark = mark_of(job->record, job->sequence, EVTRAIL_MARK_GAP)};
-    const int r = source ? append(store, source, &item, 4096) : 0;
+    int r = source ? settle_others(store, source) : 0;
+    if (r == 0 && source)
+        r = append(store, source, &item, 4096);
     if (r < 0)
         return r;
     store->figures.lost_events += job->header->chunk.events;
@@ -243,7 +252,8 @@ static int append_gap(struct store *store, struct store_job *job, struct store_s
         .losses_count = source->append.gap_through >= job->sequence ? 0 : losses_of(job, source, losses),
         .mark = mark_of(job->record, job->sequence, kind),
     };
-    return append(store, source, &item, 4096);
+    const int r = kind == EVTRAIL_MARK_GAP ? settle_others(store, source) : 0;
+    return r < 0 ? r : append(store, source, &item, 4096);
 }
 
 /* Each source's file gets its own; the last of them says that the stream is through. */

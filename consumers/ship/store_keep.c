@@ -164,6 +164,7 @@ static void look(struct store *store)
     if (gone) {
         close_ranks(tree);
         tree->look_next = 0;
+        store->positions_due = true;
         store_positions_write(store);
         store_notice(store, STORE_EVENT_gone, first, gone, 0,
                      "gone, %zu file%s in all: moved away or deleted by somebody else; no longer counted", gone,

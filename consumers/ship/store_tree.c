@@ -281,13 +281,14 @@ static int walk(struct recovery *recovery, const char *path, unsigned depth)
 static int read_positions(struct store *store)
 {
     const int fd = regular_open(store->root_fd, ".positions", O_RDONLY, 0);
-    FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+    if (fd < 0)
+        return fd == -ENOENT ? 0 : fd; /* else it would be written anew, without what it has */
+    FILE *file = fdopen(fd, "r");
     char line[128], id[33];
     unsigned long long sequence, owner;
     if (!file) {
-        if (fd >= 0)
-            close(fd);
-        return 0;
+        close(fd);
+        return -ENOMEM;
     }
     while (fgets(line, sizeof(line), file)) {
         uint8_t stream[WIRE_STREAM_ID_BYTES];

@@ -105,14 +105,15 @@ void evtrail_wish_begin(struct evtrail_wish *wish, const char *directory, uint64
 
 void evtrail_wish_beat(struct evtrail_wish *wish, uint64_t now_ns)
 {
-    if (wish->fd < 0 || (wish->beat_ns && now_ns - wish->beat_ns < BEAT_NS))
+    if (!wish->path[0] || (wish->beat_ns && now_ns - wish->beat_ns < BEAT_NS))
         return;
     wish->beat_ns = now_ns;
-    if (is_there(wish->fd)) {
+    if (wish->fd >= 0 && is_there(wish->fd)) {
         slot_write(wish, wish->id, seconds_now() + wish->seconds);
         return;
     }
-    close(wish->fd);
+    if (wish->fd >= 0)
+        close(wish->fd);
     wish->fd = -1;
     make(wish);
 }
