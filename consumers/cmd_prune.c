@@ -23,7 +23,14 @@
 
 #define REMAINS_S 10u /* a session that is so old and not yet made never will be */
 
+struct ring_file {
+    dev_t device;
+    ino_t inode;
+};
 struct pruning {
+    struct ring_file *mapped; /* OCaml's rings that processes have mapped */
+    size_t mapped_count;
+    bool listed;
     const struct args *args;
     int64_t before_ns; /* what was last written to before this is old */
     uint64_t removed, bytes;
@@ -62,6 +69,34 @@ static int prune_session(struct evtrail_session *session, const struct evtrail_s
     return 0;
 }
 
+static int list_mapped(const struct evtrail_ocaml_ring_info *info, void *context)
+{
+    struct pruning *const pruning = context;
+    struct stat status;
+    if (!info->alive || stat(info->path, &status) < 0)
+        return 0;
+    struct ring_file *const more = realloc(pruning->mapped, (pruning->mapped_count + 1) * sizeof *more);
+    if (!more)
+        return -ENOMEM;
+    pruning->mapped = more;
+    more[pruning->mapped_count++] = (struct ring_file){status.st_dev, status.st_ino};
+    return 0;
+}
+
+/* In a container the process may be called otherwise than here: so it is looked for in what processes map, too. */
+static bool is_alive(struct pruning *pruning, int pid, const struct stat *status)
+{
+    if (kill(pid, 0) == 0 || errno != ESRCH)
+        return true;
+    if (!pruning->listed && evtrail_ocaml_rings(NULL, list_mapped, pruning) < 0)
+        return true;
+    pruning->listed = true;
+    for (size_t i = 0; i < pruning->mapped_count; i++)
+        if (pruning->mapped[i].device == status->st_dev && pruning->mapped[i].inode == status->st_ino)
+            return true;
+    return false;
+}
+
 /* What a killed OCaml program, or its killed reader, left: it is named by the process. */
 static void prune_ring(struct pruning *pruning, const char *directory, const char *name)
 {
@@ -70,8 +105,8 @@ static void prune_ring(struct pruning *pruning, const char *directory, const cha
     struct stat status;
     const int n = snprintf(path, sizeof path, "%s/%s", directory, name);
     if (sscanf(name, "%d.events%n", &pid, &end) != 1 || end == 0 || name[end] || pid <= 0 || n < 0 ||
-        (size_t)n >= sizeof path || kill(pid, 0) == 0 || errno != ESRCH || lstat(path, &status) < 0 ||
-        !S_ISREG(status.st_mode) || modified_ns(&status) > pruning->before_ns)
+        (size_t)n >= sizeof path || lstat(path, &status) < 0 || !S_ISREG(status.st_mode) ||
+        modified_ns(&status) > pruning->before_ns || is_alive(pruning, pid, &status))
         return;
     if (!pruning->args->set[OPT_dry_run] && unlink(path) < 0) {
         pruning->code = fail(code_of(-errno), path, "%s", strerror(errno));
@@ -264,6 +299,7 @@ int run_prune(const struct args *args)
         const int code = select_all(NULL, args->text[OPT_directory], prune_session, &pruning);
         pruning.code = pruning.code ? pruning.code : code;
         prune_directories(&pruning);
+        free(pruning.mapped);
     }
     if (!args->set[OPT_quiet])
         warn(NULL, "%s%" PRIu64 " removed, %s", args->set[OPT_dry_run] ? "would have been: " : "", pruning.removed,

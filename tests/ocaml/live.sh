@@ -57,6 +57,31 @@ run 0 stat kept.events
 grep -q 'test.text' out || fail "nothing in what a killed program left"
 run 0 gc kept.events
 
+# In a pid namespace: its ring is called by a pid that nobody has here, and stays while it lives.
+free=$(($(cat /proc/sys/kernel/pid_max) - 500))
+while [ -e "/proc/$free" ]; do free=$((free - 1)); done
+echo 'echo $(($1 - 1)) >/proc/sys/kernel/ns_last_pid; shift; exec 3<&0; "$@" <&3 & wait' >apart.sh
+if [ "$(id -u)" = 0 ] && unshare -p -f --mount-proc sh apart.sh "$free" true 2>/dev/null; then
+    mkfifo apart.in
+    mkdir -m 700 apart
+    OCAML_RUNTIME_EVENTS_DIR=$PWD/apart unshare -p -f --kill-child --mount-proc sh apart.sh "$free" "$emitter" kinds 2 <apart.in >apart.out 2>&1 &
+    outer=$!
+    children+=("$outer")
+    exec {input}>apart.in
+    until_line apart.out "done kinds"
+    run 0 prune --directory "$PWD/apart"
+    [ -e "apart/$free.events" ] || fail "the ring of a process that lives in another pid namespace was pruned: $(ls apart) $(cat err)"
+    kill -9 "$outer"
+    exec {input}>&-
+    wait "$outer" 2>/dev/null || true
+    for _ in $(seq 600); do
+        run 0 prune --directory "$PWD/apart"
+        [ -e "apart/$free.events" ] || break
+        sleep 0.1
+    done
+    [ ! -e "apart/$free.events" ] || fail "the ring of a killed process is left"
+fi
+
 # In a container: its ring is in a file system of its own, and called by another pid.
 mkdir inner
 if [ "$(id -u)" = 0 ] && unshare -m -p -f true 2>/dev/null; then
