@@ -139,9 +139,11 @@ static void count_off(struct process *process, int64_t time)
     const uint64_t off = process->last_ns && time > process->last_ns ? (uint64_t)(time - process->last_ns) : 0;
     process->offs++;
     process->off_ns += off;
-    for (size_t i = 0; i < process->domains_count; i++)
+    for (size_t i = 0; i < process->domains_count; i++) {
+        process->domains[i].pause_id = 0; /* its end may have been in that time */
         if (process->domains[i].begun && !process->domains[i].ended)
             process->domains[i].off_ns += off;
+    }
 }
 
 static uint64_t lived(const struct domain *domain)
@@ -158,6 +160,7 @@ static void count_life(struct domain *domain, int64_t time)
         domain->lived_before_ns +=
             domain->last_ns > domain->first_ns ? (uint64_t)(domain->last_ns - domain->first_ns) : 0;
         domain->first_ns = time;
+        domain->pause_id = 0;
         domain->lives++;
     }
     domain->begun = true;

@@ -43,6 +43,7 @@ static int open_counter(pid_t thread, uint64_t cpu_ns)
 static int add_thread(struct evtrail_ocaml_activity *activity, int epoll, pid_t thread, uint64_t cpu_ns)
 {
     const int fd = open_counter(thread, cpu_ns);
+    activity->impossible = fd == -EACCES || fd == -EPERM || fd == -ENOSYS || fd == -EOPNOTSUPP;
     if (fd < 0)
         return fd == -ESRCH ? 0 : fd; /* it has just ended */
     void *const page = mmap(NULL, mapped_bytes(), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
@@ -82,7 +83,6 @@ int evtrail_activity_arm(struct evtrail_ocaml_activity *activity, int epoll, uin
         result = -ESRCH;
     if (result < 0)
         evtrail_activity_disarm(activity);
-    activity->impossible = result == -EACCES || result == -EPERM || result == -ENOSYS || result == -EOPNOTSUPP;
     return result;
 }
 

@@ -405,7 +405,7 @@ int evtrail_eio_exit_fiber(struct evtrail_ocaml_step *step, const struct evtrail
     if (step->lane->last_fiber == id)
         step->lane->last_fiber = 0;
     sure(step->lane);
-    if (fiber) {
+    if (fiber && fiber->class == EVTRAIL_EIO_FIBER) {
         result = end_wait(step, fiber);
         *fiber = fiber->promise ? (struct evtrail_eio_entity){.id = id, .class = EVTRAIL_EIO_FIBER, .age = fiber->age}
                                 : (struct evtrail_eio_entity){0};

@@ -101,8 +101,9 @@ static bool copy_behind(struct evtrail_ocaml_feed *feed, struct evtrail_ocaml_qu
         last->copy.behind = copy.behind;
         return true;
     }
-    struct evtrail_ocaml_segment *const segment = segment_new(feed->pump);
-    if (!segment) { /* no memory: all of it is lost */
+    const bool room = feed->pump->held_bytes < 2 * feed->pump->most_bytes;
+    struct evtrail_ocaml_segment *const segment = room ? segment_new(feed->pump) : NULL;
+    if (!segment) { /* no room: all of it is lost, as will be seen when there is */
         queue->ring.at = copy.anew ? 0 : copy.at - copy.lost;
         return false;
     }
@@ -154,7 +155,7 @@ void evtrail_ocaml_feed_copy(struct evtrail_ocaml_feed *feed)
         for (uint64_t turn = 0; turn < most && copy_some(feed, i); turn++)
             ;
     if (feed->pump->held_bytes < feed->pump->most_bytes)
-        /* O5 (release): what is older was queued before; pairs with O6. */
+        /* P1 (release): what is older was queued before; pairs with P2. */
         atomic_store_explicit(&feed->copied_ns, now, memory_order_release);
 }
 
@@ -164,7 +165,7 @@ uint64_t evtrail_ocaml_feed_fill(struct evtrail_ocaml_feed *feed, bool now)
     const uint64_t time = evtrail_monotonic_now();
     if (!feed->pump)
         return time;
-    /* O6 (acquire): pairs with O5. */
+    /* P2 (acquire): pairs with P1. */
     const uint64_t copied = atomic_load_explicit(&feed->copied_ns, memory_order_acquire);
     if (!now && time - copied < FRESH_NS)
         return copied;

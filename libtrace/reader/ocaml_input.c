@@ -184,8 +184,8 @@ static bool has_gone(const struct ocaml_input *in)
  * it is when all others have ended. */
 static void end_if_all(struct ocaml_input *in)
 {
-    bool more = !has_gone(in) || evtrail_ocaml_feed_any(&in->feed, true);
-    for (uint32_t i = 0; !more && i < in->map.domains; i++)
+    bool more = !in->resized && (!has_gone(in) || evtrail_ocaml_feed_any(&in->feed, true));
+    for (uint32_t i = 0; !in->resized && !more && i < in->map.domains; i++)
         more = in->rings[i] && in->rings[i]->lost_words;
     if (!more)
         maybe_end(in);
@@ -347,8 +347,10 @@ static bool have_already(const struct evtrail_reader *reader, const struct ocaml
         const struct evtrail_input *const other = reader->inputs[i];
         if (other->operations != &operations || ((const struct ocaml_input *)other)->resized)
             continue;
-        const struct stat *const a = &((const struct ocaml_input *)other)->map.status, *const b = &in->map.status;
-        if (a->st_ino == b->st_ino && a->st_dev == b->st_dev && a->st_ctim.tv_sec == b->st_ctim.tv_sec)
+        const struct evtrail_ocaml_map *const map = &((const struct ocaml_input *)other)->map;
+        const struct stat *const a = &map->status, *const b = &in->map.status;
+        /* While it is mapped its number is nobody else's; writing changes its time. */
+        if (a->st_ino == b->st_ino && a->st_dev == b->st_dev && (map->base || a->st_ctim.tv_sec == b->st_ctim.tv_sec))
             return true;
     }
     return false;
@@ -389,7 +391,8 @@ static struct evtrail_ocaml_pump *pump_of(const struct ocaml_input *in)
 static int open_input(struct ocaml_input *in, uint32_t pid, struct evtrail_fault *fault)
 {
     const char *const slash = strrchr(in->path, '/');
-    const uint32_t named = (uint32_t)strtoul(slash ? slash + 1 : in->path, NULL, 10);
+    const bool by_number = strncmp(in->path, "/proc/self/fd/", 14) == 0; /* which is no process's */
+    const uint32_t named = by_number ? 0 : (uint32_t)strtoul(slash ? slash + 1 : in->path, NULL, 10);
     struct evtrail_reader *const reader = in->input.reader;
     int result = evtrail_ocaml_map_open(&in->map, in->path, fault);
     if (result < 0)

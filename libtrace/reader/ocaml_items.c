@@ -78,7 +78,8 @@ struct ocaml_ring *evtrail_ocaml_ring_of(struct ocaml_input *in, uint32_t index)
 bool evtrail_ocaml_has_more(struct ocaml_input *in, uint32_t index)
 {
     const struct ocaml_ring *const ring = in->rings[index];
-    return (ring && (ring->lost_words || ring->lane.untold)) || evtrail_ocaml_feed_has(&in->feed, index);
+    return !in->resized &&
+           ((ring && (ring->lost_words || ring->lane.untold)) || evtrail_ocaml_feed_has(&in->feed, index));
 }
 
 /* About so many events were in words that nobody saw: by the mean length of the items before and behind them. In each round whole items fit into
@@ -259,7 +260,7 @@ static void begin_program(struct ocaml_input *in, struct ocaml_ring *ring, bool 
     for (uint32_t i = 0; seen_by_all && i < in->map.domains; i++)
         if (in->rings[i] && in->rings[i] != ring)
             in->rings[i]->renewed = in->rings[i]->seen;
-    if (!evtrail_ocaml_map_same(&in->map))
+    if (!evtrail_ocaml_map_cut(&in->map) && !evtrail_ocaml_map_same(&in->map))
         end_of_size(in);
     evtrail_ocaml_decoder_renew(&in->decoder);
     const enum evtrail_ocaml_release before = in->decoder.release;
@@ -302,6 +303,8 @@ static int tell_rest(struct ocaml_input *in, struct ocaml_ring *ring, struct evt
 static int read_some(struct ocaml_input *in, struct ocaml_ring *ring, struct evtrail_words *words,
                      struct evtrail_chunk *chunk)
 {
+    if (in->resized) /* what is where is another's */
+        return 0;
     if (ring->lane.untold)
         return tell_rest(in, ring, words, chunk);
     struct evtrail_ocaml_copy copy;
@@ -338,7 +341,9 @@ static int read_some(struct ocaml_input *in, struct ocaml_ring *ring, struct evt
     /* A ring that went round while nobody looked shows it by its names alone. */
     if (copy.anew || (copy.lost && evtrail_ocaml_decoder_renamed(&in->decoder)))
         begin_program(in, ring, copy.anew);
-    const size_t taken = ring->lane.untold ? from : translate(in, ring, &copy, &step, from, OUT_WORDS_MAX);
+    const size_t taken = in->resized         ? copy.count
+                         : ring->lane.untold ? from
+                                             : translate(in, ring, &copy, &step, from, OUT_WORDS_MAX);
     if (begin >= 0)
         took(in, ring, &copy, taken);
     if (!step.events && !lost)

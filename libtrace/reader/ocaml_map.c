@@ -261,7 +261,7 @@ static uint64_t first_stamp(const struct evtrail_ocaml_map *map, uint32_t index,
         return 0;
     uint64_t stamp;
     load_words(map, map->data + index * map->elements * 8 + 8, &stamp, 1);
-    /* O4 (fence): the stamp was loaded before the head is looked at; as O1. */
+    /* O1 (fence): the stamp was loaded before the head is looked at. */
     atomic_thread_fence(memory_order_seq_cst);
     return cursor(map, index, 0) == 0 ? stamp : 0;
 }

@@ -89,8 +89,8 @@ static void tell(struct evtrail_ocaml_pump *pump, uint64_t now)
 {
     pump->told_ns = now;
     pump->untold = false;
-    /* O3: relaxed is enough, the words were queued under the lock that the reader takes. */
-    atomic_fetch_add_explicit(&pump->word, 1, memory_order_relaxed);
+    /* P3 (release): `heard` was raised before; pairs with C4. The words were queued under the lock that the reader takes. */
+    atomic_fetch_add_explicit(&pump->word, 1, memory_order_release);
     evtrail_futex_wake_all(&pump->word);
 }
 
@@ -152,7 +152,7 @@ static bool sleep_on(struct evtrail_ocaml_pump *pump, uint64_t ns)
     }
     if (heard) { /* what else is listened to: the reader looks at it at once */
         pump->heard_ns = evtrail_monotonic_now();
-        atomic_fetch_add_explicit(&pump->heard, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&pump->heard, 1, memory_order_relaxed); /* P3 tells it */
         tell(pump, evtrail_monotonic_now());
     }
     eventfd_t news;
@@ -285,7 +285,7 @@ const _Atomic uint32_t *evtrail_ocaml_pump_word(const struct evtrail_ocaml_pump 
 
 uint32_t evtrail_ocaml_pump_news(const struct evtrail_ocaml_pump *pump)
 {
-    return atomic_load_explicit(&pump->heard, memory_order_relaxed);
+    return atomic_load_explicit(&pump->heard, memory_order_relaxed); /* behind C4 */
 }
 
 int evtrail_ocaml_pump_listen(struct evtrail_ocaml_pump *pump, int fd)

@@ -35,7 +35,9 @@ static bool replace(struct guard *guard, uintptr_t address, uintptr_t end)
                      MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return false;
-    atomic_store_explicit(&guard->tripped, true, memory_order_relaxed); /* read by the thread that faulted, later */
+    atomic_store_explicit(
+        &guard->tripped, true,
+        memory_order_relaxed); /* nothing hangs on it: it is read later, by the thread that faulted or the one that it copies for */
     return true;
 }
 

@@ -168,6 +168,31 @@ static void queue_is_full__ring_goes_round__loss_is_known_to_the_word(void **sta
     end(&f);
 }
 
+/* Each look at a ring that went round needs another segment: there is a bound for these, too. */
+static void queue_is_full__small_ring_goes_round_at_every_look__bounded(void **state)
+{
+    struct fixture f;
+    struct taken taken = {0};
+    const size_t segment = EVTRAIL_OCAML_SEGMENT_WORDS * sizeof(uint64_t);
+    size_t most = 0;
+    (void)state;
+    begin(&f, 10, segment);
+    for (int round = 0; round < 40; round++) {
+        write_ints(&f, 0, 500);
+        evtrail_ocaml_feed_fill(&f.feed, true);
+        pthread_mutex_lock(&f.pump->lock);
+        most = f.pump->held_bytes > most ? f.pump->held_bytes : most;
+        pthread_mutex_unlock(&f.pump->lock);
+    }
+    assert_in_range(most, segment, 3 * segment);
+    for (unsigned i = 0; i < TRIES && taken.last != f.written; i++) {
+        take_all(&f, 0, &taken);
+        pause_ms();
+    }
+    assert_int_equal(taken.words + taken.lost, f.b.words[0]);
+    end(&f);
+}
+
 static void words_without_a_length__behind_sound_ones__are_lost_at_once(void **state)
 {
     struct fixture f;
@@ -335,6 +360,7 @@ int main(void)
         cmocka_unit_test(taken_over__while_the_reader_is_busy__whose_it_was_is_known),
         cmocka_unit_test(reader_is_busy__ring_goes_round_often__nothing_is_lost),
         cmocka_unit_test(queue_is_full__ring_goes_round__loss_is_known_to_the_word),
+        cmocka_unit_test(queue_is_full__small_ring_goes_round_at_every_look__bounded),
         cmocka_unit_test(words_without_a_length__behind_sound_ones__are_lost_at_once),
         cmocka_unit_test(feeds__come_and_go__pump_goes_on),
         cmocka_unit_test(truncated__while_it_is_copied__nobody_dies),

@@ -595,6 +595,25 @@ static void versions__in_executables__found(void **state)
     assert_int_equal(evtrail_ocaml_release_of(""), EVTRAIL_OCAML_UNKNOWN);
 }
 
+/* Ids are given once, whatever a file says: the end of a fiber that is a context is no more than that. */
+static void eio__exit_of_what_is_no_fiber__its_own_event_alone(void **state)
+{
+    struct ocaml_builder b;
+    (void)state;
+    ocaml_builder_init(&b, 10);
+    ocaml_name(&b, 0, "eio.create_cc");
+    ocaml_name(&b, 1, "eio.exit_fiber");
+    ocaml_name(&b, 5, "test.int");
+    ocaml_custom_id(&b, 0, 0, 5, "\x01", 1); /* its kind would be a record of time */
+    ocaml_int(&b, 0, 1, 5);
+    ocaml_int(&b, 0, 5, 1);
+    struct seen *const seen = read_file(&b, NULL);
+    assert_string_equal(seen->text, "@eio.cc cc=5 state=1 kind=1\n"
+                                    "-eio.fiber fiber=5\n"
+                                    "=test.int value=1\n");
+    ocaml_builder_fini(&b);
+}
+
 /* ---- what is lost ---- */
 
 static void lapped__before_it_is_read__loss_in_its_place(void **state)
@@ -1185,6 +1204,7 @@ int main(void)
         cmocka_unit_test(gap__context_is_made__of_nobody_until_a_fiber_is_seen),
         cmocka_unit_test(eio__object_of_a_later_ring__state_after_its_use),
         cmocka_unit_test(eio__more_objects_than_there_is_room__fibers_are_kept),
+        cmocka_unit_test(eio__exit_of_what_is_no_fiber__its_own_event_alone),
         cmocka_unit_test(no_names__ocaml_5_0__read_by_numbers),
         cmocka_unit_test(versions__minor_in_its_place__table_found),
         cmocka_unit_test(versions__tables__numbers_where_they_were),
