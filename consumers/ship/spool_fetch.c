@@ -410,10 +410,14 @@ int spool_fetch(struct spool *spool, unsigned lane, uint64_t sequence, struct sh
     struct spool_cursor *const cursor = &spool->lanes[lane].cursor;
     struct place_at at;
     int r, missing = 0;
-    if (!spool->lanes[lane].used || sequence >= spool->lanes[lane].to)
-        return 0;                           /* a backlog that is at its end */
-    if (sequence < spool->lanes[lane].from) /* a collector that has nothing of a stream asks for its first */
-        return gap_until(spool, lane, spool->lanes[lane].from - 1, WIRE_GAP_elsewhere, ret_unit);
+    spool_lock(spool); /* the writer may be parting it just now */
+    const bool used = spool->lanes[lane].used;
+    const uint64_t from = spool->lanes[lane].from, to = spool->lanes[lane].to;
+    spool_unlock(spool);
+    if (!used || sequence >= to)
+        return 0;        /* a backlog that is at its end */
+    if (sequence < from) /* a collector that has nothing of a stream asks for its first */
+        return gap_until(spool, lane, from - 1, WIRE_GAP_elsewhere, ret_unit);
     /* What was acknowledged, and is asked for all the same, is on the disk of the collector that did: whether it is still here or not. */
     const uint64_t acked = spool_acked_now(spool, lane);
     if (sequence <= acked)
