@@ -6,6 +6,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 golden=$here/../golden
 . "$here/common.bash"
 command -v zstd >/dev/null || { echo "no zstd"; exit 77; }
+export LC_ALL=C.UTF-8 # trees are drawn with its lines
 for name in ocaml-emit ocaml-eio ocaml-eio16-posix ocaml-eio16-linux ocaml-lwt6; do
     zstd -dq --sparse "$golden/$name.events.zst" -o "$name.events"
     touch -d 2001-01-01T00:00:00Z "$name.events" # before this boot: then that is when its last event was
