@@ -42,3 +42,14 @@ int regular_open(int directory, const char *name, int flags, mode_t mode)
     close(fd); /* it came between */
     return REGULAR_NOT;
 }
+
+/* By a file that never has a name. */
+int regular_writable(const char *directory)
+{
+    const int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    if (fd >= 0)
+        close(fd);
+    if (fd >= 0 || errno == EROFS || errno == EACCES || errno == ENOSPC || errno == EDQUOT)
+        return fd >= 0 ? 0 : -errno;
+    return access(directory, W_OK | X_OK) < 0 ? -errno : 0; /* file systems that know no such files */
+}

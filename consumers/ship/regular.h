@@ -16,5 +16,7 @@
 int regular_open(int directory, const char *name, int flags, mode_t mode);
 /* What is there instead: "a symbolic link", "a FIFO"; NULL: nothing, or a regular file. */
 const char *regular_instead(int directory, const char *name);
+/* Whether files can be made in that directory; none is. 0; -EROFS, -EACCES, -ENOSPC, ... */
+int regular_writable(const char *directory);
 
 #endif /* EVTRAIL_CONSUMERS_SHIP_REGULAR_H */

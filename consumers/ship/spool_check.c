@@ -4,6 +4,8 @@
  */
 #include "ship/spool_private.h"
 
+#include "ship/regular.h"
+
 #include "outbuf.h"
 
 #include <dirent.h>
@@ -98,21 +100,10 @@ int spool_files_check(const char *directory, char **ret_error)
 
 /* ---- --check ----------------------------------------------------------------------------------------------------------- */
 
-/* Whether files can be made there, by one that never has a name. */
-static int writable(const char *directory)
-{
-    const int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 || errno == EROFS || errno == EACCES || errno == ENOSPC || errno == EDQUOT)
-        return fd >= 0 ? 0 : -errno;
-    return access(directory, W_OK | X_OK) < 0 ? -errno : 0; /* file systems that know no such files */
-}
-
 static int place_check(const char *place, const char *directory, const struct spool_options *options, char **ret_error)
 {
     struct statvfs disk;
-    const int r = writable(place);
+    const int r = regular_writable(place);
     if (r < 0)
         return spool_complain(ret_error, r, place, "files cannot be made here: %s; %s", strerror(-r),
                               r == -EROFS    ? "remount it writable, or name another place with --spool"

@@ -18,17 +18,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-/* Whether files can be made there, by one that never has a name. */
-static int writable(const char *directory)
-{
-    const int fd = open(directory, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
-    if (fd >= 0)
-        close(fd);
-    if (fd >= 0 || errno == EROFS || errno == EACCES || errno == ENOSPC || errno == EDQUOT)
-        return fd >= 0 ? 0 : -errno;
-    return access(directory, W_OK | X_OK) < 0 ? -errno : 0; /* file systems that know no such files */
-}
-
 static int check_room(const char *place, const struct store_options *options, char **ret_error)
 {
     struct statvfs disk;
@@ -56,7 +45,7 @@ static int check_parent(const struct store_options *options, char **ret_error)
     char *const slash = strrchr(parent, '/');
     if (slash)
         slash[slash == parent] = 0;
-    int r = writable(slash ? parent : ".");
+    int r = regular_writable(slash ? parent : ".");
     if (r == 0)
         r = check_room(slash ? parent : ".", options, ret_error);
     free(parent);
@@ -83,7 +72,7 @@ static int check_root(const struct store_options *options, char **ret_error)
         r = check_lock(fd);
     close(fd);
     if (r == 0)
-        r = writable(options->root);
+        r = regular_writable(options->root);
     return r == 0 ? check_room(options->root, options, ret_error) : r;
 }
 

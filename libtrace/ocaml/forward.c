@@ -186,7 +186,7 @@ static int wants(const struct evtrail_forward_type *type)
     /* E1 (release): the type before the state; pairs with E2. */
     atomic_store_explicit(&target->state, STATE(as, 0), memory_order_release);
     if (as != AS_NONE)
-        atomic_store_explicit(&pending, 1, memory_order_release);
+        atomic_store_explicit(&pending, 1, memory_order_release); /* E3: the state before it; pairs with E4 */
     return as != AS_NONE;
 }
 
@@ -196,7 +196,7 @@ static unsigned same_event(const char *name, enum ocaml_as as)
     const enum ocaml_as other = as == AS_BEGIN ? AS_END : as == AS_END ? AS_BEGIN : as;
     const uint32_t end = atomic_load_explicit(&targets_end, memory_order_relaxed);
     for (uint32_t id = 0; id < end; id++) {
-        const uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire);
+        const uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire); /* E2 */
         const unsigned event = EVENT_OF(state);
         if (event != 0 && event != NO_EVENT && (AS_OF(state) == as || AS_OF(state) == other) &&
             strcmp(targets[id].name, name) == 0)
@@ -235,24 +235,26 @@ static void describe(struct target *target, unsigned event)
 static int register_pending(void)
 {
     int count = 0;
+    /* E4 (acquire) pairs with E3; E5: one thread at a time registers, the exchange pairs with its release below. */
     if (!atomic_load_explicit(&pending, memory_order_acquire) ||
         atomic_exchange_explicit(&registering, 1, memory_order_acquire))
         return 0;
     atomic_store_explicit(&pending, 0, memory_order_relaxed);
     if (!atomic_load_explicit(&lost_event, memory_order_relaxed))
-        atomic_store_explicit(&lost_event, register_one("evtrail.lost", AS_INT), memory_order_release);
+        atomic_store_explicit(&lost_event, register_one("evtrail.lost", AS_INT),
+                              memory_order_relaxed); /* a number, and nothing hangs on it */
     const uint32_t end = atomic_load_explicit(&targets_end, memory_order_relaxed);
     for (uint32_t id = 0; id < end; id++) {
-        uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire);
+        uint32_t state = atomic_load_explicit(&targets[id].state, memory_order_acquire); /* E2 */
         if (AS_OF(state) == AS_NONE || EVENT_OF(state) != 0)
             continue;
         const unsigned event = register_one(targets[id].name, AS_OF(state));
         if (AS_OF(state) == AS_BYTES)
             describe(&targets[id], event);
         count += atomic_compare_exchange_strong_explicit(&targets[id].state, &state, STATE(AS_OF(state), event),
-                                                         memory_order_release, memory_order_relaxed);
+                                                         memory_order_release, memory_order_relaxed); /* E1 */
     }
-    atomic_store_explicit(&registering, 0, memory_order_release);
+    atomic_store_explicit(&registering, 0, memory_order_release); /* E5 */
     return count;
 }
 
@@ -292,7 +294,7 @@ HOT static bool write_event(const void *domain, uint32_t state, uint64_t now, co
 /* One that waited: false while it has to, and all behind it wait with it. */
 static bool take_waiting(const struct queued *event, const void *domain)
 {
-    const uint32_t state = atomic_load_explicit(&targets[event->type & 0xffffu].state, memory_order_acquire);
+    const uint32_t state = atomic_load_explicit(&targets[event->type & 0xffffu].state, memory_order_acquire); /* E2 */
     if (AS_OF(state) != AS_OF(event->type))
         return true; /* the rules have changed */
     if (EVENT_OF(state) == 0)
@@ -412,10 +414,10 @@ static const struct evtrail_forward receiver = {sizeof(receiver), wants, event};
 
 static int forward_to(const char *text)
 {
-    if (atomic_exchange_explicit(&rules_lock, 1, memory_order_acquire))
+    if (atomic_exchange_explicit(&rules_lock, 1, memory_order_acquire)) /* E6: a lock, with its release below */
         return -EAGAIN;
     int result = add_rules(text);
-    atomic_store_explicit(&rules_lock, 0, memory_order_release);
+    atomic_store_explicit(&rules_lock, 0, memory_order_release); /* E6 */
     if (result < 0)
         return result;
     if (ocaml_runtime_find())

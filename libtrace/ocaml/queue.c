@@ -35,7 +35,7 @@ __attribute__((constructor(103))) static void make_queue(void)
         munmap(map, sizeof(struct queue));
         return;
     }
-    atomic_store_explicit(&queue, map, memory_order_release);
+    atomic_store_explicit(&queue, map, memory_order_release); /* Q5: the slots' turns before it; pairs with Q6 */
 }
 
 static struct slot *slot_of(struct queue *q, uint64_t ticket)
@@ -51,7 +51,7 @@ static uint64_t lap(uint64_t ticket)
 /* Q1 (acquire) pairs with Q4 (release): the reader has done with the slot. */
 struct queued *ocaml_queue_reserve(uint64_t *ret_ticket)
 {
-    struct queue *q = atomic_load_explicit(&queue, memory_order_acquire);
+    struct queue *q = atomic_load_explicit(&queue, memory_order_acquire); /* Q6 */
     if (!q)
         return NULL;
     uint64_t ticket = atomic_load_explicit(&q->next, memory_order_relaxed);
@@ -89,7 +89,7 @@ bool ocaml_queue_empty(void)
 /* D1 (acquire), D2 (release): what the last reader took. */
 void ocaml_queue_drain(bool (*take)(const struct queued *event, const void *domain), const void *domain)
 {
-    struct queue *q = atomic_load_explicit(&queue, memory_order_acquire);
+    struct queue *q = atomic_load_explicit(&queue, memory_order_acquire); /* Q6 */
     if (!q || atomic_exchange_explicit(&q->draining, 1, memory_order_acquire))
         return;
     uint64_t ticket = atomic_load_explicit(&q->taken, memory_order_relaxed);

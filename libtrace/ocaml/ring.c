@@ -163,13 +163,14 @@ static bool look_in_maps(void)
 
 static bool find_file(void)
 {
+    /* O7: one thread at a time looks, the exchange pairs with its release below. */
     uint32_t misses = atomic_fetch_add_explicit(&file->misses, 1, memory_order_relaxed);
     if ((misses & (misses + 1)) != 0 || atomic_exchange_explicit(&file->looking, 1, memory_order_acquire))
         return false;
     int saved = errno;
-    bool found = atomic_load_explicit(&file->base, memory_order_acquire) || look_in_maps();
+    bool found = atomic_load_explicit(&file->base, memory_order_acquire) || look_in_maps(); /* O4 */
     errno = saved;
-    atomic_store_explicit(&file->looking, 0, memory_order_release);
+    atomic_store_explicit(&file->looking, 0, memory_order_release); /* O7 */
     return found;
 }
 
@@ -214,7 +215,8 @@ static bool make_room(struct ring_header *ring, const uint64_t *data, uint64_t r
         if (length == 0 || length > tail - head)
             return false; /* not as OCaml leaves it */
         head += length;
-        atomic_store_explicit(&ring->head, head, memory_order_release);
+        atomic_store_explicit(&ring->head, head,
+                              memory_order_release); /* as OCaml's; O5 is what holds the words back */
     }
     /* O5 (release fence): the head before the words; pairs with the reader's fence between its copy and its second look at the
      * head. Without it a reader on ARM takes our words for the old item's. */
@@ -240,7 +242,7 @@ COLD static enum ocaml_written find_ring(const void *domain, struct known *known
     if (!base) {
         if (!file || !find_file())
             return UNMAPPED;
-        base = atomic_load_explicit(&file->base, memory_order_acquire);
+        base = atomic_load_explicit(&file->base, memory_order_acquire); /* O4 */
     }
     const unsigned index = ocaml_domain_index();
     if (index >= file->max_domains)
@@ -275,7 +277,7 @@ enum ocaml_written ocaml_ring_write(const void *domain, enum ocaml_as as, unsign
     if (padding) {
         store(&known.data[tail & mask], padding << 54);
         tail += padding;
-        atomic_store_explicit(&known.ring->tail, tail, memory_order_release);
+        atomic_store_explicit(&known.ring->tail, tail, memory_order_release); /* O6 */
     }
     uint64_t *to = &known.data[tail & mask];
     store(to++, item_header(as, event, length));

@@ -136,7 +136,7 @@ static _Atomic bool minor_end_installed;
 static void leave(void)
 {
     static __thread unsigned depth;
-    const unsigned installed = atomic_load_explicit(&leaves_installed, memory_order_acquire);
+    const unsigned installed = atomic_load_explicit(&leaves_installed, memory_order_acquire); /* H2, pairs with H1 */
     depth++;
     previous_leave[depth > 1 ? 0 : installed - 1]();
     depth--;
@@ -160,19 +160,22 @@ bool ocaml_hooks_displaced(void)
 void ocaml_hooks_install(void)
 {
     static _Atomic uint32_t busy;
-    if (!runtime.found || atomic_exchange_explicit(&busy, 1, memory_order_acquire))
+    if (!runtime.found ||
+        atomic_exchange_explicit(&busy, 1, memory_order_acquire)) /* H3: a lock, with its release below */
         return;
     const unsigned installed = atomic_load_explicit(&leaves_installed, memory_order_relaxed);
     void (*now)(void) = __atomic_load_n(runtime.leave_hook, __ATOMIC_ACQUIRE);
     if (now != leave && installed < 2) {
         previous_leave[installed] = now;
+        /* H1 (release): the hook before ours is known before ours may be called. */
         atomic_store_explicit(&leaves_installed, installed + 1, memory_order_release);
-        __atomic_store_n(runtime.leave_hook, leave, __ATOMIC_RELEASE);
+        __atomic_store_n(runtime.leave_hook, leave,
+                         __ATOMIC_RELEASE); /* pairs with the runtime's load before its call */
     }
     if (!atomic_load_explicit(&minor_end_installed, memory_order_relaxed)) {
         previous_minor_end = atomic_load_explicit(runtime.minor_end_hook, memory_order_acquire);
         atomic_store_explicit(&minor_end_installed, true, memory_order_relaxed);
-        atomic_store_explicit(runtime.minor_end_hook, minor_end, memory_order_release);
+        atomic_store_explicit(runtime.minor_end_hook, minor_end, memory_order_release); /* as the other hook */
     }
-    atomic_store_explicit(&busy, 0, memory_order_release);
+    atomic_store_explicit(&busy, 0, memory_order_release); /* H3 */
 }

@@ -104,7 +104,8 @@ static void load_words(const struct evtrail_ocaml_map *map, uint64_t offset, uin
 
 static void load_header(const struct evtrail_ocaml_map *map, uint64_t h[HEADER_WORDS])
 {
-    /* A copy: they may change between two looks. From the end: the runtime fills them in from the beginning. */
+    /* A copy: they may change between two looks. From the end: the runtime fills them in from the beginning, by plain stores, so that the acquire only keeps
+     * our order; what is read is looked at for sense. */
     for (int i = HEADER_WORDS - 1; map->base && i >= 0; i--)
         h[i] = __atomic_load_n((const uint64_t *)(const void *)map->base + i, __ATOMIC_ACQUIRE);
     if (!map->base)
