@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
-from shipping import Pair
+from shipping import Pair, within_namespaces
 
 NEAR, FAR, PORT = "10.79.0.1", "10.79.0.2", 7423  # in a network of our own
 os.environ["PATH"] += ":/usr/sbin:/sbin"
@@ -65,11 +65,9 @@ def by_cable(pair, far):
 
 
 def main():
-    if not os.environ.get("SHIP_INSIDE"):
-        if subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode:
-            print("skipped: no network namespace may be made here")
-            return 77
-        return subprocess.run(["unshare", "-rn", sys.executable, os.path.abspath(__file__)], env=dict(os.environ, SHIP_INSIDE="1")).returncode
+    code = within_namespaces("-rn", "network")
+    if code is not None:
+        return code
     holder, far = network()
     if not holder:
         return 77

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
-from shipping import COMMAND, Failed, Pair
+from shipping import COMMAND, Failed, Pair, within_namespaces
 
 
 def disk_full(pair):
@@ -38,11 +38,9 @@ def disk_full(pair):
 
 
 def main():
-    if not os.environ.get("SHIP_INSIDE"):
-        if subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode:
-            print("skipped: no mount namespace may be made here")
-            return 77
-        return subprocess.run(["unshare", "-rm", sys.executable, os.path.abspath(__file__)], env=dict(os.environ, SHIP_INSIDE="1")).returncode
+    code = within_namespaces("-rm", "mount")
+    if code is not None:
+        return code
     Pair("collect-disk", "unix:WORK/socket", more=("--reserve", "1", "--rotate-size", "64K")).attempt(disk_full)
     return 0
 

@@ -5,29 +5,21 @@ what was emitted, nothing is called lost, and what one of them had acknowledged 
 import json
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-COMMAND = os.environ["EVTRAIL_COMMAND"]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+from shipping import COMMAND, Shipping
+
 NUMBERS = os.environ["SHIP_NUMBERS"]
 ROUNDS = int(os.environ.get("EVTRAIL_SHIP_ROUNDS", "6"))
 SEED = int(os.environ.get("EVTRAIL_SHIP_SEED", time.time_ns() % 1000000007))
 
-work = tempfile.mkdtemp(prefix="evtrail-failover-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-environment = dict(os.environ, EVTRAIL_DIR=f"{work}/run", EVTRAIL="*")
-os.mkdir(f"{work}/run", 0o700)
-log = open(f"{work}/log", "a")
-started = []
-
-
-def start(*words, **more):
-    process = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stderr=log, **{"stdout": log, **more})
-    started.append(process)
-    return process
+everything = Shipping("failover")
+work, environment = everything.work, everything.environment
+start, leave = everything.start, everything.leave
 
 
 def start_collector(number):
@@ -51,21 +43,8 @@ def kill(process):
     process.wait()
 
 
-def leave():
-    for process in started:
-        if process.poll() is None:
-            kill(process)
-    if not os.environ.get("EVTRAIL_KEEP"):
-        shutil.rmtree(work, ignore_errors=True)
-
-
 def fail(text):
-    log.flush()
-    with open(f"{work}/log", errors="replace") as lines:
-        sys.stderr.write("".join(lines.readlines()[-40:]))
-    print(f"failover: seed {SEED}: {text}", file=sys.stderr)
-    leave()
-    sys.exit(1)
+    everything.fail(f"seed {SEED}: {text}")
 
 
 def wait_for(what, services, holds, away=()):

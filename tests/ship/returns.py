@@ -7,41 +7,16 @@ import resource
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-import shutil
 
-COMMAND = os.environ["EVTRAIL_COMMAND"]
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "support"))
+from shipping import COMMAND, Shipping
+
 NUMBERS = os.environ["SHIP_NUMBERS"]
 
-work = tempfile.mkdtemp(prefix="evtrail-returns-")
-environment = dict(os.environ, EVTRAIL_DIR=f"{work}/run", EVTRAIL="*")
-os.mkdir(f"{work}/run", 0o700)
-log = open(f"{work}/log", "a")
-started = []
-
-
-def start(*words, **more):
-    process = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stderr=log, **{"stdout": log, **more})
-    started.append(process)
-    return process
-
-
-def leave():
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-    shutil.rmtree(work, ignore_errors=True)
-
-
-def fail(text):
-    log.flush()
-    with open(f"{work}/log", errors="replace") as lines:
-        sys.stderr.write("".join(lines.readlines()[-30:]))
-    print(f"returns: {text}", file=sys.stderr)
-    leave()
-    sys.exit(1)
+everything = Shipping("returns", in_memory=False)  # spools of several MB
+work, environment = everything.work, everything.environment
+start, leave, fail, wait_for = everything.start, everything.leave, everything.fail, everything.wait_for
 
 
 def status(name):
@@ -50,14 +25,6 @@ def status(name):
         return json.loads(done.stdout)
     except ValueError:
         return {}
-
-
-def wait_for(what, holds):
-    until = time.monotonic() + 120
-    while not holds():
-        if time.monotonic() > until:
-            fail(f"not in time: {what}")
-        time.sleep(0.02)
 
 
 def no_room():
@@ -188,7 +155,7 @@ def left():
     program = emitter(1000)
     wait_for("nothing finds room", lambda: status("left").get("blocked"))
     end(sending)
-    log.flush()
+    everything.log.flush()
     with open(f"{work}/log", errors="replace") as lines:
         if not [line for line in lines if "events are left in the rings of 1 " in line]:
             fail("it is not told what is left in rings")

@@ -18,9 +18,9 @@ class Failed(Exception):
 
 
 class Shipping:
-    def __init__(self, name):
+    def __init__(self, name, in_memory=True):
         self.name = name
-        self.work = tempfile.mkdtemp(prefix=f"evtrail-{name}-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
+        self.work = tempfile.mkdtemp(prefix=f"evtrail-{name}-", dir="/dev/shm" if in_memory and os.access("/dev/shm", os.W_OK) else None)
         self.environment = dict(os.environ, EVTRAIL_DIR=f"{self.work}/run", EVTRAIL="*")
         os.mkdir(f"{self.work}/run", 0o700)
         self.log = open(f"{self.work}/log", "a")
@@ -193,3 +193,13 @@ class Pair:
             run(self, *more)
         except Exception as error:  # leave nothing behind
             self.all.fail(str(error) if isinstance(error, Failed) else repr(error))
+
+
+def within_namespaces(flags, what):
+    """None in namespaces of our own. Else the exit code of this script run in such; 77: they may not be made."""
+    if os.environ.get("SHIP_INSIDE"):
+        return None
+    if subprocess.run(["unshare", flags, "true"], capture_output=True).returncode:
+        print(f"skipped: no {what} namespace may be made here")
+        return 77
+    return subprocess.run(["unshare", flags, sys.executable, os.path.abspath(sys.argv[0])], env=dict(os.environ, SHIP_INSIDE="1")).returncode
